@@ -1,0 +1,227 @@
+//! One experiment: wait, choose, write down, ask FIS, follow to the end.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::aws::ThrowAway;
+use shared::config::Mode;
+use shared::drill::{DrillState, Wave, is_end_status};
+use shared::victim;
+use shared::{Error, Outcome};
+
+use crate::capacity::{self, Wait};
+use crate::policy::{self, Policy};
+use crate::work::{Kept, Work};
+
+/// What comes after a wave.
+pub(crate) enum After {
+    /// The next one, if there is one.
+    Next,
+    /// Nothing; this is the answer.
+    Stop(Outcome),
+}
+
+/// The longest time between two looks at an experiment.
+const FOLLOW_SECONDS_MAX: u64 = 15;
+/// What ending in order needs of Lambda's time.
+const RESERVE: TimeDelta = TimeDelta::seconds(30);
+
+/// FIS's answers that no retry mends.
+const FINAL_ERRORS: [&str; 4] =
+    ["ValidationException", "ConflictException", "ResourceNotFoundException", "AccessDeniedException"];
+
+/// Runs a wave, or goes on with one that an earlier invocation began.
+pub(crate) async fn run(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<After, Error> {
+    let stop = match work.drill.wave(number) {
+        Some(wave) if wave.is_over() => None,
+        Some(wave) if wave.experiment_id.is_some() => None,
+        Some(wave) if !work.token_is_trusted(wave.asked_at) => {
+            let reason = "an earlier invocation asked FIS for an experiment and did not live to hear the answer";
+            Some(work.unknown(format!("wave {number}: {reason}")).await?)
+        }
+        Some(_) => ask(work, policy, number).await?,
+        None => begin(work, policy, number).await?,
+    };
+    match stop {
+        Some(outcome) => Ok(After::Stop(outcome)),
+        None => {
+            follow(work, number).await?;
+            Ok(After::Next)
+        }
+    }
+}
+
+/// Waits for capacity, chooses the victims, and writes them down before anything is asked of FIS.
+async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option<Outcome>, Error> {
+    if work.drill.state != Some(DrillState::Started) {
+        work.drill.state = Some(DrillState::Waiting);
+        if let Some(stop) = keep(work).await? {
+            return Ok(Some(stop));
+        }
+    }
+    let needs = policy.selection.needs();
+    let candidates = match capacity::wait(work, begins_at(work, number), needs).await? {
+        Wait::Ready(candidates) => candidates,
+        Wait::Over(reason) => return work.give_up(named(number, &reason)).await.map(Some),
+    };
+    // The wait was long: look again at everything that says no.
+    let step = work.aws.step(&work.drill.cluster_id, &work.drill.step_id).await?;
+    match step {
+        Some(step) if !step.is_over() => {}
+        Some(step) => return work.give_up(named(number, &format!("the step ended first, as {}", step.state))).await.map(Some),
+        None => return work.give_up(named(number, "EMR no longer knows the step")).await.map(Some),
+    }
+    let cluster = match policy::may_be_drilled(work).await? {
+        Ok(cluster) => cluster,
+        Err(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
+    };
+    if work.drill.waves.is_empty() {
+        // The report compares with it; a drill is not worth losing for it.
+        match work.aws.task_pools(&cluster).await {
+            Ok(pools) => work.drill.pools = pools,
+            Err(error) => tracing::warn!(error = error.chain(), "what is asked for in task capacity is not known"),
+        }
+    }
+    let drill = &mut work.drill;
+    let count = policy.selection.of(candidates.len());
+    let victims = victim::choose(candidates, count, &drill.cluster_id, &drill.step_id, number);
+    drill.has_stop_condition = Some(policy.template.has_stop_condition);
+    drill.state = Some(DrillState::Starting);
+    let wave = Wave {
+        number,
+        token: drill.token(number),
+        victims,
+        preview: work.config.mode == Mode::Preview,
+        template_id: None,
+        experiment_id: None,
+        asked_at: Some(work.aws.now()),
+        status: None,
+        reason: None,
+        resolved: Vec::new(),
+    };
+    drill.waves.push(wave);
+    if let Some(stop) = keep(work).await? {
+        return Ok(Some(stop));
+    }
+    ask(work, policy, number).await
+}
+
+/// Asks FIS for the experiment of a wave that is written down. Asked again with the same token, it is the same one.
+async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option<Outcome>, Error> {
+    let Some(wave) = work.drill.wave(number).cloned() else { return Ok(None) };
+    let (cluster_id, step_id) = (work.drill.cluster_id.clone(), work.drill.step_id.clone());
+    let whose = ThrowAway { cluster_id: &cluster_id, step_id: &step_id, wave: number, token: &wave.token };
+    let template_id = match wave.template_id {
+        Some(template_id) => template_id,
+        None => {
+            let arns: Vec<String> = wave.victims.iter().map(|victim| victim.arn.clone()).collect();
+            match work.aws.create_throw_away(&policy.template, &arns, whose).await {
+                Ok(template_id) => template_id,
+                Err(error) => return not_started(work, number, None, error).await.map(Some),
+            }
+        }
+    };
+    if let Some(wave) = work.drill.wave_mut(number) {
+        wave.template_id = Some(template_id.clone());
+    }
+    if let Some(stop) = keep(work).await? {
+        work.aws.delete_throw_away(&template_id).await?;
+        return Ok(Some(stop));
+    }
+    let experiment = match work.aws.start_experiment(&template_id, wave.preview, whose).await {
+        Ok(experiment) => experiment,
+        Err(error) => return not_started(work, number, Some(&template_id), error).await.map(Some),
+    };
+    if let Some(wave) = work.drill.wave_mut(number) {
+        wave.experiment_id = Some(experiment.id);
+        wave.status = Some(experiment.status);
+        wave.reason = experiment.reason;
+    }
+    work.drill.state = Some(DrillState::Started);
+    // The experiment exists whether or not the step has ended meanwhile: it is written down and followed.
+    work.save_whatever().await?;
+    Ok(None)
+}
+
+/// FIS did not start it: a full quota or a refusal ends the drill, anything else is for Lambda's retry.
+async fn not_started(
+    work: &mut Work<'_>,
+    number: u32,
+    template_id: Option<&str>,
+    error: Error,
+) -> Result<Outcome, Error> {
+    let is_quota = error.is_code("ServiceQuotaExceededException");
+    if !is_quota && !FINAL_ERRORS.iter().any(|code| error.is_code(code)) {
+        return Err(error);
+    }
+    let reason = named(number, &error.chain());
+    if let Some(template_id) = template_id {
+        work.aws.delete_throw_away(template_id).await?;
+    }
+    if is_quota { work.give_up(reason).await } else { work.refuse(reason).await }
+}
+
+/// Follows the experiment to its end, compares what FIS resolved with what we chose, and deletes the copy.
+///
+/// If Lambda's time runs out first, the report reads the end from FIS, and the sweep deletes the copy.
+async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
+    let Some(wave) = work.drill.wave(number).cloned() else { return Ok(()) };
+    let Some(experiment_id) = wave.experiment_id.clone() else { return Ok(()) };
+    let mut pause_seconds = 3;
+    let mut status = wave.status.clone().unwrap_or_default();
+    let mut reason = wave.reason.clone();
+    let mut resolved = wave.resolved.clone();
+    while !is_end_status(&status) && work.aws.now() < work.deadline - RESERVE {
+        tokio::time::sleep(Duration::from_secs(pause_seconds)).await;
+        pause_seconds = (pause_seconds * 2).min(FOLLOW_SECONDS_MAX);
+        let Some(experiment) = work.aws.experiment(&experiment_id).await? else { break };
+        (status, reason) = (experiment.status, experiment.reason);
+        if resolved.is_empty() && !matches!(status.as_str(), "pending" | "initiating") {
+            resolved = work.aws.resolved_targets(&experiment_id).await?;
+            let is_foreign = |arn: &&String| !wave.victims.iter().any(|victim| victim.arn == **arn);
+            if let Some(foreign) = resolved.iter().find(is_foreign) {
+                tracing::error!(experiment_id, arn = foreign, "FIS resolved what was not chosen: stopping");
+                work.aws.stop_experiment(&experiment_id).await?;
+            }
+        }
+    }
+    let is_over = is_end_status(&status);
+    if let Some(wave) = work.drill.wave_mut(number) {
+        wave.status = Some(status);
+        wave.reason = reason;
+        wave.resolved = resolved;
+    }
+    work.save_whatever().await?;
+    if let (true, Some(template_id)) = (is_over, &wave.template_id) {
+        work.aws.delete_throw_away(template_id).await?;
+    }
+    Ok(())
+}
+
+/// When a wave begins: after the delay from the step's begin, or the interval from the last wave's.
+fn begins_at(work: &Work<'_>, number: u32) -> DateTime<Utc> {
+    let config = work.config;
+    let seconds = |seconds: u32| TimeDelta::seconds(i64::from(seconds));
+    if let Some(last) = work.drill.wave(number - 1).and_then(|wave| wave.asked_at) {
+        return last + seconds(config.wave_interval_seconds);
+    }
+    let jitter = capacity::draw(&work.drill.step_id) * f64::from(config.delay_jitter_seconds) * 1000.0;
+    let began = work.step.started_at.or(work.drill.started_at).unwrap_or_else(|| work.aws.now());
+    began + seconds(config.delay_seconds) + TimeDelta::milliseconds(jitter as i64)
+}
+
+fn named(number: u32, reason: &str) -> String {
+    if number == 1 { reason.to_owned() } else { format!("wave {number}: {reason}") }
+}
+
+/// Writes the drill. `Some`: the answer, because it may not go on.
+async fn keep(work: &mut Work<'_>) -> Result<Option<Outcome>, Error> {
+    match work.save().await? {
+        Kept::Yes => Ok(None),
+        Kept::Lost => Ok(Some(work.lost())),
+        Kept::StepOver => {
+            work.forget_waves_not_asked_for();
+            work.give_up("the step ended first".into()).await.map(Some)
+        }
+    }
+}

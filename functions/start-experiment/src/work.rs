@@ -1,0 +1,257 @@
+//! This invocation's hold on the drill's ledger item, and every way in which it ends.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::aws::{Saved, expires_at};
+use shared::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
+use shared::event::StepStatusChange;
+use shared::invocation::Invocation;
+use shared::step::Step;
+use shared::{Aws, Error, Outcome};
+
+use crate::Config;
+
+/// A claim on a cluster runs out by itself after so long; a step that still runs then is not protected any more.
+const CLAIM_MAX: TimeDelta = TimeDelta::hours(24);
+
+/// How often a write that lost a race is tried again at most.
+const SAVES_MAX: usize = 5;
+
+/// What this invocation works on.
+pub(crate) struct Work<'a> {
+    pub aws: &'a Aws,
+    pub config: &'a Config,
+    pub deadline: DateTime<Utc>,
+    pub step: Step,
+    pub drill: Drill,
+}
+
+/// Was the drill there to be taken?
+pub(crate) enum Taken<'a> {
+    /// It is ours.
+    Yes(Work<'a>),
+    /// It is not, and this is the answer.
+    No(Outcome),
+}
+
+/// What became of writing the drill.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// It is written, and the step goes on as far as the ledger knows.
+    Yes,
+    /// It is not written: the step has ended.
+    StepOver,
+    /// It is not written: another invocation has the drill now.
+    Lost,
+}
+
+impl<'a> Work<'a> {
+    /// Takes the drill of a step, new or left behind by an invocation that died.
+    pub(crate) async fn take(
+        aws: &'a Aws,
+        config: &'a Config,
+        invocation: &Invocation,
+        event: &StepStatusChange,
+        step: Step,
+    ) -> Result<Taken<'a>, Error> {
+        let found = aws.drill(&config.table_name, &event.cluster_id, &event.step_id).await?;
+        let mut drill = found.unwrap_or_else(|| Drill::new(&event.cluster_id, &event.step_id));
+        if !drill.may_take(&invocation.request_id, aws.now()) {
+            return Ok(Taken::No(left_alone(&drill)));
+        }
+        if step.is_over() {
+            return Ok(Taken::No(Outcome::ignored(format!("step {} is {} already", step.id, step.state))));
+        }
+        drill.state = drill.state.or(Some(DrillState::Claimed));
+        drill.job = Some(step.name.clone()).filter(|name| !name.is_empty());
+        drill.started_at = step.started_at.or(Some(event.time));
+        drill.holder = Some(invocation.request_id.clone());
+        drill.lease_until = Some(invocation.deadline + TimeDelta::seconds(1));
+        let mut work = Work { aws, config, deadline: invocation.deadline, step, drill };
+        match work.save().await? {
+            Kept::Yes => Ok(Taken::Yes(work)),
+            Kept::StepOver | Kept::Lost => Ok(Taken::No(left_alone(&work.drill))),
+        }
+    }
+
+    /// Writes the drill as it stands, unless the step is over or somebody else has the drill.
+    pub(crate) async fn save(&mut self) -> Result<Kept, Error> {
+        let holder = self.drill.holder.clone();
+        match self.put().await? {
+            None => Ok(Kept::Yes),
+            Some(found) => {
+                let kept = if found.finished.is_some() { Kept::StepOver } else { Kept::Lost };
+                let ours = found.holder == holder;
+                self.adopt(found);
+                Ok(if ours || kept == Kept::StepOver { Kept::StepOver } else { Kept::Lost })
+            }
+        }
+    }
+
+    /// Takes over what the report's side wrote meanwhile.
+    fn adopt(&mut self, found: Drill) {
+        self.drill.version = found.version;
+        self.drill.finished = found.finished;
+        self.drill.report = found.report;
+    }
+
+    /// `Some`: what stands there instead.
+    async fn put(&mut self) -> Result<Option<Drill>, Error> {
+        let expires = expires_at(self.aws.now(), self.config.retention_days);
+        match self.aws.save_drill(&self.config.table_name, &mut self.drill, expires).await? {
+            Saved::Yes => Ok(None),
+            Saved::No(found) => Ok(Some(found)),
+        }
+    }
+
+    /// Writes the drill even though the step may be over: what exists must be on record.
+    pub(crate) async fn save_whatever(&mut self) -> Result<(), Error> {
+        for _ in 0..SAVES_MAX {
+            match self.put().await? {
+                None => return Ok(()),
+                Some(found) => self.adopt(found),
+            }
+        }
+        Err(Error::NotYet("the ledger's item changes faster than it can be written".into()))
+    }
+
+    /// Waves that never reached FIS were none.
+    pub(crate) fn forget_waves_not_asked_for(&mut self) {
+        self.drill.waves.retain(|wave| wave.template_id.is_some());
+    }
+
+    /// An invocation that died may have asked FIS for an experiment and not lived to hear the answer.
+    pub(crate) async fn find_experiments_already_asked_for(&mut self) -> Result<(), Error> {
+        let asked: Vec<(u32, String)> = self
+            .drill
+            .waves
+            .iter()
+            .filter(|wave| wave.experiment_id.is_none())
+            .filter_map(|wave| Some((wave.number, wave.template_id.clone()?)))
+            .collect();
+        for (number, template_id) in asked {
+            let found = self.aws.experiment_of_template(&template_id).await?;
+            if let (Some(experiment_id), Some(wave)) = (found, self.drill.wave_mut(number)) {
+                wave.experiment_id = Some(experiment_id);
+                self.drill.state = Some(DrillState::Started);
+            }
+        }
+        Ok(())
+    }
+
+    /// May the same token still be used for a wave that was begun and has no experiment?
+    pub(crate) fn token_is_trusted(&self, asked_at: Option<DateTime<Utc>>) -> bool {
+        asked_at.is_some_and(|asked| self.aws.now() - asked < TOKEN_TRUSTED)
+    }
+
+    /// Claims the cluster. `Some`: why it cannot be had.
+    pub(crate) async fn claim_cluster(&self) -> Result<Option<String>, Error> {
+        let now = self.aws.now();
+        let table = &self.config.table_name;
+        let claim = Claim {
+            cluster_id: self.drill.cluster_id.clone(),
+            step_id: self.drill.step_id.clone(),
+            until: now + CLAIM_MAX,
+            released: false,
+        };
+        let expires = expires_at(now, self.config.retention_days);
+        let Saved::No(other) = self.aws.claim_cluster(table, &claim, expires).await? else { return Ok(None) };
+        let free_since = if other.released || other.until < now {
+            other.until
+        } else {
+            // Its report may be late or lost; EMR knows whether the step goes on.
+            match self.aws.step(&other.cluster_id, &other.step_id).await? {
+                Some(step) if !step.is_over() => {
+                    return Ok(Some(format!("the drill of step {} has the cluster until that step ends", other.step_id)));
+                }
+                Some(step) => step.ended_at.unwrap_or(now),
+                None => DateTime::UNIX_EPOCH,
+            }
+        };
+        let free_at = free_since + TimeDelta::seconds(i64::from(self.config.interval_seconds_min));
+        if now < free_at {
+            return Ok(Some(format!(
+                "the cluster's last drill, of step {}, ended {} s ago; {} s must lie between",
+                other.step_id,
+                (now - free_since).num_seconds(),
+                self.config.interval_seconds_min
+            )));
+        }
+        match self.aws.take_claim(table, &claim, &other, expires).await? {
+            Saved::Yes => Ok(None),
+            Saved::No(winner) if winner.step_id == claim.step_id => Ok(None),
+            Saved::No(winner) => Ok(Some(format!("the drill of step {} has just claimed the cluster", winner.step_id))),
+        }
+    }
+
+    /// Lets the cluster go at once: nobody was interrupted.
+    async fn release_cluster(&self) -> Result<(), Error> {
+        let claim = Claim {
+            cluster_id: self.drill.cluster_id.clone(),
+            step_id: self.drill.step_id.clone(),
+            until: DateTime::UNIX_EPOCH,
+            released: true,
+        };
+        let expires = expires_at(self.aws.now(), self.config.retention_days);
+        self.aws.release_claim(&self.config.table_name, &claim, expires).await
+    }
+
+    /// The drill must not run.
+    pub(crate) async fn refuse(&mut self, reason: String) -> Result<Outcome, Error> {
+        self.end(DrillState::Refused, reason.clone()).await?;
+        Ok(self.outcome(Outcome::Refused { reason }))
+    }
+
+    /// The drill could not run.
+    pub(crate) async fn give_up(&mut self, reason: String) -> Result<Outcome, Error> {
+        self.end(DrillState::GaveUp, reason.clone()).await?;
+        Ok(self.outcome(Outcome::GaveUp { reason }))
+    }
+
+    /// An experiment was asked for, and nobody can tell whether it exists. Prefer none to two.
+    pub(crate) async fn unknown(&mut self, reason: String) -> Result<Outcome, Error> {
+        self.end(DrillState::Unknown, reason.clone()).await?;
+        Ok(self.outcome(Outcome::GaveUp { reason }))
+    }
+
+    /// All waves ran.
+    pub(crate) async fn done(&mut self) -> Result<Outcome, Error> {
+        self.end(DrillState::Started, String::new()).await?;
+        Ok(Outcome::Drilled { experiments: self.drill.experiments() })
+    }
+
+    /// Another invocation has the drill.
+    pub(crate) fn lost(&self) -> Outcome {
+        left_alone(&self.drill)
+    }
+
+    fn outcome(&self, without_experiment: Outcome) -> Outcome {
+        match self.drill.experiments() {
+            none if none.is_empty() => without_experiment,
+            experiments => Outcome::Drilled { experiments },
+        }
+    }
+
+    async fn end(&mut self, state: DrillState, reason: String) -> Result<(), Error> {
+        let has_experiments = !self.drill.experiments().is_empty();
+        self.drill.state = Some(if has_experiments { DrillState::Started } else { state });
+        self.drill.reason = Some(reason).filter(|reason| !reason.is_empty());
+        self.drill.lease_until = None;
+        for _ in 0..SAVES_MAX {
+            match self.put().await? {
+                None => break,
+                Some(found) if found.holder == self.drill.holder => self.adopt(found),
+                Some(_) => return Ok(()),
+            }
+        }
+        if has_experiments || state == DrillState::Unknown { Ok(()) } else { self.release_cluster().await }
+    }
+}
+
+fn left_alone(drill: &Drill) -> Outcome {
+    let step = &drill.step_id;
+    Outcome::ignored(match (&drill.finished, drill.lease_until) {
+        (Some(finished), _) => format!("step {step} is {} already", finished.state),
+        (None, Some(_)) => format!("another invocation works on the drill of step {step}"),
+        (None, None) => format!("the drill of step {step} is done"),
+    })
+}

@@ -1,0 +1,104 @@
+//! What FIS says of the drill's experiments, and what becomes of a drill that nobody works on any more.
+
+use shared::aws::ExperimentState;
+use shared::drill::{Drill, DrillState, Wave, is_end_status};
+use shared::report::ExperimentFacts;
+use shared::{Aws, Error};
+
+/// Reads each experiment's end, and fills in what start-experiment did not live to write down.
+pub(crate) async fn read(aws: &Aws, drill: &mut Drill, problems: &mut Vec<String>) -> Vec<ExperimentFacts> {
+    let mut facts = Vec::new();
+    for wave in &mut drill.waves {
+        match read_wave(aws, wave).await {
+            Ok(state) => facts.push(experiment(wave, state.as_ref())),
+            Err(error) => {
+                problems.push(error.chain());
+                facts.push(experiment(wave, None));
+            }
+        }
+    }
+    facts
+}
+
+async fn read_wave(aws: &Aws, wave: &mut Wave) -> Result<Option<ExperimentState>, Error> {
+    if wave.experiment_id.is_none()
+        && let Some(template_id) = &wave.template_id
+    {
+        wave.experiment_id = aws.experiment_of_template(template_id).await?;
+    }
+    let Some(experiment_id) = wave.experiment_id.clone() else { return Ok(None) };
+    let state = aws.experiment(&experiment_id).await?;
+    if let Some(state) = &state {
+        wave.status = Some(state.status.clone());
+        wave.reason.clone_from(&state.reason);
+        if wave.resolved.is_empty() {
+            wave.resolved = aws.resolved_targets(&experiment_id).await?;
+        }
+        if is_end_status(&state.status)
+            && let Some(template_id) = &wave.template_id
+        {
+            aws.delete_throw_away(template_id).await?;
+        }
+    }
+    Ok(state)
+}
+
+fn experiment(wave: &Wave, state: Option<&ExperimentState>) -> ExperimentFacts {
+    ExperimentFacts {
+        wave: wave.number,
+        experiment_id: wave.experiment_id.clone(),
+        status: wave.status.clone(),
+        reason: wave.reason.clone(),
+        preview: wave.preview,
+        victims: wave.victims.iter().map(|victim| victim.instance_id.clone()).collect(),
+        resolved_are_victims: wave.resolved.iter().all(|arn| wave.victims.iter().any(|victim| victim.arn == *arn)),
+        resolved: wave.resolved.clone(),
+        asked_at: wave.asked_at,
+        started_at: state.and_then(|state| state.started_at),
+        ended_at: state.and_then(|state| state.ended_at),
+    }
+}
+
+/// The step is over: a drill that stands half-way has come as far as it will.
+pub(crate) fn close(drill: &mut Drill) {
+    let has_experiment = drill.waves.iter().any(|wave| wave.experiment_id.is_some());
+    match drill.state {
+        Some(DrillState::Claimed | DrillState::Waiting) => {
+            drill.state = Some(DrillState::GaveUp);
+            drill.reason.get_or_insert("the step ended before the experiment could start".into());
+        }
+        Some(DrillState::Starting) if has_experiment => drill.state = Some(DrillState::Started),
+        Some(DrillState::Starting) => {
+            drill.state = Some(DrillState::Unknown);
+            drill.reason.get_or_insert(
+                "an experiment was asked for, no answer is on record, and FIS lists none for its template".into(),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Why nobody was interrupted by this drill, in words; `None` when an experiment ran as it should.
+pub(crate) fn why_none(drill: Option<&Drill>) -> Option<String> {
+    let Some(drill) = drill else { return Some("start-experiment never saw the step".into()) };
+    let with_experiment: Vec<&Wave> = drill.waves.iter().filter(|wave| wave.experiment_id.is_some()).collect();
+    if with_experiment.is_empty() {
+        return Some(match (&drill.reason, drill.state) {
+            (Some(reason), _) => reason.clone(),
+            (None, None) => "start-experiment never saw the step".into(),
+            (None, Some(_)) => "no experiment was started, and why is not on record".into(),
+        });
+    }
+    if with_experiment.iter().all(|wave| wave.preview) {
+        return Some("the drill was a preview: it chose victims and interrupted nobody".into());
+    }
+    let ended: Vec<String> = with_experiment
+        .iter()
+        .filter(|wave| wave.status.as_deref() != Some("completed"))
+        .map(|wave| {
+            let words = wave.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            format!("the experiment is {}{words}", wave.status.as_deref().unwrap_or("in an unknown state"))
+        })
+        .collect();
+    (ended.len() == with_experiment.len()).then(|| ended.join("; "))
+}

@@ -1,0 +1,61 @@
+//! The job's earlier runs, to compare with: from the ledger's index by job.
+
+use shared::report::Cost;
+use shared::{Aws, Error};
+
+use crate::Config;
+
+/// So many of the latest runs are looked at.
+const RUNS_MAX: i32 = 50;
+
+/// Compares a run with the middle of the job's runs that nothing interrupted.
+pub(crate) async fn compare(
+    aws: &Aws,
+    config: &Config,
+    job: &str,
+    step_id: &str,
+    run_seconds: Option<i64>,
+) -> Result<Cost, Error> {
+    let mut cost = Cost::default();
+    if job.is_empty() {
+        return Ok(cost);
+    }
+    let drills = aws.drills_of_job(&config.table_name, job, RUNS_MAX).await?;
+    let mut undisturbed: Vec<i64> = drills
+        .iter()
+        .filter(|drill| drill.step_id != step_id)
+        .filter(|drill| drill.finished.as_ref().is_some_and(|finished| finished.state == "COMPLETED"))
+        .filter_map(|drill| drill.report.as_ref())
+        .filter(|report| report.interrupted == 0)
+        .filter_map(|report| report.run_seconds)
+        .collect();
+    undisturbed.sort_unstable();
+    cost.undisturbed_runs = undisturbed.len();
+    cost.median_undisturbed_seconds = median(&undisturbed);
+    if let (Some(median), Some(seconds)) = (cost.median_undisturbed_seconds.filter(|median| *median > 0), run_seconds) {
+        cost.slowdown_percent = Some((seconds - median) * 100 / median);
+    }
+    Ok(cost)
+}
+
+fn median(sorted: &[i64]) -> Option<i64> {
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(sorted[middle]),
+        _ => Some(i64::midpoint(sorted[middle - 1], sorted[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[5]), Some(5));
+        assert_eq!(median(&[1, 9]), Some(5));
+        assert_eq!(median(&[1, 2, 9]), Some(2));
+    }
+}

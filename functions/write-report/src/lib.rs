@@ -1,0 +1,68 @@
+//! Writes the report: an EMR step ended, with or without an experiment; verify what was interrupted, whether it was
+//! replaced and whether Spark recovered, and say what is known of it.
+//!
+//! # Layout
+//!
+//! * here: the settings and [`handle`];
+//! * [`step_report`]: one step's report, from the facts to S3 and the ledger;
+//! * [`recovery`]: the bounded wait until victims are gone and capacity is back;
+//! * [`experiments`]: what FIS says of the drill's experiments;
+//! * [`event_log`]: which event log is the step's, and reading it;
+//! * [`history`]: the job's earlier runs, to compare with;
+//! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
+
+mod event_log;
+mod experiments;
+mod history;
+mod recovery;
+mod step_report;
+mod sweep;
+
+use clap::Parser;
+use serde_json::Value;
+use shared::config::{Blank, S3Location};
+use shared::event::StepStatusChange;
+use shared::invocation::Invocation;
+use shared::{Aws, Error, Outcome};
+
+/// Settings, from the environment.
+#[derive(Debug, Clone, Parser)]
+#[command(about = "Writes the report of a Spark step that ended, and of those whose end was not told")]
+pub struct Config {
+    /// The ledger's DynamoDB table.
+    #[arg(long, env = "TABLE_NAME")]
+    pub table_name: String,
+    /// The bucket that reports go to.
+    #[arg(long, env = "REPORT_BUCKET")]
+    pub report_bucket: String,
+    /// The prefix that reports go to.
+    #[arg(long, env = "REPORT_PREFIX", default_value = "reports/")]
+    pub report_prefix: String,
+    /// How long to wait for victims to go and for capacity to come back, in seconds.
+    #[arg(long, env = "RECOVERY_SECONDS_MAX", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=780))]
+    pub recovery_seconds_max: u32,
+    /// Where Spark's event logs lie, if neither the step nor the cluster says; blank: nowhere.
+    #[arg(long, env = "EVENT_LOG_URI", default_value = "")]
+    pub event_log_uri: Blank<S3Location>,
+    /// How far back the sweep looks, in hours.
+    #[arg(long, env = "SWEEP_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=168))]
+    pub sweep_hours: u32,
+    /// Output of a run without interruptions, to compare with; blank: none.
+    #[arg(long, env = "BASELINE_PREFIX", default_value = "")]
+    pub baseline_prefix: Blank<S3Location>,
+    /// How long items are kept, in days.
+    #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
+    pub retention_days: u32,
+}
+
+/// Reports on the step that ended, or sweeps.
+pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Result<Outcome, Error> {
+    if invocation.payload.get("sweep") == Some(&Value::Bool(true)) {
+        return sweep::run(aws, config, &invocation).await;
+    }
+    let event = StepStatusChange::parse(&invocation.payload)?;
+    if !matches!(event.state.as_str(), "COMPLETED" | "FAILED" | "CANCELLED") {
+        return Ok(Outcome::ignored(format!("the step is {}, which is no end", event.state)));
+    }
+    step_report::write(aws, config, &invocation, &event.cluster_id, &event.step_id).await
+}

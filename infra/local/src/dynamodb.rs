@@ -1,0 +1,384 @@
+//! Simulated DynamoDB: the `dynoxide` crate behind a virtual clock.
+//!
+//! Separate because the crate answers whole requests; what is ours is the clock, the order of keys in an answer, and
+//! the tables of the template. Known divergences: a transaction's client token is remembered by the machine's time,
+//! and point-in-time recovery and deletion protection are accepted and ignored.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use dynoxide::storage_backend::ManualClock;
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::api::{ACCOUNT, ApiError, REGION, Time};
+
+/// What of a table in a template DynamoDB's CreateTable takes.
+const TABLE_PROPERTIES: [&str; 5] = [
+    "AttributeDefinitions",
+    "BillingMode",
+    "GlobalSecondaryIndexes",
+    "KeySchema",
+    "LocalSecondaryIndexes",
+];
+
+/// An error answer, in DynamoDB's own envelope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// HTTP status.
+    pub status: u16,
+    /// The JSON body, with `__type` and a message.
+    pub body: Vec<u8>,
+}
+
+impl Failure {
+    /// The error's name without its namespace: `ConditionalCheckFailedException`.
+    pub fn code(&self) -> String {
+        let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        let name = body["__type"].as_str().unwrap_or("Unknown");
+        name.rsplit('#').next().unwrap_or(name).to_owned()
+    }
+}
+
+/// All tables of the account. Clones share them.
+#[derive(Clone)]
+pub struct DynamoDb {
+    database: Database,
+    clock: ManualClock,
+    /// When each table was made: the crate stamps the machine's time.
+    created_at: Arc<Mutex<BTreeMap<String, u64>>>,
+}
+
+impl DynamoDb {
+    /// No tables, at `now`.
+    pub fn new(now: Time) -> Self {
+        let clock = ManualClock::new(seconds(now));
+        let database = Database::memory_with_clock(Arc::new(clock.clone())).expect("SQLite needs only memory");
+        Self {
+            database,
+            clock,
+            created_at: Arc::default(),
+        }
+    }
+
+    /// Sets the virtual time.
+    pub fn set_now(&self, now: Time) {
+        self.clock.set(seconds(now));
+    }
+
+    /// Deletes what expired at or before the virtual time; real DynamoDB does so some days late.
+    //= https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+    pub fn sweep_ttl(&self) -> usize {
+        self.database.sweep_ttl().expect("a sweep of a database in memory")
+    }
+
+    /// Makes a table as an `AWS::DynamoDB::Table` with these properties describes it.
+    pub fn create_table(&self, name: &str, properties: &Value) -> Result<(), ApiError> {
+        let mut request = json!({ "TableName": name });
+        for property in TABLE_PROPERTIES {
+            if let Some(value) = properties.get(property) {
+                request[property] = value.clone();
+            }
+        }
+        self.set_up("CreateTable", &request)?;
+        if let Some(ttl) = properties.get("TimeToLiveSpecification") {
+            self.set_up(
+                "UpdateTimeToLive",
+                &json!({ "TableName": name, "TimeToLiveSpecification": ttl }),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn set_up(&self, operation: &str, request: &Value) -> Result<(), ApiError> {
+        self.call(operation, request.to_string().as_bytes())
+            .map(drop)
+            .map_err(|failure| {
+                let body = String::from_utf8_lossy(&failure.body).into_owned();
+                ApiError::with_status(failure.status, &failure.code(), format!("{operation}: {body}"))
+            })
+    }
+
+    /// Answers one request: the operation of `X-Amz-Target` and its JSON body.
+    pub fn call(&self, operation: &str, body: &[u8]) -> Result<Vec<u8>, Failure> {
+        match self.dispatch(operation, body) {
+            Ok(mut answer) => {
+                self.restamp(operation, &mut answer);
+                Ok(serde_json::to_vec(&sorted(answer)).expect("a JSON value is writable"))
+            }
+            Err(error) => {
+                let body: Value = serde_json::from_str(&error.to_json()).unwrap_or_default();
+                let body = serde_json::to_vec(&sorted(body)).expect("a JSON value is writable");
+                Err(Failure {
+                    status: error.status_code(),
+                    body,
+                })
+            }
+        }
+    }
+
+    fn dispatch(&self, operation: &str, body: &[u8]) -> Result<Value, DynoxideError> {
+        let db = &self.database;
+        match operation {
+            "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+            "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
+            "CreateTable" => run(body, |request| db.create_table(request)),
+            "DeleteItem" => run(body, |request| db.delete_item(request)),
+            "DeleteTable" => run(body, |request| db.delete_table(request)),
+            "DescribeTable" => run(body, |request| db.describe_table(request)),
+            "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
+            "ExecuteStatement" => run(body, |request| db.execute_statement(request)),
+            "GetItem" => run(body, |request| db.get_item(request)),
+            "ListTables" => run(body, |request| db.list_tables(request)),
+            "ListTagsOfResource" => run(body, |request| db.list_tags_of_resource(request)),
+            "PutItem" => run(body, |request| db.put_item(request)),
+            "Query" => run(body, |request| db.query(request)),
+            "Scan" => run(body, |request| db.scan(request)),
+            "TagResource" => run(body, |request| db.tag_resource(request)),
+            "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
+            "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+            "UntagResource" => run(body, |request| db.untag_resource(request)),
+            "UpdateItem" => run(body, |request| db.update_item(request)),
+            "UpdateTable" => run(body, |request| db.update_table(request)),
+            "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
+            _ => Err(DynoxideError::UnsupportedCapability(format!(
+                "the simulated account has no operation {operation} of DynamoDB"
+            ))),
+        }
+    }
+
+    /// Puts virtual creation times and the simulated Region into table descriptions.
+    fn restamp(&self, operation: &str, answer: &mut Value) {
+        let part = if operation == "DescribeTable" {
+            "Table"
+        } else {
+            "TableDescription"
+        };
+        let Some(table) = answer.get_mut(part) else { return };
+        let name = table["TableName"].as_str().unwrap_or_default().to_owned();
+        let now = dynoxide::storage_backend::Clock::now_unix_secs(&self.clock);
+        let mut created_at = self.created_at.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if operation == "CreateTable" {
+            created_at.insert(name.clone(), now);
+        }
+        if table.get("CreationDateTime").is_some() {
+            table["CreationDateTime"] = json!(created_at.get(&name).copied().unwrap_or(now));
+        }
+        let arn = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}");
+        if table.get("TableArn").is_some() {
+            table["TableArn"] = json!(arn);
+        }
+        for indexes in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
+            for index in table
+                .get_mut(indexes)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                let index_name = index["IndexName"].as_str().unwrap_or_default();
+                index["IndexArn"] = json!(format!("{arn}/index/{index_name}"));
+            }
+        }
+        // A random id that nobody asks for.
+        if let Some(table) = table.as_object_mut() {
+            table.remove("TableId");
+        }
+    }
+}
+
+fn seconds(time: Time) -> u64 {
+    u64::try_from(time.timestamp()).unwrap_or(0)
+}
+
+/// Parses the request, runs the operation, and makes a value of its answer.
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<Value, DynoxideError> {
+    let request = serde_json::from_slice(body).map_err(|error| unreadable(&error.to_string()))?;
+    let answer = operation(request)?;
+    serde_json::to_value(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+/// DynamoDB tells a wrong request (validation) from wrong JSON (serialization).
+//= https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+fn unreadable(message: &str) -> DynoxideError {
+    let wrong = [
+        "missing field",
+        "unknown variant",
+        "invalid type: null",
+        "AttributeValue",
+        "VALIDATION",
+    ];
+    if wrong.iter().any(|sign| message.contains(sign)) {
+        DynoxideError::ValidationException(message.to_owned())
+    } else {
+        DynoxideError::SerializationException(message.to_owned())
+    }
+}
+
+/// The same value with every object's keys in order, so that an answer has the same bytes in every run.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<String, Value> = members.into_iter().map(|(key, v)| (key, sorted(v))).collect();
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database() -> DynamoDb {
+        let database = DynamoDb::new(Time::from_timestamp(1_800_000_000, 0).unwrap());
+        let properties = json!({
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                {"AttributeName": "pk", "AttributeType": "S"},
+                {"AttributeName": "sk", "AttributeType": "S"},
+                {"AttributeName": "job", "AttributeType": "S"},
+                {"AttributeName": "started_at", "AttributeType": "S"},
+            ],
+            "KeySchema": [
+                {"AttributeName": "pk", "KeyType": "HASH"},
+                {"AttributeName": "sk", "KeyType": "RANGE"},
+            ],
+            "GlobalSecondaryIndexes": [{
+                "IndexName": "by-job",
+                "KeySchema": [
+                    {"AttributeName": "job", "KeyType": "HASH"},
+                    {"AttributeName": "started_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }],
+            "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": true},
+            "DeletionProtectionEnabled": true,
+            "TimeToLiveSpecification": {"AttributeName": "expires_at", "Enabled": true},
+        });
+        database.create_table("ledger", &properties).unwrap();
+        database
+    }
+
+    fn call(database: &DynamoDb, operation: &str, request: Value) -> Result<Value, Failure> {
+        let answer = database.call(operation, request.to_string().as_bytes())?;
+        Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    fn put(sk: &str) -> Value {
+        json!({
+            "TableName": "ledger",
+            "Item": {
+                "pk": {"S": "cluster#j-1"}, "sk": {"S": sk}, "job": {"S": "etl"},
+                "started_at": {"S": sk}, "expires_at": {"N": "1800000060"},
+            },
+            "ConditionExpression": "attribute_not_exists(pk)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        })
+    }
+
+    #[test]
+    fn a_second_conditional_put_fails_with_the_item_that_is_there() {
+        let database = database();
+        call(&database, "PutItem", put("claim")).unwrap();
+        let failure = call(&database, "PutItem", put("claim")).unwrap_err();
+        assert_eq!(
+            (failure.status, failure.code().as_str()),
+            (400, "ConditionalCheckFailedException")
+        );
+        let body: Value = serde_json::from_slice(&failure.body).unwrap();
+        assert_eq!(body["Item"]["sk"]["S"], "claim");
+    }
+
+    #[test]
+    fn the_index_of_the_template_answers_in_order() {
+        let database = database();
+        for sk in ["drill#2", "drill#1"] {
+            call(&database, "PutItem", put(sk)).unwrap();
+        }
+        let query = json!({
+            "TableName": "ledger", "IndexName": "by-job", "KeyConditionExpression": "job = :job",
+            "ExpressionAttributeValues": {":job": {"S": "etl"}}, "Limit": 1,
+        });
+        let answer = call(&database, "Query", query).unwrap();
+        assert_eq!(answer["Items"][0]["sk"]["S"], "drill#1");
+        assert!(answer["LastEvaluatedKey"].is_object());
+    }
+
+    #[test]
+    fn a_cancelled_transaction_says_why() {
+        let database = database();
+        call(&database, "PutItem", put("claim")).unwrap();
+        let mut second = put("claim");
+        second
+            .as_object_mut()
+            .unwrap()
+            .remove("ReturnValuesOnConditionCheckFailure");
+        let failure = call(
+            &database,
+            "TransactWriteItems",
+            json!({"TransactItems": [{"Put": second}]}),
+        )
+        .unwrap_err();
+        assert_eq!(failure.code(), "TransactionCanceledException");
+        let body: Value = serde_json::from_slice(&failure.body).unwrap();
+        assert_eq!(body["CancellationReasons"][0]["Code"], "ConditionalCheckFailed");
+    }
+
+    #[test]
+    fn items_expire_by_the_virtual_clock() {
+        let database = database();
+        call(&database, "PutItem", put("claim")).unwrap();
+        assert_eq!(database.sweep_ttl(), 0);
+        database.set_now(Time::from_timestamp(1_800_000_061, 0).unwrap());
+        assert_eq!(database.sweep_ttl(), 1);
+    }
+
+    #[test]
+    fn two_databases_describe_their_table_with_the_same_bytes() {
+        let describe = || database().call("DescribeTable", br#"{"TableName":"ledger"}"#).unwrap();
+        let first = describe();
+        assert_eq!(first, describe());
+        let answer: Value = serde_json::from_slice(&first).unwrap();
+        assert_eq!(answer["Table"]["CreationDateTime"], 1_800_000_000);
+        assert_eq!(
+            answer["Table"]["TableArn"],
+            "arn:aws:dynamodb:us-sim-1:000000000000:table/ledger"
+        );
+        assert!(!String::from_utf8(first).unwrap().contains("dynoxide"));
+    }
+
+    #[test]
+    fn tags_are_found_under_the_arn_that_the_table_was_described_with() {
+        let database = database();
+        let arn = "arn:aws:dynamodb:us-sim-1:000000000000:table/ledger";
+        let tags = json!([{"Key": "a", "Value": "b"}]);
+        call(&database, "TagResource", json!({"ResourceArn": arn, "Tags": tags})).unwrap();
+        let answer = call(&database, "ListTagsOfResource", json!({"ResourceArn": arn})).unwrap();
+        assert_eq!(answer["Tags"], tags);
+    }
+
+    #[test]
+    fn bad_requests_are_answered_in_dynamodbs_words() {
+        let database = database();
+        let code = |operation: &str, body: &[u8]| {
+            let failure = database.call(operation, body).unwrap_err();
+            (failure.status, failure.code())
+        };
+        assert_eq!(code("GetItem", b"{"), (400, "SerializationException".into()));
+        assert_eq!(
+            code("GetItem", br#"{"TableName":"none","Key":{"pk":{"S":"a"}}}"#).1,
+            "ResourceNotFoundException"
+        );
+        assert_eq!(
+            code("GetItem", br#"{"TableName":"ledger","Key":{"pk":{"S":"a"}}}"#).1,
+            "ValidationException"
+        );
+        assert_eq!(code("RestoreTableToPointInTime", b"{}").0, 501);
+    }
+}

@@ -1,0 +1,138 @@
+//! EC2's request filters: names with values, `*` and `?` in the values.
+//!
+//! Separate because every Describe operation filters alike, each over other names.
+
+use serde_json::Value;
+
+use crate::api::ApiError;
+use crate::ec2::invalid;
+
+/// One filter: any of its values must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Filter {
+    name: String,
+    values: Vec<String>,
+}
+
+//= https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
+const VALUES_MAX: usize = 200;
+
+/// The request's filters, each of a name that `is_known` or that asks for a tag.
+pub(super) fn parse(input: &Value, is_known: impl Fn(&str) -> bool) -> Result<Vec<Filter>, ApiError> {
+    let mut filters = Vec::new();
+    for filter in input["Filter"].as_array().into_iter().flatten() {
+        let name = filter["Name"].as_str().unwrap_or_default().to_owned();
+        if !is_known(&name) && name.strip_prefix("tag:").is_none_or(str::is_empty) {
+            return Err(invalid(format!("The filter '{name}' is invalid")));
+        }
+        filters.push(Filter {
+            name,
+            values: strings(filter, "Value"),
+        });
+    }
+    if filters.iter().map(|it| it.values.len()).sum::<usize>() > VALUES_MAX {
+        let message = format!("The maximum number of filter values specified on a single call is {VALUES_MAX}");
+        return Err(ApiError::client("FilterLimitExceeded", message));
+    }
+    Ok(filters)
+}
+
+impl Filter {
+    /// Whether something passes that has these values under the filter's name.
+    pub(super) fn passes(&self, values_of: impl Fn(&str) -> Vec<String>) -> bool {
+        let actual = values_of(&self.name);
+        self.values
+            .iter()
+            .any(|pattern| actual.iter().any(|text| matches(pattern, text)))
+    }
+}
+
+/// A parameter that is a list of strings; empty when it is missing.
+pub(super) fn strings(input: &Value, name: &str) -> Vec<String> {
+    input[name]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it.as_str().map(str::to_owned))
+        .collect()
+}
+
+//= https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
+/// Whether `text` matches: `*` stands for any run of characters, `?` for one, and a backslash takes a character as it
+/// is. Case counts.
+fn matches(pattern: &str, text: &str) -> bool {
+    #[derive(PartialEq)]
+    enum Part {
+        One(char),
+        AnyOne,
+        AnyRun,
+    }
+    let mut parts = Vec::new();
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        parts.push(match character {
+            '*' => Part::AnyRun,
+            '?' => Part::AnyOne,
+            '\\' => Part::One(characters.next().unwrap_or('\\')),
+            other => Part::One(other),
+        });
+    }
+    // `reachable[i]`: the text so far can be matched by the first `i` parts.
+    let close = |reachable: &mut Vec<bool>| {
+        for (i, part) in parts.iter().enumerate() {
+            reachable[i + 1] |= *part == Part::AnyRun && reachable[i];
+        }
+    };
+    let mut reachable = vec![false; parts.len() + 1];
+    reachable[0] = true;
+    close(&mut reachable);
+    for character in text.chars() {
+        let mut next = vec![false; parts.len() + 1];
+        for (i, part) in parts.iter().enumerate() {
+            match part {
+                Part::AnyRun => next[i] |= reachable[i],
+                Part::AnyOne => next[i + 1] |= reachable[i],
+                Part::One(expected) => next[i + 1] |= reachable[i] && *expected == character,
+            }
+        }
+        reachable = next;
+        close(&mut reachable);
+    }
+    reachable[parts.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn wildcards_match_as_ec2_documents() {
+        for (pattern, text, expected) in [
+            ("running", "running", true),
+            ("running", "Running", false),
+            ("r5*", "r5.xlarge", true),
+            ("*.xlarge", "r5.2xlarge", false),
+            ("*xlarge", "r5.2xlarge", true),
+            ("r?.xlarge", "r4.xlarge", true),
+            ("r?.xlarge", "r5d.xlarge", false),
+            ("r*.*x*", "r5d.2xlarge", true),
+            ("*", "", true),
+            ("a\\*b", "a*b", true),
+            ("a\\*b", "axb", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
+        }
+    }
+
+    #[test]
+    fn a_filter_of_an_unknown_name_is_refused() {
+        let input = |name: &str| json!({"Filter": [{"Name": name, "Value": ["x"]}]});
+        let refused = parse(&input("instance-colour"), |it| it == "instance-id").unwrap_err();
+        assert_eq!(refused.code, "InvalidParameterValue");
+        assert_eq!(refused.message, "The filter 'instance-colour' is invalid");
+        assert!(parse(&input("tag:"), |_| false).is_err());
+        assert!(parse(&input("tag:Name"), |_| false).is_ok());
+    }
+}

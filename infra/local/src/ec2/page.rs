@@ -1,0 +1,89 @@
+//! EC2's pagination: `MaxResults` and `NextToken`.
+//!
+//! Separate because every Describe operation pages alike.
+
+use serde_json::Value;
+
+use crate::api::ApiError;
+use crate::ec2::invalid;
+
+//= https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
+const MAX_RESULTS: std::ops::RangeInclusive<usize> = 5..=1000;
+
+/// The page that the request asks for, out of all items in the order of their keys, and the token of the next page.
+/// Without `MaxResults` everything is one page. A token names the last key shown, so that a page neither repeats nor
+/// misses an item when others come or go between two calls.
+pub(super) fn page<T>(mut items: Vec<(String, T)>, input: &Value) -> Result<(Vec<T>, Option<String>), ApiError> {
+    items.sort_by(|a, b| a.0.cmp(&b.0));
+    if let Some(token) = input["NextToken"].as_str().filter(|it| !it.is_empty()) {
+        let shown = decode(token)
+            .ok_or_else(|| ApiError::client("InvalidNextToken", "The specified NextToken is not valid."))?;
+        items.retain(|(key, _)| *key > shown);
+    }
+    let size = max_results(input)?.unwrap_or(usize::MAX);
+    let next = (items.len() > size).then(|| encode(&items[size - 1].0));
+    items.truncate(size);
+    Ok((items.into_iter().map(|(_, item)| item).collect(), next))
+}
+
+/// The request's `MaxResults`, within AWS's limits. Above the upper one an error is assumed, as the page gives a range.
+pub(super) fn max_results(input: &Value) -> Result<Option<usize>, ApiError> {
+    let Some(text) = input["MaxResults"].as_str() else {
+        return Ok(None);
+    };
+    let expected = match text.parse::<usize>() {
+        Ok(size) if MAX_RESULTS.contains(&size) => return Ok(Some(size)),
+        Ok(size) if size > *MAX_RESULTS.end() => format!("less than or equal to {}", MAX_RESULTS.end()),
+        _ => format!("greater than or equal to {}", MAX_RESULTS.start()),
+    };
+    Err(invalid(format!(
+        "Value ( {text} ) for parameter maxResults is invalid. Expecting a value {expected}."
+    )))
+}
+
+/// Tokens are opaque to clients: none should be able to read an id in them.
+fn encode(key: &str) -> String {
+    key.bytes().map(|byte| format!("{:02x}", byte ^ 0x5a)).collect()
+}
+
+fn decode(token: &str) -> Option<String> {
+    if !token.is_ascii() || !token.len().is_multiple_of(2) {
+        return None;
+    }
+    let byte = |at: usize| Some(u8::from_str_radix(token.get(at..at + 2)?, 16).ok()? ^ 0x5a);
+    String::from_utf8((0..token.len()).step_by(2).map(byte).collect::<Option<_>>()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pages_together_hold_every_item_once() {
+        let items: Vec<(String, usize)> = (0..23).map(|i| (format!("i-{:02}", i * 7 % 23), i)).collect();
+        let (mut seen, mut input, mut pages) = (Vec::new(), json!({"MaxResults": "5"}), 0);
+        loop {
+            let (page, next) = page(items.clone(), &input).unwrap();
+            seen.extend(page);
+            pages += 1;
+            let Some(token) = next else { break };
+            input["NextToken"] = token.into();
+        }
+        seen.sort();
+        assert_eq!((pages, seen), (5, (0..23).collect()));
+    }
+
+    #[test]
+    fn a_page_size_out_of_range_or_a_token_made_up_is_refused() {
+        for size in ["4", "1001", "x"] {
+            assert_eq!(
+                max_results(&json!({"MaxResults": size})).unwrap_err().code,
+                "InvalidParameterValue"
+            );
+        }
+        let refused = page(vec![("a".to_owned(), ())], &json!({"NextToken": "zz"})).unwrap_err();
+        assert_eq!(refused.code, "InvalidNextToken");
+    }
+}

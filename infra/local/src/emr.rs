@@ -1,0 +1,135 @@
+//! The simulated Amazon EMR: clusters of instance fleets or groups on the simulated EC2, steps, managed scaling.
+//!
+//! Separate from YARN and Spark, which run inside a cluster and know nothing of EMR. EMR is clock-free like every
+//! simulated service: `call` answers a client, `instance_changed` hears from EC2, `advance` does what is due.
+//!
+//! Known divergences, beside those that the files below name at their rules: no bootstrap actions, no custom automatic
+//! scaling, no instance reconfiguration, no resize timeouts, no node is found unhealthy; the only notifications are
+//! state changes of clusters, steps, fleets and groups.
+
+use serde_json::Value;
+
+use crate::api::{ApiError, Ctx, Time};
+use crate::ec2::{Change, Ec2};
+use crate::spark::Workload;
+
+mod agenda;
+mod change;
+mod cluster;
+mod describe;
+mod events;
+mod input;
+mod lifecycle;
+mod logs;
+mod loss;
+mod pool;
+mod provision;
+mod quota;
+mod read;
+mod run_job_flow;
+mod run_steps;
+mod scaling;
+mod step;
+
+pub use cluster::{Cluster, ClusterState, Instance, InstanceState, Reason};
+pub use pool::{Collection, Pool, PoolState, Role, TypeOption, Units};
+pub use step::{Step, StepState};
+
+use agenda::Task;
+use cluster::Scenario;
+use quota::Quota;
+
+/// The whole service.
+#[derive(Debug, Default)]
+pub struct Emr {
+    /// Oldest first; none is ever removed.
+    clusters: Vec<Cluster>,
+    quota: Quota,
+    scenario: Scenario,
+    /// The last time that anyone told.
+    seen: Time,
+}
+
+impl Emr {
+    /// An account without clusters.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says what a submitted script does, by its `s3://` URI. A script that nobody spoke of runs the workshop's job.
+    pub fn set_workload(&mut self, application: &str, workload: Workload) {
+        self.scenario.workloads.insert(application.to_owned(), workload);
+    }
+
+    /// Whether EMR stops to replace instances that EC2 took away. When it goes on, it replaces what was lost meanwhile.
+    pub fn pause_replacement(&mut self, paused: bool) {
+        self.scenario.replacement_paused = paused;
+        if paused {
+            return;
+        }
+        for cluster in &mut self.clusters {
+            for pool in &mut cluster.pools {
+                if pool.unreplaced.total() > 0 {
+                    pool.unreplaced = Units::default();
+                    cluster.agenda.once_at(self.seen, Task::Provision(pool.id.clone()));
+                }
+            }
+        }
+    }
+
+    /// Answers a call, or refuses it.
+    pub fn call(&mut self, ctx: &mut Ctx, ec2: &mut Ec2, operation: &str, input: &Value) -> Result<Value, ApiError> {
+        self.seen = ctx.now;
+        self.quota.take(operation, ctx.now)?;
+        if let Some(answer) = read::call(self, operation, input) {
+            return answer;
+        }
+        let changed = change::call(self, ctx, ec2, operation, input);
+        changed.unwrap_or_else(|| Err(ApiError::not_implemented("emr", operation)))
+    }
+
+    /// Hears what became of an EC2 instance, its own or not.
+    pub fn instance_changed(&mut self, ctx: &mut Ctx, _ec2: &mut Ec2, change: &Change) {
+        self.seen = ctx.now;
+        for cluster in &mut self.clusters {
+            cluster.instance_changed(ctx, change);
+        }
+    }
+
+    /// When it next has something to do.
+    pub fn due(&self) -> Option<Time> {
+        self.clusters.iter().filter_map(Cluster::due).min()
+    }
+
+    /// Does everything that is due.
+    pub fn advance(&mut self, ctx: &mut Ctx, ec2: &mut Ec2) {
+        self.seen = ctx.now;
+        for cluster in &mut self.clusters {
+            if cluster.due().is_some_and(|due| due <= ctx.now) {
+                cluster.advance(ctx, ec2, &self.scenario);
+            }
+        }
+    }
+
+    /// S3 objects that appeared since this was last asked: what the applications wrote, and step logs.
+    pub fn take_objects(&mut self) -> Vec<(String, Vec<u8>)> {
+        self.clusters.iter_mut().flat_map(Cluster::take_objects).collect()
+    }
+
+    /// Everything that ever was, oldest first: the ground truth.
+    pub fn clusters(&self) -> impl Iterator<Item = &Cluster> {
+        self.clusters.iter()
+    }
+
+    /// The cluster with this id.
+    pub fn cluster(&self, id: &str) -> Option<&Cluster> {
+        self.clusters.iter().find(|cluster| cluster.id == id)
+    }
+
+    fn cluster_mut(&mut self, id: &str) -> Option<&mut Cluster> {
+        self.clusters.iter_mut().find(|cluster| cluster.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

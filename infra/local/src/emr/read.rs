@@ -1,0 +1,145 @@
+//! The operations that only look: Describe…, List…, GetManagedScalingPolicy.
+//!
+//! Separate from those that change something; each is a filter, an order and a page.
+
+use serde_json::{Value, json};
+
+use crate::api::ApiError;
+
+use super::Emr;
+use super::cluster::Cluster;
+use super::describe;
+use super::input::{invalid, page, text, texts, time, validation};
+use super::pool::Collection;
+
+/// Answers a reading operation; `None` if it is not one.
+pub(super) fn call(emr: &Emr, operation: &str, input: &Value) -> Option<Result<Value, ApiError>> {
+    Some(match operation {
+        "DescribeCluster" => cluster(emr, input).map(|cluster| json!({"Cluster": describe::cluster(cluster)})),
+        "ListClusters" => list_clusters(emr, input),
+        "ListInstances" => list_instances(emr, input),
+        "ListInstanceFleets" => list_pools(emr, input, Collection::Fleet),
+        "ListInstanceGroups" => list_pools(emr, input, Collection::Group),
+        "ListSteps" => list_steps(emr, input),
+        "DescribeStep" => describe_step(emr, input),
+        "GetManagedScalingPolicy" => cluster(emr, input).map(|cluster| match &cluster.managed_scaling {
+            Some(policy) => json!({"ManagedScalingPolicy": policy}),
+            None => json!({}),
+        }),
+        _ => return None,
+    })
+}
+
+fn cluster<'a>(emr: &'a Emr, input: &Value) -> Result<&'a Cluster, ApiError> {
+    let id = text(input, "ClusterId")?;
+    emr.cluster(id)
+        .ok_or_else(|| invalid(format!("Cluster id '{id}' is not valid.")))
+}
+
+/// Newest first.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListClusters.html
+fn list_clusters(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
+    let states = texts(input, "ClusterStates");
+    let (after, before) = (time(input, "CreatedAfter"), time(input, "CreatedBefore"));
+    let clusters = emr.clusters.iter().rev().filter(|cluster| {
+        (states.is_empty() || states.contains(&cluster.state.as_str()))
+            && after.is_none_or(|after| cluster.created_at >= after)
+            && before.is_none_or(|before| cluster.created_at <= before)
+    });
+    page(input, "Clusters", clusters.map(describe::cluster_summary).collect())
+}
+
+/// In the order in which they were asked for. Neither the order nor the size of a page is published: assumed.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html
+fn list_instances(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
+    let cluster = cluster(emr, input)?;
+    let (states, group_types) = (texts(input, "InstanceStates"), texts(input, "InstanceGroupTypes"));
+    let fleet_type = input["InstanceFleetType"].as_str();
+    let (fleet, group) = (input["InstanceFleetId"].as_str(), input["InstanceGroupId"].as_str());
+    match cluster.collection {
+        Collection::Fleet if group.is_some() || !group_types.is_empty() => return Err(other_kind(Collection::Fleet)),
+        Collection::Group if fleet.is_some() || fleet_type.is_some() => return Err(other_kind(Collection::Group)),
+        _ => {}
+    }
+    if let Some(id) = fleet.or(group)
+        && cluster.pool(id).is_none()
+    {
+        let kind = if fleet.is_some() {
+            "Instance fleet"
+        } else {
+            "Instance group"
+        };
+        return Err(invalid(format!("{kind} id '{id}' is not valid.")));
+    }
+    let instances = cluster.instances.iter().filter(|instance| {
+        (states.is_empty() || states.contains(&instance.state.as_str()))
+            && (group_types.is_empty() || group_types.contains(&instance.role.as_str()))
+            && fleet_type.is_none_or(|role| role == instance.role.as_str())
+            && fleet.or(group).is_none_or(|id| id == instance.pool_id)
+    });
+    page(
+        input,
+        "Instances",
+        instances
+            .map(|instance| describe::instance(cluster, instance))
+            .collect(),
+    )
+}
+
+fn list_pools(emr: &Emr, input: &Value, asked: Collection) -> Result<Value, ApiError> {
+    let cluster = cluster(emr, input)?;
+    if cluster.collection != asked {
+        return Err(other_kind(cluster.collection));
+    }
+    match asked {
+        Collection::Fleet => {
+            let fleets = cluster.pools.iter().map(|pool| describe::fleet(cluster, pool));
+            page(input, "InstanceFleets", fleets.collect())
+        }
+        Collection::Group => {
+            let groups = cluster.pools.iter().map(|pool| describe::group(cluster, pool));
+            page(input, "InstanceGroups", groups.collect())
+        }
+    }
+}
+
+fn other_kind(has: Collection) -> ApiError {
+    let (has, asked) = match has {
+        Collection::Fleet => ("fleets", "groups"),
+        Collection::Group => ("groups", "fleets"),
+    };
+    invalid(format!(
+        "Instance fleets and instance groups are mutually exclusive. The EMR cluster specified in the request uses \
+         instance {has}. The request is for instance {asked}."
+    ))
+}
+
+/// Newest first; named ones need no marker.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListSteps.html
+fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
+    let cluster = cluster(emr, input)?;
+    let (states, ids) = (texts(input, "StepStates"), texts(input, "StepIds"));
+    if ids.len() > 10 {
+        return Err(invalid("At most 10 step ids can be given."));
+    }
+    let steps = cluster.steps.iter().rev().filter(|step| {
+        (states.is_empty() || states.contains(&step.state.as_str()))
+            && (ids.is_empty() || ids.contains(&step.id.as_str()))
+    });
+    page(
+        input,
+        "Steps",
+        steps.map(|step| describe::step(cluster, step)).collect(),
+    )
+}
+
+fn describe_step(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
+    let cluster = cluster(emr, input)?;
+    let id = input["StepId"]
+        .as_str()
+        .ok_or_else(|| validation("StepId must not be null"))?;
+    let step = cluster
+        .step(id)
+        .ok_or_else(|| invalid(format!("Step id '{id}' is not valid.")))?;
+    Ok(json!({"Step": describe::step(cluster, step)}))
+}

@@ -1,0 +1,251 @@
+//! A step: what was asked for, what state it is in, and what its command line means.
+//!
+//! Separate because reading a step's arguments is pure, and everything else about steps is not.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::api::Time;
+use crate::spark::Submission;
+
+/// A step's state, as the API and the events name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StepState {
+    /// Waits for its turn.
+    Pending,
+    /// Its process runs on the primary node.
+    Running,
+    /// Runs, and was asked to stop.
+    CancelPending,
+    /// Its process ended with status 0.
+    Completed,
+    /// It was cancelled.
+    Cancelled,
+    /// Its process ended with another status.
+    Failed,
+}
+
+impl StepState {
+    /// AWS's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Running => "RUNNING",
+            Self::CancelPending => "CANCEL_PENDING",
+            Self::Completed => "COMPLETED",
+            Self::Cancelled => "CANCELLED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    /// Whether it has ended, however.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
+    }
+}
+
+/// How a step ends.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Ending {
+    /// With status 0.
+    Completed,
+    /// With another status, and why.
+    Failed(String),
+    /// Stopped by CancelSteps or with its cluster.
+    Cancelled,
+}
+
+/// One step of a cluster.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// `s-…`.
+    pub id: String,
+    /// Its name, unique in no way.
+    pub name: String,
+    /// What happens to the cluster when it fails: AWS's word.
+    pub action_on_failure: String,
+    /// The jar: `command-runner.jar` for most.
+    pub jar: String,
+    /// The jar's arguments.
+    pub args: Vec<String>,
+    /// The request's `HadoopJarStep`, which DescribeStep gives back.
+    pub(super) config: Value,
+    /// State.
+    pub state: StepState,
+    /// When it was added.
+    pub created_at: Time,
+    /// When it started to run.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub ended_at: Option<Time>,
+    /// When YARN accepted its application.
+    pub submitted_at: Option<Time>,
+    /// The YARN application that it started.
+    pub application_id: Option<String>,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// Whether it waits for its application's end: `spark.yarn.submit.waitAppCompletion`.
+    pub(super) waits: bool,
+    /// Whether its end is on the agenda already.
+    pub(super) ending: bool,
+}
+
+/// What a step's process does.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Program {
+    /// Runs `spark-submit` with these arguments.
+    SparkSubmit(Vec<String>),
+    /// Runs a script from S3 with `script-runner.jar`; whether that submits to Spark, the script knows.
+    Script(String, Vec<String>),
+    /// Something that the simulation only gives time to.
+    Other,
+}
+
+/// Reads a step's jar and arguments.
+///
+//= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-submit-step.html
+//= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-commandrunner.html
+pub(super) fn program(jar: &str, args: &[String]) -> Program {
+    let submit = |rest: &[String]| Program::SparkSubmit(rest.to_vec());
+    if jar.ends_with("script-runner.jar") {
+        return match args.split_first() {
+            Some((script, rest)) => Program::Script(script.clone(), rest.to_vec()),
+            None => Program::Other,
+        };
+    }
+    if !jar.ends_with("command-runner.jar") {
+        return Program::Other;
+    }
+    let Some((command, rest)) = args.split_first() else {
+        return Program::Other;
+    };
+    match command.rsplit('/').next().unwrap_or(command) {
+        "spark-submit" => submit(rest),
+        "spark-example" => submit(&spark_example(rest)),
+        "bash" | "sh" => match rest.iter().position(|arg| arg.starts_with('-') && arg.contains('c')) {
+            Some(flag) => {
+                shell_submit(rest.get(flag + 1).map_or("", String::as_str)).map_or(Program::Other, |a| submit(&a))
+            }
+            None => Program::Other,
+        },
+        _ => Program::Other,
+    }
+}
+
+/// `spark-example SparkPi 10` is a shorthand for submitting that class of the jar with Spark's examples.
+fn spark_example(args: &[String]) -> Vec<String> {
+    let at = args.iter().position(|arg| !arg.starts_with('-')).unwrap_or(args.len());
+    let (options, rest) = args.split_at(at);
+    let class = rest.first().map_or("SparkPi", String::as_str);
+    let mut submit = options.to_vec();
+    submit.extend(["--class".to_owned(), format!("org.apache.spark.examples.{class}")]);
+    submit.push("local:///usr/lib/spark/examples/jars/spark-examples.jar".to_owned());
+    submit.extend(rest.iter().skip(1).cloned());
+    submit
+}
+
+/// The arguments of the first `spark-submit` in a shell command, up to the command's end. Quotes group words; nothing
+/// is expanded.
+fn shell_submit(command: &str) -> Option<Vec<String>> {
+    let words = shell_words(command);
+    let start = words
+        .iter()
+        .position(|word| word == "spark-submit" || word.ends_with("/spark-submit"))?;
+    Some(
+        words[start + 1..]
+            .iter()
+            .take_while(|w| !["\n", ";", "&", "|"].contains(&w.as_str()))
+            .cloned()
+            .collect(),
+    )
+}
+
+fn shell_words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut letters = command.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some(q), l) if q == l => quote = None,
+            (Some(_), l) => word.get_or_insert_default().push(l),
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, '\\') => match letters.next() {
+                Some('\n') | None => {}
+                Some(l) => word.get_or_insert_default().push(l),
+            },
+            (None, ';' | '&' | '|' | '\n') => {
+                words.extend(word.take());
+                words.push(letter.to_string());
+            }
+            (None, l) if l.is_whitespace() => words.extend(word.take()),
+            (None, l) => word.get_or_insert_default().push(l),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// The submission that a program makes, if it makes one: `Err` is what `spark-submit` prints before it exits.
+pub(super) fn submission(
+    program: &Program,
+    spark_defaults: &BTreeMap<String, String>,
+    knows_script: impl Fn(&str) -> bool,
+) -> Option<Result<Submission, String>> {
+    match program {
+        Program::SparkSubmit(args) => Some(Submission::parse(args, spark_defaults)),
+        Program::Script(script, args) => match args.iter().position(|arg| arg.ends_with("spark-submit")) {
+            Some(at) => Some(Submission::parse(&args[at + 1..], spark_defaults)),
+            // Only a scenario can know what a script in S3 does: one that has a workload submits itself.
+            None if knows_script(script) => {
+                let mut all = vec!["--deploy-mode".to_owned(), "cluster".to_owned(), script.clone()];
+                all.extend(args.iter().cloned());
+                Some(Submission::parse(&all, spark_defaults))
+            }
+            None => None,
+        },
+        Program::Other => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn spark_submit_is_found_behind_command_runner_and_bash() {
+        let expected = Program::SparkSubmit(words("--deploy-mode cluster s3://b/script.py out"));
+        let direct = words("spark-submit --deploy-mode cluster s3://b/script.py out");
+        assert_eq!(program("command-runner.jar", &direct), expected);
+        let shell =
+            "cd /tmp && /usr/bin/spark-submit --deploy-mode \"cluster\" \\\n s3://b/script.py 'out' ; echo done";
+        let args = vec!["bash".to_owned(), "-c".to_owned(), shell.to_owned()];
+        assert_eq!(program("command-runner.jar", &args), expected);
+    }
+
+    #[test]
+    fn spark_example_submits_a_class_of_the_examples_jar() {
+        let Program::SparkSubmit(args) = program("command-runner.jar", &words("spark-example SparkPi 10")) else {
+            panic!("not Spark")
+        };
+        assert_eq!(args[..2], ["--class", "org.apache.spark.examples.SparkPi"]);
+        assert_eq!(args.last().unwrap(), "10");
+    }
+
+    #[test]
+    fn hadoop_streaming_and_own_jars_are_not_spark() {
+        assert_eq!(
+            program("command-runner.jar", &words("hadoop-streaming -files s3://b/m.py")),
+            Program::Other
+        );
+        assert_eq!(program("s3://b/my.jar", &words("spark-submit x.py")), Program::Other);
+    }
+}

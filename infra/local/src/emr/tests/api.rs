@@ -1,0 +1,102 @@
+//! Calls: quotas, pages, errors, and the same answers for the same seed.
+//!
+//! Separate from what the calls are about.
+
+use super::*;
+
+#[test]
+fn the_eleventh_quick_list_instances_is_throttled() {
+    let (mut world, id) = World::workshop(4);
+    let input = json!({"ClusterId": id, "InstanceFleetType": "TASK", "InstanceStates": ["RUNNING"]});
+    for _ in 0..10 {
+        world.call("ListInstances", &input).unwrap();
+    }
+    let error = world.call("ListInstances", &input).unwrap_err();
+    assert_eq!(
+        (error.status, error.code.as_str(), error.message.as_str()),
+        (400, "ThrottlingException", "Rate exceeded")
+    );
+    world.wait(2);
+    assert!(world.call("ListInstances", &input).is_ok());
+}
+
+#[test]
+fn lists_come_in_pages_of_fifty_newest_steps_first() {
+    let (mut world, id) = World::workshop(5);
+    let steps: Vec<_> = (0..120).map(|n| other_step(&format!("step {n}"), "CONTINUE")).collect();
+    world.ask("AddJobFlowSteps", &json!({"JobFlowId": id, "Steps": steps}));
+    let mut names = Vec::new();
+    let mut input = json!({"ClusterId": id});
+    loop {
+        let page = world.ask("ListSteps", &input);
+        let steps = page["Steps"].as_array().unwrap();
+        assert!(steps.len() <= 50);
+        names.extend(steps.iter().map(|step| step["Name"].as_str().unwrap().to_owned()));
+        match page.get("Marker") {
+            Some(marker) => input["Marker"] = marker.clone(),
+            None => break,
+        }
+    }
+    assert_eq!(names.len(), 120);
+    assert_eq!((names[0].as_str(), names[119].as_str()), ("step 119", "step 0"));
+    let more: Vec<_> = (0..137).map(|n| other_step(&n.to_string(), "CONTINUE")).collect();
+    let error = world
+        .call("AddJobFlowSteps", &json!({"JobFlowId": id, "Steps": more}))
+        .unwrap_err();
+    assert_eq!(error.code, "ValidationException");
+}
+
+#[test]
+fn protection_tags_and_wrong_ids_are_answered_as_emr_does() {
+    let (mut world, id) = World::workshop(13);
+    world.ask(
+        "SetTerminationProtection",
+        &json!({"JobFlowIds": [id], "TerminationProtected": true}),
+    );
+    let error = world
+        .call("TerminateJobFlows", &json!({"JobFlowIds": [id]}))
+        .unwrap_err();
+    assert_eq!(error.code, "ValidationException");
+    world.ask(
+        "AddTags",
+        &json!({"ResourceId": id, "Tags": [{"Key": "team", "Value": "data"}]}),
+    );
+    assert!(world.ec2.instances().all(|instance| instance.tags["team"] == "data"));
+    let error = world
+        .call("DescribeCluster", &json!({"ClusterId": "j-NONE"}))
+        .unwrap_err();
+    assert_eq!(
+        error,
+        ApiError::client("InvalidRequestException", "Cluster id 'j-NONE' is not valid.")
+    );
+    assert_eq!(world.call("CreateStudio", &json!({})).unwrap_err().status, 501);
+    world.ask(
+        "SetTerminationProtection",
+        &json!({"JobFlowIds": [id], "TerminationProtected": false}),
+    );
+    world.ask("TerminateJobFlows", &json!({"JobFlowIds": [id]}));
+    world.wait(120);
+    let described = world.ask("DescribeCluster", &json!({"ClusterId": id}));
+    let status = &described["Cluster"]["Status"];
+    assert_eq!(
+        (&status["State"], &status["StateChangeReason"]["Code"]),
+        (&json!("TERMINATED"), &json!("USER_REQUEST"))
+    );
+    assert!(status["Timeline"]["EndDateTime"].is_number());
+    assert_eq!(
+        world.ask("ListClusters", &json!({"ClusterStates": ["WAITING"]}))["Clusters"],
+        json!([])
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_journal() {
+    let run = |seed| {
+        let (mut world, id) = World::workshop(seed);
+        world.add_step(&id, &spark_step("Spark application"));
+        world.wait(1_200);
+        format!("{:?}{:?}", world.journal, world.events)
+    };
+    assert_eq!(run(21), run(21));
+    assert_ne!(run(21), run(22));
+}

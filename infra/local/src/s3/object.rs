@@ -1,0 +1,341 @@
+//! The operations on one object, and on its multipart upload: conditions, ranges and checksums.
+//!
+//! Separate from the protocol's table of operations, which would otherwise be one very long file.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
+use s3s::checksum::ChecksumHasher;
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result};
+
+use super::protocol::with_checksums;
+use super::{Condition, Headers, Store, precondition_failed};
+use crate::api::{ApiError, Time};
+
+type Answer<T> = S3Result<S3Response<T>>;
+
+/// S3's time; its headers and listings show whole seconds and milliseconds respectively.
+pub(super) fn timestamp(time: Time) -> Timestamp {
+    let since_epoch = Duration::from_millis(u64::try_from(time.timestamp_millis()).unwrap_or(0));
+    Timestamp::from(SystemTime::UNIX_EPOCH + since_epoch)
+}
+
+pub(super) fn condition(if_match: Option<ETagCondition>, if_none_match: Option<ETagCondition>) -> Condition {
+    match (if_match, if_none_match) {
+        (Some(ETagCondition::ETag(etag)), _) => Condition::Matches(etag.into_value()),
+        (None, Some(ETagCondition::Any)) => Condition::Absent,
+        _ => Condition::Always,
+    }
+}
+
+pub(super) fn get(store: &Store, input: &GetObjectInput) -> Answer<GetObjectOutput> {
+    let object = store.lock().object(&input.bucket, &input.key)?.clone();
+    let modified = (&input.if_modified_since, &input.if_unmodified_since);
+    check_read(&object, (&input.if_match, &input.if_none_match), modified)?;
+    let (bytes, content_range) = part(&object.bytes, input.range)?;
+    let partial = content_range.is_some();
+    let headers = object.headers;
+    let output = GetObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        content_length: i64::try_from(bytes.len()).ok(),
+        content_range,
+        content_type: input.response_content_type.clone().or_else(|| content_type(&headers)),
+        content_encoding: headers.content_encoding.clone(),
+        content_disposition: input
+            .response_content_disposition
+            .clone()
+            .or(headers.content_disposition.clone()),
+        cache_control: headers.cache_control.clone(),
+        e_tag: Some(ETag::Strong(object.etag)),
+        last_modified: Some(timestamp(object.last_modified)),
+        metadata: metadata(&headers),
+        body: Some(StreamingBlob::from(s3s::Body::from(bytes))),
+        ..GetObjectOutput::default()
+    };
+    // A checksum is of the whole object, so a part of it goes without.
+    let asked = input
+        .checksum_mode
+        .as_ref()
+        .is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+    let checksums = if asked && !partial {
+        headers.checksums
+    } else {
+        BTreeMap::new()
+    };
+    let mut response = with_checksums(output, &checksums);
+    response.status = partial.then_some(StatusCode::PARTIAL_CONTENT);
+    Ok(response)
+}
+
+pub(super) fn head(store: &Store, input: HeadObjectInput) -> Answer<HeadObjectOutput> {
+    let object = store.lock().object(&input.bucket, &input.key)?.clone();
+    let modified = (&input.if_modified_since, &input.if_unmodified_since);
+    check_read(&object, (&input.if_match, &input.if_none_match), modified)?;
+    let (bytes, content_range) = part(&object.bytes, input.range)?;
+    let headers = object.headers;
+    let output = HeadObjectOutput {
+        accept_ranges: Some("bytes".into()),
+        content_length: i64::try_from(bytes.len()).ok(),
+        content_range,
+        content_type: content_type(&headers),
+        content_encoding: headers.content_encoding.clone(),
+        content_disposition: headers.content_disposition.clone(),
+        cache_control: headers.cache_control.clone(),
+        e_tag: Some(ETag::Strong(object.etag)),
+        last_modified: Some(timestamp(object.last_modified)),
+        metadata: metadata(&headers),
+        ..HeadObjectOutput::default()
+    };
+    let asked = input
+        .checksum_mode
+        .as_ref()
+        .is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
+    Ok(with_checksums(
+        output,
+        &if asked { headers.checksums } else { BTreeMap::new() },
+    ))
+}
+
+pub(super) async fn put(store: &Store, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
+    let input = request.input;
+    let bytes = read(input.body).await?;
+    let headers = Headers {
+        content_type: input.content_type,
+        content_encoding: input.content_encoding,
+        content_disposition: input.content_disposition,
+        cache_control: input.cache_control,
+        metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+        checksums: verified(&request.headers, &bytes)?,
+    };
+    let condition = condition(input.if_match, input.if_none_match);
+    let checksums = headers.checksums.clone();
+    let etag = store
+        .lock()
+        .put(&input.bucket, &input.key, bytes, headers, &condition, None)?;
+    let output = PutObjectOutput {
+        e_tag: Some(ETag::Strong(etag)),
+        ..PutObjectOutput::default()
+    };
+    Ok(with_checksums(output, &checksums))
+}
+
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+pub(super) fn copy(store: &Store, input: CopyObjectInput) -> Answer<CopyObjectOutput> {
+    let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
+        return Err(ApiError::client("InvalidArgument", "the simulated account copies from buckets only").into());
+    };
+    let mut state = store.lock();
+    let mut object = state.object(bucket, key)?.clone();
+    let replace = input.metadata_directive.as_ref().map(MetadataDirective::as_str) == Some(MetadataDirective::REPLACE);
+    if replace {
+        object.headers = Headers {
+            content_type: input.content_type,
+            content_encoding: input.content_encoding,
+            content_disposition: input.content_disposition,
+            cache_control: input.cache_control,
+            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            checksums: object.headers.checksums,
+        };
+    } else if **bucket == *input.bucket && **key == *input.key {
+        let message = "This copy request is illegal because it is trying to copy an object to itself without changing \
+                       the object's metadata, storage class, website redirect location or encryption attributes.";
+        return Err(ApiError::client("InvalidRequest", message).into());
+    }
+    object.last_modified = state.now;
+    let result = CopyObjectResult {
+        last_modified: Some(timestamp(object.last_modified)),
+        e_tag: Some(ETag::Strong(object.etag.clone())),
+        ..CopyObjectResult::default()
+    };
+    state.insert(&input.bucket, &input.key, object, &Condition::Always)?;
+    Ok(S3Response::new(CopyObjectOutput {
+        copy_object_result: Some(result),
+        ..CopyObjectOutput::default()
+    }))
+}
+
+pub(super) fn create_upload(store: &Store, input: CreateMultipartUploadInput) -> Answer<CreateMultipartUploadOutput> {
+    let headers = Headers {
+        content_type: input.content_type,
+        content_encoding: input.content_encoding,
+        content_disposition: input.content_disposition,
+        cache_control: input.cache_control,
+        metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+        checksums: BTreeMap::new(),
+    };
+    let upload_id = store.lock().start_upload(&input.bucket, &input.key, headers)?;
+    Ok(S3Response::new(CreateMultipartUploadOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(upload_id),
+        checksum_algorithm: input.checksum_algorithm,
+        ..CreateMultipartUploadOutput::default()
+    }))
+}
+
+pub(super) async fn upload_part(store: &Store, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
+    let input = request.input;
+    let bytes = read(input.body).await?;
+    let checksums = verified(&request.headers, &bytes)?;
+    let at = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
+    let etag = store.lock().put_part(at, input.part_number, bytes)?;
+    let output = UploadPartOutput {
+        e_tag: Some(ETag::Strong(etag)),
+        ..UploadPartOutput::default()
+    };
+    Ok(with_checksums(output, &checksums))
+}
+
+pub(super) fn complete_upload(
+    store: &Store,
+    input: CompleteMultipartUploadInput,
+) -> Answer<CompleteMultipartUploadOutput> {
+    let named = input
+        .multipart_upload
+        .and_then(|upload| upload.parts)
+        .unwrap_or_default();
+    let parts: Vec<(i32, String)> = named
+        .into_iter()
+        .map(|part| {
+            (
+                part.part_number.unwrap_or(0),
+                part.e_tag.map(ETag::into_value).unwrap_or_default(),
+            )
+        })
+        .collect();
+    let at = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
+    let condition = condition(input.if_match, input.if_none_match);
+    let etag = store.lock().complete_upload(at, &parts, &condition)?;
+    Ok(S3Response::new(CompleteMultipartUploadOutput {
+        location: Some(format!("/{}/{}", input.bucket, input.key)),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        e_tag: Some(ETag::Strong(etag)),
+        ..CompleteMultipartUploadOutput::default()
+    }))
+}
+
+/// All parts at once: the simulated account does not page them.
+pub(super) fn list_parts(store: &Store, input: ListPartsInput) -> Answer<ListPartsOutput> {
+    let state = store.lock();
+    let upload = state.upload(&input.bucket, &input.key, &input.upload_id)?;
+    let part = |(number, part): (&i32, &super::multipart::UploadedPart)| Part {
+        part_number: Some(*number),
+        e_tag: Some(ETag::Strong(part.etag.clone())),
+        size: i64::try_from(part.bytes.len()).ok(),
+        last_modified: Some(timestamp(part.uploaded_at)),
+        ..Part::default()
+    };
+    let parts = upload.parts.iter().map(part).collect();
+    Ok(S3Response::new(ListPartsOutput {
+        parts: Some(parts),
+        is_truncated: Some(false),
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(input.upload_id),
+        ..ListPartsOutput::default()
+    }))
+}
+
+/// Holds a read's conditions against the object: 412 where one fails, 304 where the reader has it already.
+//= https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html
+fn check_read(
+    object: &super::Object,
+    (if_match, if_none_match): (&Option<ETagCondition>, &Option<ETagCondition>),
+    (if_modified, if_unmodified): (&Option<Timestamp>, &Option<Timestamp>),
+) -> Result<(), ApiError> {
+    let is = |wanted: &ETagCondition| wanted.as_etag().is_none_or(|etag| etag.value() == object.etag);
+    // HTTP dates have whole seconds.
+    let modified_at = timestamp(Time::from_timestamp(object.last_modified.timestamp(), 0).unwrap_or(Time::UNIX_EPOCH));
+    match (if_match, if_unmodified) {
+        (Some(wanted), _) if !is(wanted) => return Err(precondition_failed()),
+        (None, Some(since)) if modified_at > *since => return Err(precondition_failed()),
+        _ => {}
+    }
+    match (if_none_match, if_modified) {
+        (Some(known), _) if is(known) => Err(ApiError::with_status(304, "NotModified", "Not Modified")),
+        (None, Some(since)) if modified_at <= *since => Err(ApiError::with_status(304, "NotModified", "Not Modified")),
+        _ => Ok(()),
+    }
+}
+
+/// The asked-for bytes, and `Content-Range` when they are a part.
+fn part(bytes: &Bytes, range: Option<Range>) -> Result<(Bytes, Option<String>), ApiError> {
+    let Some(range) = range else {
+        return Ok((bytes.clone(), None));
+    };
+    let length = bytes.len();
+    let range = range
+        .check(length as u64)
+        .map_err(|_| ApiError::with_status(416, "InvalidRange", "The requested range is not satisfiable"))?;
+    let (start, end) = (range.start as usize, range.end as usize);
+    if start >= end {
+        return Err(ApiError::with_status(
+            416,
+            "InvalidRange",
+            "The requested range is not satisfiable",
+        ));
+    }
+    Ok((
+        bytes.slice(start..end),
+        Some(format!("bytes {start}-{}/{length}", end - 1)),
+    ))
+}
+
+fn content_type(headers: &Headers) -> Option<String> {
+    Some(
+        headers
+            .content_type
+            .clone()
+            .unwrap_or_else(|| "binary/octet-stream".into()),
+    )
+}
+
+fn metadata(headers: &Headers) -> Option<Metadata> {
+    (!headers.metadata.is_empty()).then(|| headers.metadata.clone().into_iter().collect())
+}
+
+async fn read(body: Option<StreamingBlob>) -> Result<Bytes, ApiError> {
+    let Some(body) = body else { return Ok(Bytes::new()) };
+    match s3s::Body::from(body).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(ApiError::client("IncompleteBody", error.to_string())),
+    }
+}
+
+/// The checksums that came with the bytes, each held against them.
+//= https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+fn verified(headers: &HeaderMap, bytes: &Bytes) -> Result<BTreeMap<String, String>, ApiError> {
+    use s3s::crypto::Checksum as _;
+    let given = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let mut hasher = ChecksumHasher {
+        crc32: given("x-amz-checksum-crc32").map(|_| s3s::crypto::Crc32::new()),
+        crc32c: given("x-amz-checksum-crc32c").map(|_| s3s::crypto::Crc32c::new()),
+        crc64nvme: given("x-amz-checksum-crc64nvme").map(|_| s3s::crypto::Crc64Nvme::new()),
+        sha1: given("x-amz-checksum-sha1").map(|_| s3s::crypto::Sha1::new()),
+        sha256: given("x-amz-checksum-sha256").map(|_| s3s::crypto::Sha256::new()),
+    };
+    hasher.update(bytes);
+    let found = hasher.finalize();
+    let mut checksums = BTreeMap::new();
+    for (name, value) in [
+        ("x-amz-checksum-crc32", found.checksum_crc32),
+        ("x-amz-checksum-crc32c", found.checksum_crc32c),
+        ("x-amz-checksum-crc64nvme", found.checksum_crc64nvme),
+        ("x-amz-checksum-sha1", found.checksum_sha1),
+        ("x-amz-checksum-sha256", found.checksum_sha256),
+    ] {
+        let Some(value) = value else { continue };
+        if given(name) != Some(value.as_str()) {
+            let algorithm = name.trim_start_matches("x-amz-checksum-").to_uppercase();
+            let message = format!("The {algorithm} you specified did not match the calculated checksum.");
+            return Err(ApiError::client("BadDigest", message));
+        }
+        checksums.insert(name.to_owned(), value);
+    }
+    Ok(checksums)
+}

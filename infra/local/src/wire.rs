@@ -1,0 +1,171 @@
+//! AWS's wire protocols: which service and operation a request calls, and the envelope of an answer.
+//!
+//! Separate because the services are plain functions of JSON values: JSON, REST, XML and Query are known only here.
+
+mod encode;
+mod fis;
+mod json;
+mod query;
+mod s3_operation;
+
+use bytes::Bytes;
+use form_urlencoded::parse;
+use http::Request;
+use serde_json::Value;
+
+use crate::api::ApiError;
+
+pub use self::encode::{encode, encode_dynamodb};
+
+/// A service of AWS, as the wire tells them apart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// DynamoDB.
+    DynamoDb,
+    /// EC2.
+    Ec2,
+    /// EMR.
+    Emr,
+    /// FIS.
+    Fis,
+    /// S3.
+    S3,
+    /// One that the simulated account lacks, by its signing name.
+    Unknown(String),
+}
+
+impl Service {
+    /// The name that IAM's actions have before the colon.
+    pub fn iam_prefix(&self) -> &str {
+        match self {
+            Self::DynamoDb => "dynamodb",
+            Self::Ec2 => "ec2",
+            Self::Emr => "elasticmapreduce",
+            Self::Fis => "fis",
+            Self::S3 => "s3",
+            Self::Unknown(name) => name,
+        }
+    }
+
+    /// The permission that a call of the operation needs. DynamoDB's transactions need those of their parts instead.
+    //= https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+    pub fn iam_action(&self, operation: &str) -> String {
+        let action = match (self, operation) {
+            (Self::S3, "HeadObject") => "GetObject",
+            (Self::S3, "HeadBucket" | "ListObjects" | "ListObjectsV2") => "ListBucket",
+            (Self::S3, "ListBuckets") => "ListAllMyBuckets",
+            (Self::S3, "DeleteObjects") => "DeleteObject",
+            (Self::S3, "CopyObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => {
+                "PutObject"
+            }
+            _ => operation,
+        };
+        format!("{}:{action}", self.iam_prefix())
+    }
+
+    fn of_signing_name(name: &str) -> Self {
+        match name {
+            "dynamodb" => Self::DynamoDb,
+            "ec2" => Self::Ec2,
+            "elasticmapreduce" => Self::Emr,
+            "fis" => Self::Fis,
+            "s3" => Self::S3,
+            other => Self::Unknown(other.to_owned()),
+        }
+    }
+}
+
+/// One call of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Call {
+    /// Whose operation.
+    pub service: Service,
+    /// The operation's name, `DescribeInstances`.
+    pub operation: String,
+    /// Its input; null for S3 and DynamoDB, whose implementations read the request themselves.
+    pub input: Value,
+}
+
+/// A request that is no call: what to answer, and in whose envelope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a request of {service:?}: {error}")]
+pub struct Refusal {
+    /// The service that the request was for.
+    pub service: Service,
+    /// The error that a client sees.
+    pub error: ApiError,
+}
+
+/// Finds out what a request calls.
+pub fn decode(request: &Request<Bytes>) -> Result<Call, Refusal> {
+    let service = service_of(request);
+    let call = match &service {
+        Service::DynamoDb => json::target(request).map(|operation| (operation, Value::Null)),
+        Service::Ec2 => query::decode(request),
+        Service::Emr => json::decode(request),
+        Service::Fis => fis::decode(request),
+        Service::S3 => Ok((s3_operation::name(request), Value::Null)),
+        Service::Unknown(name) => {
+            let operation = json::target(request).or_else(|_| query::action(request));
+            let operation = operation.unwrap_or_else(|_| format!("{} {}", request.method(), request.uri().path()));
+            Err(ApiError::not_implemented(name, &operation))
+        }
+    };
+    match call {
+        Ok((operation, input)) => Ok(Call {
+            service,
+            operation,
+            input,
+        }),
+        Err(error) => Err(Refusal { service, error }),
+    }
+}
+
+/// Whose request it is: by the signature's scope, then the target header, then the path, and else S3's.
+///
+/// The host is no help: over TCP it is always the local machine.
+//= https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
+fn service_of(request: &Request<Bytes>) -> Service {
+    if let Some(name) = signing_name(request) {
+        return Service::of_signing_name(&name);
+    }
+    if let Some(target) = header(request, "x-amz-target") {
+        return match target.split('.').next().unwrap_or(target) {
+            "ElasticMapReduce" => Service::Emr,
+            prefix if prefix.starts_with("DynamoDB_") => Service::DynamoDb,
+            other => Service::Unknown(other.to_lowercase()),
+        };
+    }
+    if fis::is_path(request.uri().path()) {
+        return Service::Fis;
+    }
+    if request.uri().path() == "/" && query::action(request).is_ok() {
+        return Service::Ec2;
+    }
+    Service::S3
+}
+
+/// The service in `Credential=<key>/<date>/<Region>/<service>/aws4_request`, of the header or of a presigned URL.
+fn signing_name(request: &Request<Bytes>) -> Option<String> {
+    let scope = |credential: &str| {
+        credential
+            .split('/')
+            .nth(3)
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+    };
+    if let Some(authorization) = header(request, "authorization") {
+        let credential = authorization.split("Credential=").nth(1)?;
+        return scope(credential.split([',', ' ']).next().unwrap_or(credential));
+    }
+    let query = request.uri().query()?;
+    let (_, credential) = parse(query.as_bytes()).find(|(name, _)| name == "X-Amz-Credential")?;
+    scope(&credential)
+}
+
+fn header<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests;

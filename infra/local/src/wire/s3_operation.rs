@@ -1,0 +1,58 @@
+//! The names of S3's operations, for the record of calls.
+//!
+//! Separate because S3 itself never needs them: its protocol has methods, paths and sub-resources.
+
+use bytes::Bytes;
+use http::{Method, Request};
+
+use super::header;
+
+/// The operation's name: what the SDK says in `x-id`, or else what method, path and query amount to.
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+pub(super) fn name(request: &Request<Bytes>) -> String {
+    let query = request.uri().query().unwrap_or("");
+    let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let has = |name: &str| parameters.iter().any(|(found, _)| found == name);
+    if let Some((_, id)) = parameters.iter().find(|(name, _)| name == "x-id") {
+        return id.clone();
+    }
+    let (bucket, key) = parts(request);
+    let name = match (request.method(), bucket, key) {
+        (&Method::GET, false, _) => "ListBuckets",
+        (&Method::GET, true, false) if has("location") => "GetBucketLocation",
+        (&Method::GET, true, false) if has("versioning") => "GetBucketVersioning",
+        (&Method::GET, true, false) if has("list-type") => "ListObjectsV2",
+        (&Method::GET, true, false) => "ListObjects",
+        (&Method::GET, true, true) if has("uploadId") => "ListParts",
+        (&Method::GET, true, true) => "GetObject",
+        (&Method::HEAD, true, false) => "HeadBucket",
+        (&Method::HEAD, true, true) => "HeadObject",
+        (&Method::PUT, true, false) => "CreateBucket",
+        (&Method::PUT, true, true) if has("partNumber") => "UploadPart",
+        (&Method::PUT, true, true) if header(request, "x-amz-copy-source").is_some() => "CopyObject",
+        (&Method::PUT, true, true) => "PutObject",
+        (&Method::POST, true, false) if has("delete") => "DeleteObjects",
+        (&Method::POST, true, true) if has("uploads") => "CreateMultipartUpload",
+        (&Method::POST, true, true) if has("uploadId") => "CompleteMultipartUpload",
+        (&Method::DELETE, true, false) => "DeleteBucket",
+        (&Method::DELETE, true, true) if has("uploadId") => "AbortMultipartUpload",
+        (&Method::DELETE, true, true) => "DeleteObject",
+        _ => "Unknown",
+    };
+    name.to_owned()
+}
+
+/// Whether the request names a bucket, and a key.
+fn parts(request: &Request<Bytes>) -> (bool, bool) {
+    let host = request.uri().host().or_else(|| header(request, "host")).unwrap_or("");
+    let host = host.split(':').next().unwrap_or(host);
+    let virtual_hosted = (host.ends_with(".amazonaws.com") && host.contains(".s3.")) || host.ends_with(".localhost");
+    let path = request.uri().path().trim_start_matches('/');
+    if virtual_hosted {
+        return (true, !path.is_empty());
+    }
+    let key = path.split_once('/').is_some_and(|(_, key)| !key.is_empty());
+    (!path.is_empty(), key)
+}

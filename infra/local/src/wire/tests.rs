@@ -1,0 +1,230 @@
+//! Requests as the SDK and the CLI send them, and answers as they read them.
+
+use bytes::Bytes;
+use http::Request;
+use serde_json::{Value, json};
+
+use super::{Call, Service, decode, encode};
+use crate::api::ApiError;
+
+fn signed(service: &str, request: http::request::Builder, body: impl Into<Bytes>) -> Request<Bytes> {
+    let scope = format!("AWS4-HMAC-SHA256 Credential=AK/20270101/us-sim-1/{service}/aws4_request, SignedHeaders=host");
+    request.header("authorization", scope).body(body.into()).unwrap()
+}
+
+fn ec2(form: &str) -> Result<Value, ApiError> {
+    match decode(&signed("ec2", Request::post("/"), form.to_owned())) {
+        Ok(call) => Ok(call.input),
+        Err(refusal) => {
+            assert_eq!(refusal.service, Service::Ec2);
+            Err(refusal.error)
+        }
+    }
+}
+
+fn text(response: &http::Response<Bytes>) -> &str {
+    std::str::from_utf8(response.body()).unwrap()
+}
+
+#[test]
+fn ec2s_numbered_names_become_lists() {
+    let form = "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Aa&Filter.1.Value.1=b&\
+                Filter.1.Value.2=c+d&Filter.2.Name=x&InstanceId.1=i-1&InstanceId.2=i-2&InstanceId.10=i-10&MaxResults=5";
+    let expected = json!({
+        "Filter": [{"Name": "tag:a", "Value": ["b", "c d"]}, {"Name": "x"}],
+        "InstanceId": ["i-1", "i-2", "i-10"],
+        "MaxResults": "5",
+    });
+    assert_eq!(ec2(form).unwrap(), expected);
+    assert_eq!(ec2("Action=DescribeInstances&Version=2016-11-15").unwrap(), json!({}));
+}
+
+#[test]
+fn bad_forms_are_errors_and_never_panics() {
+    let code = |form: &str| ec2(form).unwrap_err().code;
+    assert_eq!(code(""), "MissingAction");
+    assert_eq!(code("Version=1"), "MissingAction");
+    assert_eq!(code("Action=A&A=1&A.1=2"), "MalformedQueryString");
+    assert_eq!(code("Action=A&A.1=1&A=2"), "MalformedQueryString");
+    assert_eq!(code("Action=A&B=1&B=2"), "MalformedQueryString");
+    assert_eq!(code("Action=A&B.1=1&B.Name=2"), "MalformedQueryString");
+    assert_eq!(code("Action=A&B..C=1"), "MalformedQueryString");
+    assert_eq!(code("Action=A&1=x"), "MalformedQueryString");
+    assert_eq!(
+        code(&format!("Action=A&{}=1", "a.".repeat(5000))),
+        "MalformedQueryString"
+    );
+    let many: String = (0..10_001).map(|number| format!("&P{number}=1")).collect();
+    assert_eq!(code(&format!("Action=A{many}")), "MalformedQueryString");
+    assert!(ec2("Action=%ff%fe&B=%zz").is_ok());
+}
+
+#[test]
+fn the_target_header_names_emrs_and_dynamodbs_operations() {
+    let request = Request::post("/").header("x-amz-target", "ElasticMapReduce.DescribeStep");
+    let call = decode(&signed("elasticmapreduce", request, r#"{"StepId":"s-1"}"#)).unwrap();
+    let expected = Call {
+        service: Service::Emr,
+        operation: "DescribeStep".into(),
+        input: json!({"StepId": "s-1"}),
+    };
+    assert_eq!(call, expected);
+    let unsigned = Request::post("/")
+        .header("x-amz-target", "DynamoDB_20120810.GetItem")
+        .body(Bytes::new())
+        .unwrap();
+    let call = decode(&unsigned).unwrap();
+    assert_eq!((call.service, call.operation.as_str()), (Service::DynamoDb, "GetItem"));
+}
+
+#[test]
+fn bad_json_is_a_serialization_error() {
+    for body in [
+        "{",
+        "[]",
+        "7",
+        "\u{0}",
+        &"[".repeat(100_000),
+        &format!("{{\"a\":{}", "{\"a\":".repeat(1000)),
+    ] {
+        let request = Request::post("/").header("x-amz-target", "ElasticMapReduce.ListSteps");
+        let refusal = decode(&signed("elasticmapreduce", request, body.to_owned())).unwrap_err();
+        assert_eq!(refusal.error.code, "SerializationException");
+        assert_eq!(refusal.service, Service::Emr);
+    }
+    let refusal = decode(&signed("elasticmapreduce", Request::post("/"), "{}")).unwrap_err();
+    assert_eq!(refusal.error.code, "UnknownOperationException");
+}
+
+#[test]
+fn fis_takes_input_from_path_query_and_body() {
+    let fis = |request: http::request::Builder, body: &'static str| {
+        decode(&signed("fis", request, body)).map(|call| (call.operation, call.input))
+    };
+    let (operation, input) = fis(
+        Request::get("/experiments/EXP1/resolvedTargets?maxResults=5&nextToken=a%2Bb"),
+        "",
+    )
+    .unwrap();
+    assert_eq!(operation, "ListExperimentResolvedTargets");
+    assert_eq!(
+        input,
+        json!({"experimentId": "EXP1", "maxResults": 5, "nextToken": "a+b"})
+    );
+    let (operation, input) = fis(Request::post("/experiments"), r#"{"clientToken":"t"}"#).unwrap();
+    assert_eq!(
+        (operation.as_str(), input),
+        ("StartExperiment", json!({"clientToken": "t"}))
+    );
+    for arn in [
+        "arn%3Aaws%3Afis%3Aus-sim-1%3A000000000000%3Aexperiment%2FEXP1",
+        "arn:aws:fis:us-sim-1:000000000000:experiment/EXP1",
+    ] {
+        let (operation, input) = fis(Request::delete(format!("/tags/{arn}?tagKeys=a&tagKeys=b")), "").unwrap();
+        assert_eq!(operation, "UntagResource");
+        let arn = "arn:aws:fis:us-sim-1:000000000000:experiment/EXP1";
+        assert_eq!(input, json!({"resourceArn": arn, "tagKeys": ["a", "b"]}));
+    }
+    assert_eq!(fis(Request::delete("/experiments/E"), "").unwrap().0, "StopExperiment");
+    assert_eq!(
+        fis(Request::patch("/safetyLevers/default/state"), "{}").unwrap().1,
+        json!({"id": "default"})
+    );
+    assert_eq!(fis(Request::put("/experiments"), "").unwrap_err().error.status, 404);
+    assert_eq!(
+        fis(Request::get("/experiments?maxResults=x"), "")
+            .unwrap_err()
+            .error
+            .code,
+        "ValidationException"
+    );
+}
+
+#[test]
+fn unsigned_requests_are_told_by_their_path_and_else_are_s3s() {
+    let service = |request: http::request::Builder, body: &'static str| {
+        decode(&request.body(Bytes::from_static(body.as_bytes())).unwrap())
+            .unwrap()
+            .service
+    };
+    assert_eq!(service(Request::get("/experimentTemplates"), ""), Service::Fis);
+    assert_eq!(service(Request::post("/"), "Action=DescribeInstances"), Service::Ec2);
+    assert_eq!(service(Request::get("/bucket/key"), ""), Service::S3);
+    let presigned = Request::get("/experiments/x?X-Amz-Credential=AK%2F20270101%2Fus-sim-1%2Fs3%2Faws4_request");
+    assert_eq!(service(presigned, ""), Service::S3);
+}
+
+#[test]
+fn s3s_operations_have_their_names() {
+    let name = |request: http::request::Builder| decode(&signed("s3", request, "")).unwrap().operation;
+    assert_eq!(name(Request::put("/b/k?x-id=PutObject")), "PutObject");
+    assert_eq!(
+        name(Request::get("https://b.s3.us-sim-1.amazonaws.com/?list-type=2")),
+        "ListObjectsV2"
+    );
+    assert_eq!(name(Request::post("/b?delete")), "DeleteObjects");
+    assert_eq!(name(Request::head("/b/k")), "HeadObject");
+    assert_eq!(name(Request::get("/")), "ListBuckets");
+}
+
+#[test]
+fn a_service_that_is_not_simulated_is_refused_by_name() {
+    let request = Request::post("/").header("x-amz-target", "AWSGlue.GetTable");
+    let refusal = decode(&signed("glue", request, "{}")).unwrap_err();
+    assert_eq!(refusal.service, Service::Unknown("glue".into()));
+    assert_eq!(refusal.error.status, 501);
+    assert!(refusal.error.message.contains("GetTable of glue"));
+}
+
+#[test]
+fn ec2s_xml_escapes_and_leaves_out_nulls() {
+    let output = json!({
+        "reservationSet": [{"instancesSet": [{"tagSet": [{"key": "a<b>&\"'", "value": "\u{0}\u{1b}]]>é"}], "x": null}]}],
+        "count": 2, "flag": true, "empty": [], "nextToken": null,
+    });
+    let response = encode(&Service::Ec2, "DescribeInstances", Ok(output), 255);
+    let xml = text(&response);
+    assert!(xml.contains("<DescribeInstancesResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">"));
+    assert!(xml.contains("<requestId>00000000-0000-4000-8000-0000000000ff</requestId>"));
+    assert!(
+        xml.contains("<reservationSet><item><instancesSet><item><tagSet><item><key>a&lt;b&gt;&amp;&quot;&apos;</key>")
+    );
+    for part in [
+        "<value>]]&gt;é</value>",
+        "<count>2</count>",
+        "<empty></empty>",
+        "<flag>true</flag>",
+    ] {
+        assert!(xml.contains(part), "{part} is not in {xml}");
+    }
+    assert!(!xml.contains("nextToken") && !xml.contains("<x>"));
+}
+
+#[test]
+fn errors_have_the_envelope_of_their_service() {
+    let error = || Err(ApiError::client("InvalidInstanceID.NotFound", "no <i-1>"));
+    let response = encode(&Service::Ec2, "DescribeInstances", error(), 1);
+    assert_eq!(response.status(), 400);
+    assert!(text(&response).contains(
+        "<Response><Errors><Error><Code>InvalidInstanceID.NotFound</Code><Message>no &lt;i-1&gt;</Message></Error>"
+    ));
+    let response = encode(&Service::Emr, "DescribeStep", error(), 1);
+    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(
+        body,
+        json!({"__type": "InvalidInstanceID.NotFound", "message": "no <i-1>"})
+    );
+    let response = encode(&Service::Fis, "GetExperiment", error(), 1);
+    assert_eq!(response.headers()["x-amzn-errortype"], "InvalidInstanceID.NotFound");
+    assert!(text(&encode(&Service::S3, "GetObject", error(), 1)).contains("<Error><Code>"));
+    let sts = Service::Unknown("sts".into());
+    assert!(text(&encode(&sts, "GetCallerIdentity", error(), 1)).starts_with("<ErrorResponse><Error>"));
+}
+
+#[test]
+fn calls_have_the_name_that_iam_gives_their_permission() {
+    assert_eq!(Service::S3.iam_action("ListObjectsV2"), "s3:ListBucket");
+    assert_eq!(Service::S3.iam_action("HeadObject"), "s3:GetObject");
+    assert_eq!(Service::S3.iam_action("DeleteObjects"), "s3:DeleteObject");
+    assert_eq!(Service::Emr.iam_action("DescribeStep"), "elasticmapreduce:DescribeStep");
+}

@@ -1,0 +1,313 @@
+//! Calls to EMR. Its quotas are small and shared by the whole account and Region, so each is made rarely:
+//! <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-service-limits-what-are.html>
+
+use std::collections::BTreeMap;
+
+use aws_sdk_emr::types::{
+    ActionOnFailure, ClusterState, HadoopJarStepConfig, InstanceCollectionType, InstanceFleetType, InstanceGroupType,
+    MarketType, StepConfig, StepState,
+};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Aws, required, time};
+use crate::cluster::{Cluster, Market, Pool, TaskInstance};
+use crate::error::Error;
+use crate::step::Step;
+
+/// Pages read of one listing at most: a bound for a loop that the other side controls. EMR keeps at most 256 active
+/// steps and lists 50 of most things a page.
+const PAGES_MAX: usize = 200;
+
+/// A step that runs longer than this is not found by a listing that goes back to a certain end.
+const STEP_RUNS_MAX: TimeDelta = TimeDelta::days(7);
+
+impl Aws {
+    /// A step; `None` when the cluster or the step does not exist.
+    pub async fn step(&self, cluster_id: &str, step_id: &str) -> Result<Option<Step>, Error> {
+        let answer = self.emr.describe_step().cluster_id(cluster_id).step_id(step_id).send().await;
+        match answer.map_err(|error| Error::aws("describing the step", error)) {
+            Ok(answer) => Ok(Some(step(required(answer.step, "Step")?)?)),
+            Err(error) if error.is_code("InvalidRequestException") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A cluster; `None` when it does not exist.
+    pub async fn cluster(&self, cluster_id: &str) -> Result<Option<Cluster>, Error> {
+        let answer = self.emr.describe_cluster().cluster_id(cluster_id).send().await;
+        match answer.map_err(|error| Error::aws("describing the cluster", error)) {
+            Ok(answer) => Ok(Some(cluster(required(answer.cluster, "Cluster")?)?)),
+            Err(error) if error.is_code("InvalidRequestException") => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The active clusters' ids and names.
+    pub async fn active_clusters(&self) -> Result<Vec<(String, String)>, Error> {
+        let states = [
+            ClusterState::Starting,
+            ClusterState::Bootstrapping,
+            ClusterState::Running,
+            ClusterState::Waiting,
+        ];
+        self.clusters(&states, None).await
+    }
+
+    /// The clusters that ended, of those created since.
+    pub async fn ended_clusters(&self, created_since: DateTime<Utc>) -> Result<Vec<(String, String)>, Error> {
+        let states = [ClusterState::Terminating, ClusterState::Terminated, ClusterState::TerminatedWithErrors];
+        self.clusters(&states, Some(created_since)).await
+    }
+
+    async fn clusters(
+        &self,
+        states: &[ClusterState],
+        created_since: Option<DateTime<Utc>>,
+    ) -> Result<Vec<(String, String)>, Error> {
+        let created_after =
+            created_since.map(|since| aws_smithy_types::DateTime::from_millis(since.timestamp_millis()));
+        let mut pages = self
+            .emr
+            .list_clusters()
+            .set_cluster_states(Some(states.to_vec()))
+            .set_created_after(created_after)
+            .into_paginator()
+            .send();
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("listing the clusters", error))?;
+            for summary in page.clusters.unwrap_or_default() {
+                found.push((required(summary.id, "Id of a cluster")?, summary.name.unwrap_or_default()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The cluster's steps in these states, newest first, without those that ended before `since`.
+    pub async fn steps(
+        &self,
+        cluster_id: &str,
+        states: &[&str],
+        since: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Step>, Error> {
+        let states: Vec<StepState> = states.iter().map(|&state| StepState::from(state)).collect();
+        let mut pages =
+            self.emr.list_steps().cluster_id(cluster_id).set_step_states(Some(states)).into_paginator().send();
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("listing the steps", error))?;
+            for summary in page.steps.unwrap_or_default() {
+                let read = step_of_summary(summary)?;
+                let is_before = |time: Option<DateTime<Utc>>, bound: DateTime<Utc>| time.is_some_and(|time| time < bound);
+                if let Some(since) = since {
+                    // Steps come in the order of their creation: an older one may have ended later, by as long as
+                    // steps run.
+                    if is_before(read.created_at, since - STEP_RUNS_MAX) {
+                        return Ok(found);
+                    }
+                    if is_before(read.ended_at, since) {
+                        continue;
+                    }
+                }
+                found.push(read);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What is asked for in task capacity: the cluster's task fleet, or its task groups.
+    pub async fn task_pools(&self, cluster: &Cluster) -> Result<Vec<Pool>, Error> {
+        if cluster.has_fleets { self.task_fleets(&cluster.id).await } else { self.task_groups(&cluster.id).await }
+    }
+
+    async fn task_fleets(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
+        let mut pages = self.emr.list_instance_fleets().cluster_id(cluster_id).into_paginator().send();
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("listing the instance fleets", error))?;
+            for fleet in page.instance_fleets.unwrap_or_default() {
+                if fleet.instance_fleet_type != Some(InstanceFleetType::Task) {
+                    continue;
+                }
+                let weights = fleet
+                    .instance_type_specifications
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|specification| {
+                        let weight = specification.weighted_capacity.unwrap_or(1);
+                        Some((specification.instance_type?, u32::try_from(weight).ok()?))
+                    })
+                    .collect();
+                found.push(Pool {
+                    id: required(fleet.id, "Id of a fleet")?,
+                    target_spot_units: count(fleet.target_spot_capacity),
+                    target_on_demand_units: count(fleet.target_on_demand_capacity),
+                    weights,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn task_groups(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
+        let mut pages = self.emr.list_instance_groups().cluster_id(cluster_id).into_paginator().send();
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("listing the instance groups", error))?;
+            for group in page.instance_groups.unwrap_or_default() {
+                if group.instance_group_type != Some(InstanceGroupType::Task) {
+                    continue;
+                }
+                let requested = count(group.requested_instance_count);
+                let is_spot = group.market == Some(MarketType::Spot);
+                found.push(Pool {
+                    id: required(group.id, "Id of a group")?,
+                    target_spot_units: if is_spot { requested } else { 0 },
+                    target_on_demand_units: if is_spot { 0 } else { requested },
+                    weights: BTreeMap::new(),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The cluster's task instances, those that are gone among them. EMR keeps them when EC2 has forgotten them.
+    pub async fn task_instances(&self, cluster: &Cluster, pools: &[Pool]) -> Result<Vec<TaskInstance>, Error> {
+        let mut request = self.emr.list_instances().cluster_id(&cluster.id);
+        request = if cluster.has_fleets {
+            request.instance_fleet_type(InstanceFleetType::Task)
+        } else {
+            request.instance_group_types(InstanceGroupType::Task)
+        };
+        let mut pages = request.into_paginator().send();
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("listing the task instances", error))?;
+            found.extend(page.instances.unwrap_or_default().into_iter().filter_map(|one| task_instance(one, pools)));
+        }
+        found.sort_by(|a, b| (a.created_at, &a.instance_id).cmp(&(b.created_at, &b.instance_id)));
+        Ok(found)
+    }
+
+    /// Adds a step, and returns its id. EMR knows no client token for this: whoever calls it twice adds two.
+    pub async fn add_step(
+        &self,
+        cluster_id: &str,
+        name: &str,
+        jar: &str,
+        args: &[String],
+        properties: &[(&str, &str)],
+        action_on_failure: &str,
+    ) -> Result<String, Error> {
+        let properties = properties
+            .iter()
+            .map(|(key, value)| aws_sdk_emr::types::KeyValue::builder().key(*key).value(*value).build())
+            .collect();
+        let jar = HadoopJarStepConfig::builder()
+            .jar(jar)
+            .set_args(Some(args.to_vec()))
+            .set_properties(Some(properties))
+            .build();
+        let step = StepConfig::builder()
+            .name(name)
+            .action_on_failure(ActionOnFailure::from(action_on_failure))
+            .hadoop_jar_step(jar)
+            .build();
+        let answer = self
+            .emr
+            .add_job_flow_steps()
+            .job_flow_id(cluster_id)
+            .steps(step)
+            .send()
+            .await
+            .map_err(|error| Error::aws("adding the step", error))?;
+        required(answer.step_ids.unwrap_or_default().into_iter().next(), "StepIds")
+    }
+}
+
+fn count(number: Option<i32>) -> u32 {
+    u32::try_from(number.unwrap_or(0)).unwrap_or(0)
+}
+
+fn step(step: aws_sdk_emr::types::Step) -> Result<Step, Error> {
+    read_step(step.id, step.name, step.config, step.status)
+}
+
+fn step_of_summary(step: aws_sdk_emr::types::StepSummary) -> Result<Step, Error> {
+    read_step(step.id, step.name, step.config, step.status)
+}
+
+fn read_step(
+    id: Option<String>,
+    name: Option<String>,
+    config: Option<aws_sdk_emr::types::HadoopStepConfig>,
+    status: Option<aws_sdk_emr::types::StepStatus>,
+) -> Result<Step, Error> {
+    let status = required(status, "Status of a step")?;
+    let timeline = status.timeline.as_ref();
+    let failure = status.failure_details.as_ref().map(|details| {
+        let parts = [&details.reason, &details.message, &details.log_file];
+        parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
+    });
+    let config = config.unwrap_or_else(|| aws_sdk_emr::types::HadoopStepConfig::builder().build());
+    Ok(Step {
+        id: required(id, "Id of a step")?,
+        name: name.unwrap_or_default(),
+        state: required(status.state.as_ref(), "State of a step")?.as_str().to_owned(),
+        created_at: timeline.and_then(|timeline| time(timeline.creation_date_time.as_ref()?)),
+        started_at: timeline.and_then(|timeline| time(timeline.start_date_time.as_ref()?)),
+        ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
+        jar: config.jar.unwrap_or_default(),
+        args: config.args.unwrap_or_default(),
+        properties: config.properties.unwrap_or_default().into_iter().collect(),
+        failure: failure.filter(|words| !words.is_empty()),
+    })
+}
+
+fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
+    let status = required(cluster.status, "Status of the cluster")?;
+    let tags = cluster.tags.unwrap_or_default();
+    let spark_defaults = cluster
+        .configurations
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|configuration| configuration.classification.as_deref() == Some("spark-defaults"))
+        .flat_map(|configuration| configuration.properties.unwrap_or_default())
+        .collect();
+    Ok(Cluster {
+        id: required(cluster.id, "Id of the cluster")?,
+        name: cluster.name.unwrap_or_default(),
+        state: required(status.state, "State of the cluster")?.as_str().to_owned(),
+        tags: tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
+        release_label: cluster.release_label,
+        has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
+        spark_defaults,
+        ended_at: status.timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
+    })
+}
+
+/// An instance that EC2 has not given an id yet is not one that could be interrupted or replace another.
+fn task_instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Option<TaskInstance> {
+    let status = instance.status?;
+    let timeline = status.timeline.as_ref();
+    let instance_type = instance.instance_type.unwrap_or_default();
+    let pool_id = instance.instance_fleet_id.or(instance.instance_group_id).unwrap_or_default();
+    let units = pools.iter().find(|pool| pool.id == pool_id).map_or(1, |pool| pool.units_of(&instance_type));
+    Some(TaskInstance {
+        instance_id: instance.ec2_instance_id?,
+        pool_id,
+        instance_type,
+        market: if instance.market == Some(MarketType::Spot) { Market::Spot } else { Market::OnDemand },
+        state: status.state?.as_str().to_owned(),
+        private_dns_name: instance.private_dns_name.unwrap_or_default(),
+        created_at: timeline.and_then(|timeline| time(timeline.creation_date_time.as_ref()?)),
+        ready_at: timeline.and_then(|timeline| time(timeline.ready_date_time.as_ref()?)),
+        ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
+        units,
+    })
+}

@@ -1,0 +1,108 @@
+//! An EMR cluster: what EMR says of it, and its capacity by fleet or group in units.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A cluster, as `DescribeCluster` tells it.
+///
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_Cluster.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// `j-…`
+    pub id: String,
+    /// The cluster's name; not unique.
+    pub name: String,
+    /// `STARTING`, `BOOTSTRAPPING`, `RUNNING`, `WAITING`, `TERMINATING`, `TERMINATED`, `TERMINATED_WITH_ERRORS`.
+    pub state: String,
+    /// The cluster's tags.
+    pub tags: BTreeMap<String, String>,
+    /// EMR's release: `emr-7.10.0`.
+    pub release_label: Option<String>,
+    /// Does it consist of instance fleets? Else of uniform instance groups.
+    pub has_fleets: bool,
+    /// The classification `spark-defaults`.
+    pub spark_defaults: BTreeMap<String, String>,
+    /// When it ended, if it did.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+impl Cluster {
+    /// Can steps run on it?
+    pub fn is_up(&self) -> bool {
+        matches!(self.state.as_str(), "RUNNING" | "WAITING")
+    }
+
+    /// Is it going, or gone?
+    pub fn is_going(&self) -> bool {
+        self.state.starts_with("TERMINAT")
+    }
+}
+
+/// A fleet or a group of task instances: what is asked for, in units.
+///
+/// In a fleet an instance counts as many units as its type's weight says; in a group each counts one.
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-instance-fleet.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// `if-…` of a fleet, `ig-…` of a group.
+    pub id: String,
+    /// Spot units asked for.
+    pub target_spot_units: u32,
+    /// On-Demand units asked for.
+    pub target_on_demand_units: u32,
+    /// Units by instance type; what is not listed counts one.
+    pub weights: BTreeMap<String, u32>,
+}
+
+impl Pool {
+    /// How many units an instance of this type counts.
+    pub fn units_of(&self, instance_type: &str) -> u32 {
+        self.weights.get(instance_type).copied().unwrap_or(1)
+    }
+}
+
+/// What purchasing option an instance came by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Market {
+    /// Spot: EC2 may take it back.
+    Spot,
+    /// On-Demand.
+    OnDemand,
+}
+
+/// A task instance, as `ListInstances` tells it; EMR remembers it after EC2 has forgotten.
+///
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_Instance.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskInstance {
+    /// EC2's id.
+    pub instance_id: String,
+    /// The fleet or group that it belongs to.
+    pub pool_id: String,
+    /// EC2's instance type.
+    pub instance_type: String,
+    /// Spot or On-Demand.
+    pub market: Market,
+    /// `AWAITING_FULFILLMENT`, `PROVISIONING`, `BOOTSTRAPPING`, `RUNNING`, `TERMINATED`.
+    pub state: String,
+    /// Its name inside the VPC, by which Spark knows it.
+    pub private_dns_name: String,
+    /// When EMR asked for it.
+    pub created_at: Option<DateTime<Utc>>,
+    /// When it could take work.
+    pub ready_at: Option<DateTime<Utc>>,
+    /// When it was gone.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How many units it counts.
+    pub units: u32,
+}
+
+impl TaskInstance {
+    /// Could it take work at this time?
+    pub fn is_running_at(&self, time: DateTime<Utc>) -> bool {
+        self.ready_at.is_some_and(|ready| ready <= time) && self.ended_at.is_none_or(|ended| ended > time)
+    }
+}

@@ -1,0 +1,117 @@
+//! Values that the functions' settings share: each parses from an environment variable, and says what it expected.
+//!
+//! Each function has its own `Config`; on Lambda it is read from the environment, and the very same struct reads
+//! flags, so that a wrong value is answered by clap with the variable's name and what is allowed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+
+/// Which clusters may be drilled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Clusters {
+    /// Those tagged `spot-drill=on`.
+    Tagged,
+    /// Every one in the account and Region.
+    All,
+}
+
+impl Clusters {
+    /// The tag that opts a cluster in. EMR copies it to the cluster's instances, where the FIS role demands it too.
+    pub const TAG_KEY: &str = "spot-drill";
+    /// The tag's value.
+    pub const TAG_VALUE: &str = "on";
+}
+
+/// What a drill does to the instances that it chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// Interrupts them.
+    Run,
+    /// Lets FIS resolve them (`actionsMode=skip-all`) and interrupts nobody.
+    Preview,
+    /// Does nothing at all.
+    Off,
+}
+
+/// A setting that may be left blank, which CloudFormation's parameters and Lambda's variables cannot leave out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blank<T>(pub Option<T>);
+
+impl<T: FromStr> FromStr for Blank<T> {
+    type Err = T::Err;
+
+    fn from_str(text: &str) -> Result<Self, T::Err> {
+        if text.trim().is_empty() { Ok(Self(None)) } else { text.trim().parse().map(|value| Self(Some(value))) }
+    }
+}
+
+/// A place in S3: a bucket and a prefix that ends in `/`, never a bucket's root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct S3Location {
+    /// The bucket's name.
+    pub bucket: String,
+    /// Not empty, no leading `/`, one trailing `/`.
+    pub prefix: String,
+}
+
+impl S3Location {
+    /// Is `other` this place or below it?
+    pub fn holds(&self, other: &Self) -> bool {
+        self.bucket == other.bucket && other.prefix.starts_with(&self.prefix)
+    }
+}
+
+impl fmt::Display for S3Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)
+    }
+}
+
+impl FromStr for S3Location {
+    type Err = String;
+
+    /// Hadoop's `s3a:` and `s3n:` name the same places as `s3:`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("expected s3://bucket/prefix/ with a prefix that is not empty, found {text:?}");
+        let rest = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or_else(wrong)?;
+        let (bucket, prefix) = rest.split_once('/').ok_or_else(wrong)?;
+        let bucket_is_plain =
+            (3..=63).contains(&bucket.len()) && bucket.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let prefix = prefix.trim_end_matches('/');
+        let strange = prefix.split('/').any(|part| part.is_empty() || part == "." || part == "..");
+        if !bucket_is_plain || prefix.is_empty() || strange || prefix.chars().any(char::is_control) {
+            return Err(wrong());
+        }
+        Ok(Self { bucket: bucket.into(), prefix: format!("{prefix}/") })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buckets_root_is_no_place() {
+        for bad in ["s3://bucket", "s3://bucket/", "s3://bucket//", "s3:///x/", "bucket/x", "s3://bucket/a//b/", "s3://bucket/../", ""] {
+            assert!(S3Location::from_str(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_place_ends_in_one_slash_so_that_a_sibling_with_a_longer_name_is_outside() {
+        let results: S3Location = "s3://bucket/results".parse().unwrap();
+        assert_eq!(results.to_string(), "s3://bucket/results/");
+        let sibling: S3Location = "s3://bucket/results-of-others/".parse().unwrap();
+        assert!(!results.holds(&sibling));
+        assert!(results.holds(&"s3a://bucket/results/today".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_blank_setting_is_none_and_a_wrong_one_is_an_error() {
+        assert_eq!("".parse::<Blank<u32>>().unwrap(), Blank(None));
+        assert_eq!("3".parse::<Blank<u32>>().unwrap(), Blank(Some(3)));
+        assert!("three".parse::<Blank<u32>>().is_err());
+    }
+}

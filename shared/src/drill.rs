@@ -1,0 +1,228 @@
+//! A drill's life: the chain from a step to its experiments and to the report, as the ledger keeps it.
+//!
+//! `Claimed → Waiting → Starting → Started | GaveUp | Refused | Unknown`. What is going to be done is written before
+//! it is done: the step into `Starting` names the victims and the token, so that whoever finds the item after a crash
+//! asks FIS for the very same experiment, and never for a second one.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::Pool;
+use crate::victim::Victim;
+
+/// How far a drill has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillState {
+    /// Somebody works on it.
+    Claimed,
+    /// Waiting for the delay and for Spot capacity.
+    Waiting,
+    /// An experiment is being asked for: it may exist, or not.
+    Starting,
+    /// At least one experiment exists.
+    Started,
+    /// There was no chance: capacity did not come, or the step ended first.
+    GaveUp,
+    /// It must not run.
+    Refused,
+    /// An experiment was asked for, and whether it exists could not be found out.
+    Unknown,
+}
+
+/// One experiment of a drill; most drills have one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wave {
+    /// 1 for the first.
+    pub number: u32,
+    /// FIS's client token, the same for the same cluster, step and wave.
+    pub token: String,
+    /// Whom it is to interrupt, chosen before it starts.
+    pub victims: Vec<Victim>,
+    /// Let FIS resolve the victims only, and interrupt nobody.
+    pub preview: bool,
+    /// The throw-away template.
+    pub template_id: Option<String>,
+    /// The experiment, once FIS has answered.
+    pub experiment_id: Option<String>,
+    /// When we asked for it.
+    pub asked_at: Option<DateTime<Utc>>,
+    /// The experiment's last status that we saw: `completed`, `failed`, `stopped`, `cancelled`, …
+    pub status: Option<String>,
+    /// FIS's words on that status.
+    pub reason: Option<String>,
+    /// The ARNs that FIS resolved; must all be victims'.
+    pub resolved: Vec<String>,
+}
+
+impl Wave {
+    /// Has the experiment come to an end?
+    pub fn is_over(&self) -> bool {
+        self.status.as_deref().is_some_and(is_end_status)
+    }
+}
+
+/// Is this an experiment's end? <https://docs.aws.amazon.com/fis/latest/APIReference/API_ExperimentState.html>
+pub fn is_end_status(status: &str) -> bool {
+    matches!(status, "completed" | "failed" | "stopped" | "cancelled")
+}
+
+/// The step's end, as write-report saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// `COMPLETED`, `FAILED`, `CANCELLED`.
+    pub state: String,
+    /// When the step ended, or when we learned of it where EMR does not say.
+    pub at: DateTime<Utc>,
+}
+
+/// The report, as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// `survived`, `degraded`, `failed`, `inconclusive`.
+    pub verdict: String,
+    /// `s3://…/`
+    pub location: String,
+    /// How many pieces the report had to do without.
+    pub missing: usize,
+    /// How long the step ran.
+    pub run_seconds: Option<i64>,
+    /// How many of the cluster's task instances were interrupted while it ran.
+    pub interrupted: usize,
+}
+
+/// A drill, one ledger item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    /// `j-…`
+    pub cluster_id: String,
+    /// `s-…`
+    pub step_id: String,
+    /// The step's name.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job: Option<String>,
+    /// When the step began.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at: Option<DateTime<Utc>>,
+    /// How far it has come. `None`: start-experiment has not seen the step.
+    pub state: Option<DrillState>,
+    /// Why, where it ended without an experiment.
+    pub reason: Option<String>,
+    /// Lambda's request id of the invocation that works on it: a retry has the same one, a duplicate another.
+    pub holder: Option<String>,
+    /// Until when that invocation can be alive. `None`: nobody works on it any more.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// The experiments.
+    pub waves: Vec<Wave>,
+    /// What was asked for in task capacity when the first experiment began.
+    pub pools: Vec<Pool>,
+    /// Does the experiment template name a stop condition?
+    pub has_stop_condition: Option<bool>,
+    /// The step's end.
+    pub finished: Option<Finished>,
+    /// The report.
+    pub report: Option<Written>,
+    /// Counts the writes; each one is conditional on the last.
+    pub version: u64,
+}
+
+impl Drill {
+    /// A drill of which nothing is known yet.
+    pub fn new(cluster_id: &str, step_id: &str) -> Self {
+        Self {
+            cluster_id: cluster_id.into(),
+            step_id: step_id.into(),
+            job: None,
+            started_at: None,
+            state: None,
+            reason: None,
+            holder: None,
+            lease_until: None,
+            waves: Vec::new(),
+            pools: Vec::new(),
+            has_stop_condition: None,
+            finished: None,
+            report: None,
+            version: 0,
+        }
+    }
+
+    /// May this invocation work on the drill? A retry of the holder may at once; another only when the holder's
+    /// lease has run out; nobody when the work is done.
+    pub fn may_take(&self, request_id: &str, now: DateTime<Utc>) -> bool {
+        match (self.state, self.lease_until) {
+            (None, _) => self.finished.is_none(),
+            (Some(_), None) => false,
+            (Some(_), Some(until)) => self.holder.as_deref() == Some(request_id) || until < now,
+        }
+    }
+
+    /// The wave with this number, if it was begun.
+    pub fn wave(&self, number: u32) -> Option<&Wave> {
+        self.waves.iter().find(|wave| wave.number == number)
+    }
+
+    /// The same, to change it.
+    pub fn wave_mut(&mut self, number: u32) -> Option<&mut Wave> {
+        self.waves.iter_mut().find(|wave| wave.number == number)
+    }
+
+    /// The experiments that exist.
+    pub fn experiments(&self) -> Vec<String> {
+        self.waves.iter().filter_map(|wave| wave.experiment_id.clone()).collect()
+    }
+
+    /// FIS's client token: at most one experiment for each cluster, step and wave.
+    pub fn token(&self, wave: u32) -> String {
+        format!("{}-{}-{wave}", self.cluster_id, self.step_id)
+    }
+}
+
+/// How long after asking for an experiment the same token may be used again. FIS does not say how long it remembers
+/// tokens; later than this we look for the experiment instead.
+pub const TOKEN_TRUSTED: TimeDelta = TimeDelta::minutes(10);
+
+/// One drill at a time per cluster: who has it, and until when at the latest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The cluster.
+    pub cluster_id: String,
+    /// The step whose drill has it, or had it last.
+    pub step_id: String,
+    /// When its drill ended, if it was let go; else when it runs out by itself.
+    pub until: DateTime<Utc>,
+    /// Was it let go?
+    pub released: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_retry_takes_over_at_once_and_a_duplicate_only_after_the_lease() {
+        let mut drill = Drill::new("j-A", "s-A");
+        assert!(drill.may_take("first", at(0)));
+        drill.state = Some(DrillState::Waiting);
+        drill.holder = Some("first".into());
+        drill.lease_until = Some(at(900));
+        assert!(drill.may_take("first", at(60)));
+        assert!(!drill.may_take("second", at(60)));
+        assert!(drill.may_take("second", at(901)));
+    }
+
+    #[test]
+    fn a_finished_step_and_a_final_drill_are_left_alone() {
+        let mut drill = Drill::new("j-A", "s-A");
+        drill.finished = Some(Finished { state: "COMPLETED".into(), at: at(0) });
+        assert!(!drill.may_take("first", at(0)));
+        let mut drill = Drill::new("j-A", "s-A");
+        drill.state = Some(DrillState::Started);
+        drill.holder = Some("first".into());
+        assert!(!drill.may_take("first", at(9999)));
+    }
+}

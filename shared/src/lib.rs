@@ -1,0 +1,40 @@
+//! What the four functions have in common.
+//!
+//! # Layout
+//!
+//! Pure, in the order in which data flows:
+//!
+//! * [`event`]: what comes in;
+//! * [`step`], [`cluster`]: what EMR says of the step and of the cluster's capacity;
+//! * [`victim`]: whom an experiment interrupts;
+//! * [`drill`]: a drill's life; [`ledger`]: the items and their keys;
+//! * [`interruption`], [`capacity`], [`replacement`]: who was hit, by whom, and what came in their place;
+//! * [`spark_log`]: what Spark's event log says of the run;
+//! * [`verdict`], [`finding`]: what it comes to;
+//! * [`report`]: all of it as JSON and as a page;
+//! * [`outcome`], [`error`], [`config`]: what an invocation answers, and its settings.
+//!
+//! And the only part that talks to AWS: [`aws`].
+
+pub mod aws;
+pub mod capacity;
+pub mod cluster;
+pub mod config;
+pub mod drill;
+pub mod error;
+pub mod event;
+pub mod finding;
+pub mod interruption;
+pub mod invocation;
+pub mod ledger;
+pub mod outcome;
+pub mod replacement;
+pub mod report;
+pub mod spark_log;
+pub mod step;
+pub mod verdict;
+pub mod victim;
+
+pub use aws::Aws;
+pub use error::Error;
+pub use outcome::Outcome;

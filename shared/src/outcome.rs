@@ -1,0 +1,63 @@
+//! What an invocation came to, as a value: it is Lambda's answer, one line of the log, and what a destination gets.
+
+use serde::Serialize;
+
+/// What a function answers when nothing failed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum Outcome {
+    /// Not for us, or already done.
+    Ignored {
+        /// Why, in words.
+        reason: String,
+    },
+    /// A drill that must not run; the reason is in the ledger too.
+    Refused {
+        /// Why, in words.
+        reason: String,
+    },
+    /// A drill that could not run: capacity did not come, the step ended first.
+    GaveUp {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Experiments were started.
+    Drilled {
+        /// FIS's ids, in the order of the waves.
+        experiments: Vec<String>,
+    },
+    /// A report was written.
+    Reported {
+        /// `survived`, `degraded`, `failed` or `inconclusive`.
+        verdict: String,
+        /// The report's first sentence.
+        sentence: String,
+        /// Where the report's folder lies: `s3://…/`.
+        report: String,
+    },
+    /// A sweep went over the finished steps of the last hours.
+    Swept {
+        /// Steps looked at.
+        steps: usize,
+        /// Reports written for steps that had none.
+        reported: Vec<String>,
+        /// Leaked throw-away experiment templates that were deleted.
+        templates_deleted: usize,
+    },
+    /// A step was added.
+    Submitted {
+        /// The cluster.
+        cluster_id: String,
+        /// The step.
+        step_id: String,
+        /// Objects deleted from the results' prefix before.
+        objects_deleted: usize,
+    },
+}
+
+impl Outcome {
+    /// Not for us, or already done.
+    pub fn ignored(reason: impl Into<String>) -> Self {
+        Self::Ignored { reason: reason.into() }
+    }
+}

@@ -1,0 +1,380 @@
+//! Was what an interruption took made up for? Three answers, and a fourth where the evidence does not reach.
+//!
+//! EMR refills a pool to its target in units; it does not say "this instance replaces that one". So the question is
+//! answered by accounting: units of instances that were asked for after the notice and came to work in the same
+//! pool, less what the pool still lacked of its target. Growth that managed scaling asked for at the same time is
+//! thus not taken for replacement.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::cluster::{Pool, TaskInstance};
+use crate::interruption::Interrupted;
+
+/// How long a replacement may take before its absence is held against the pool. An instance has to be found, started
+/// and bootstrapped; a job that ends sooner after the loss shows nothing.
+pub const PATIENCE: TimeDelta = TimeDelta::minutes(4);
+
+/// What became of an interrupted instance's capacity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "replacement")]
+pub enum Replacement {
+    /// As many units came in its place.
+    Replaced {
+        /// The instances; one may stand for several, or a part of it.
+        by: Vec<String>,
+        /// When the last of them could take work.
+        ready_at: DateTime<Utc>,
+        /// Seconds from EC2's notice to that. `None`: no notice reached us.
+        seconds_after_notice: Option<i64>,
+        /// Seconds from the loss to that; negative when the replacement was there first.
+        seconds_after_loss: i64,
+    },
+    /// It should have been, and was not.
+    NotReplaced {
+        /// What shows it.
+        why: String,
+    },
+    /// Nobody had to: the job ended, or the target was lowered first.
+    NotExpected {
+        /// What shows it.
+        why: String,
+    },
+    /// The evidence does not reach.
+    Unknown {
+        /// What is missing.
+        why: String,
+    },
+}
+
+/// What is known of a cluster's task capacity around the interruptions.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// Every task instance that the cluster had around the step.
+    pub instances: &'a [TaskInstance],
+    /// What was asked for when the experiment began. `None`: nobody looked.
+    pub pools_at_start: Option<&'a [Pool]>,
+    /// What was asked for when the step ended. `None`: nobody looked in time.
+    pub pools_at_end: Option<&'a [Pool]>,
+    /// When the step ended.
+    pub step_ended_at: DateTime<Utc>,
+    /// When the instances were listed.
+    pub observed_at: DateTime<Utc>,
+    /// Is the cluster going, or gone?
+    pub cluster_going: bool,
+}
+
+/// Answers for each interrupted instance, by its id.
+pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<String, Replacement> {
+    let mut pools: BTreeMap<Option<&str>, Vec<&Interrupted>> = BTreeMap::new();
+    for one in interrupted {
+        pools.entry(one.pool_id.as_deref()).or_default().push(one);
+    }
+    let mut answers = BTreeMap::new();
+    for (pool_id, lost) in pools {
+        match pool_id {
+            Some(pool_id) => answers.extend(assess_pool(pool_id, lost, evidence)),
+            None => answers.extend(lost.into_iter().map(|one| {
+                let why = "EMR does not list the instance, so its fleet or group is not known".to_owned();
+                (one.instance_id.clone(), Replacement::Unknown { why })
+            })),
+        }
+    }
+    answers
+}
+
+fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'_>) -> Vec<(String, Replacement)> {
+    lost.sort_by_key(|one| (one.terminated_at, one.noticed_at, one.instance_id.clone()));
+    let state = PoolState::read(pool_id, evidence);
+    let mut arrivals = state.arrivals(&lost);
+    let mut answers: Vec<(&Interrupted, Option<Replacement>)> =
+        lost.iter().map(|one| (*one, fill(one, &mut arrivals))).collect();
+    state.take_back_what_the_pool_still_lacks(&mut answers);
+    answers
+        .into_iter()
+        .map(|(one, answer)| (one.instance_id.clone(), answer.unwrap_or_else(|| state.explain(one))))
+        .collect()
+}
+
+/// An instance that was asked for after a notice, with the units of it that make up for nothing yet.
+struct Arrival<'a> {
+    instance: &'a TaskInstance,
+    created_at: DateTime<Utc>,
+    ready_at: DateTime<Utc>,
+    units_left: u32,
+}
+
+/// Fills the place of one lost instance. What was asked for after the loss comes first: EMR refills when it sees the
+/// loss; only then what was asked for between notice and loss.
+fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> {
+    let terminated_at = one.terminated_at?;
+    let begin = one.noticed_at.unwrap_or(terminated_at);
+    arrivals.sort_by_key(|arrival| {
+        (arrival.created_at < terminated_at, arrival.created_at, arrival.instance.instance_id.clone())
+    });
+    let usable = |arrival: &Arrival<'_>| arrival.created_at >= begin && arrival.units_left > 0;
+    let available: u32 = arrivals.iter().filter(|arrival| usable(arrival)).map(|arrival| arrival.units_left).sum();
+    if available < one.units {
+        return None;
+    }
+    let mut wanted = one.units;
+    let mut by = Vec::new();
+    let mut ready_at = None;
+    for arrival in arrivals.iter_mut().filter(|arrival| usable(arrival)) {
+        if wanted == 0 {
+            break;
+        }
+        let taken = wanted.min(arrival.units_left);
+        arrival.units_left -= taken;
+        wanted -= taken;
+        by.push(arrival.instance.instance_id.clone());
+        ready_at = ready_at.max(Some(arrival.ready_at));
+    }
+    let ready_at = ready_at?;
+    Some(Replacement::Replaced {
+        by,
+        ready_at,
+        seconds_after_notice: one.noticed_at.map(|noticed| (ready_at - noticed).num_seconds()),
+        seconds_after_loss: (ready_at - terminated_at).num_seconds(),
+    })
+}
+
+/// One pool's account.
+struct PoolState<'a> {
+    instances: Vec<&'a TaskInstance>,
+    target_at_start: Option<u32>,
+    target_at_end: Option<u32>,
+    units_at_end: u32,
+    units_observed: u32,
+    evidence: &'a Evidence<'a>,
+}
+
+impl<'a> PoolState<'a> {
+    fn read(pool_id: &str, evidence: &'a Evidence<'a>) -> Self {
+        let instances: Vec<&TaskInstance> =
+            evidence.instances.iter().filter(|instance| instance.pool_id == pool_id).collect();
+        let target = |pools: Option<&[Pool]>| {
+            pools?.iter().find(|pool| pool.id == pool_id).map(|pool| pool.target_spot_units + pool.target_on_demand_units)
+        };
+        let units = |at| instances.iter().filter(|one| one.is_running_at(at)).map(|one| one.units).sum();
+        Self {
+            target_at_start: target(evidence.pools_at_start),
+            target_at_end: target(evidence.pools_at_end),
+            units_at_end: units(evidence.step_ended_at),
+            units_observed: units(evidence.observed_at),
+            instances,
+            evidence,
+        }
+    }
+
+    fn arrivals(&self, lost: &[&Interrupted]) -> Vec<Arrival<'a>> {
+        let first = lost.iter().filter_map(|one| one.noticed_at.or(one.terminated_at)).min();
+        self.instances
+            .iter()
+            .filter_map(|instance| {
+                let (created_at, ready_at) = (instance.created_at?, instance.ready_at?);
+                (Some(created_at) >= first).then_some(Arrival {
+                    instance,
+                    created_at,
+                    ready_at,
+                    units_left: instance.units,
+                })
+            })
+            .collect()
+    }
+
+    /// What the pool lacked of its target: at the step's end, or less if more has come since.
+    fn deficit(&self) -> Option<u32> {
+        let target = self.target_at_end.or(self.target_at_start)?;
+        Some(target.saturating_sub(self.units_at_end.max(self.units_observed)))
+    }
+
+    /// Arrivals may have been growth. While the pool lacks units of its target, as many of the lost ones are not
+    /// replaced: the last to be filled are the first to be doubted.
+    fn take_back_what_the_pool_still_lacks(&self, answers: &mut [(&Interrupted, Option<Replacement>)]) {
+        let Some(deficit) = self.deficit() else {
+            for (_, answer) in answers.iter_mut().filter(|(_, answer)| answer.is_some()) {
+                let why = "instances came, but what the pool was asked for is not known: they may be growth".to_owned();
+                *answer = Some(Replacement::Unknown { why });
+            }
+            return;
+        };
+        let open: u32 = answers.iter().filter(|(_, answer)| answer.is_none()).map(|(one, _)| one.units).sum();
+        let mut doubtful = deficit.saturating_sub(open);
+        for (one, answer) in answers.iter_mut().rev() {
+            if doubtful == 0 {
+                break;
+            }
+            if answer.take().is_some() {
+                doubtful = doubtful.saturating_sub(one.units);
+            }
+        }
+    }
+
+    /// Nothing came in its place: is that a failing?
+    fn explain(&self, one: &Interrupted) -> Replacement {
+        let evidence = self.evidence;
+        let not_expected = |why: String| Replacement::NotExpected { why };
+        let Some(terminated_at) = one.terminated_at else {
+            return Replacement::Unknown { why: "the instance had not gone when it was last looked at".into() };
+        };
+        if evidence.cluster_going {
+            return not_expected("the cluster was terminating".into());
+        }
+        let seconds = (evidence.step_ended_at - terminated_at).num_seconds();
+        if let (Some(before), Some(after)) = (self.target_at_start, self.target_at_end)
+            && after < before
+            && self.units_at_end >= after
+        {
+            return not_expected(format!("the target was lowered from {before} to {after} units while the job ran"));
+        }
+        if seconds <= 0 {
+            return not_expected("the job had ended when the instance went".into());
+        }
+        match self.target_at_end {
+            Some(target) if self.units_at_end >= target => {
+                not_expected(format!("the pool stood at its target of {target} units without it"))
+            }
+            _ if seconds < PATIENCE.num_seconds() => {
+                not_expected(format!("the job ended {seconds} s after the loss, before a replacement could be there"))
+            }
+            Some(target) => Replacement::NotReplaced {
+                why: format!(
+                    "{seconds} s after the loss, when the job ended, the pool stood at {} of {target} units",
+                    self.units_at_end
+                ),
+            },
+            None => {
+                Replacement::Unknown { why: "what the pool was asked for when the job ended is not known".into() }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Market;
+    use crate::interruption::Cause;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn instance(id: &str, units: u32, created: i64, ended: Option<i64>) -> TaskInstance {
+        TaskInstance {
+            instance_id: id.into(),
+            pool_id: "if-1".into(),
+            instance_type: "r5.xlarge".into(),
+            market: Market::Spot,
+            state: "RUNNING".into(),
+            private_dns_name: String::new(),
+            created_at: Some(at(created)),
+            ready_at: Some(at(created + 60)),
+            ended_at: ended.map(at),
+            units,
+        }
+    }
+
+    fn lost(id: &str, units: u32, terminated: i64) -> Interrupted {
+        Interrupted {
+            instance_id: id.into(),
+            instance_type: None,
+            private_dns_name: None,
+            pool_id: Some("if-1".into()),
+            units,
+            noticed_at: Some(at(terminated - 120)),
+            warnings: 1,
+            latency_ms: None,
+            terminated_at: Some(at(terminated)),
+            cause: Cause::Unknown,
+            spot_status: None,
+        }
+    }
+
+    fn pool(target: u32) -> Vec<Pool> {
+        vec![Pool {
+            id: "if-1".into(),
+            target_spot_units: target,
+            target_on_demand_units: 0,
+            weights: BTreeMap::new(),
+        }]
+    }
+
+    fn answer(instances: &[TaskInstance], lost: &[Interrupted], start: u32, end: u32, ended_at: i64) -> Vec<Replacement> {
+        let (start, end) = (pool(start), pool(end));
+        let evidence = Evidence {
+            instances,
+            pools_at_start: Some(&start),
+            pools_at_end: Some(&end),
+            step_ended_at: at(ended_at),
+            observed_at: at(ended_at + 10),
+            cluster_going: false,
+        };
+        assess(lost, &evidence).into_values().collect()
+    }
+
+    #[test]
+    fn two_smaller_instances_replace_a_larger_one() {
+        let instances = [
+            instance("i-1", 8, -100, None),
+            instance("i-2", 4, -100, Some(300)),
+            instance("i-3", 2, 310, None),
+            instance("i-4", 2, 320, None),
+        ];
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+        let Replacement::Replaced { by, seconds_after_loss, seconds_after_notice, .. } = &answers[0] else {
+            panic!("{answers:?}")
+        };
+        assert_eq!(by, &["i-3", "i-4"]);
+        assert_eq!((*seconds_after_loss, *seconds_after_notice), (80, Some(200)));
+    }
+
+    #[test]
+    fn growth_is_not_taken_for_a_replacement() {
+        // The target grew by 4, 4 units came, and the pool still lacks the 4 that were lost.
+        let instances =
+            [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300)), instance("i-3", 4, 310, None)];
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 16, 1000);
+        assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+    }
+
+    #[test]
+    fn a_lowered_target_expects_no_replacement() {
+        let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 8, 1000);
+        assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+    }
+
+    #[test]
+    fn a_job_that_ends_right_after_the_loss_shows_nothing() {
+        let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 330);
+        assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+    }
+
+    #[test]
+    fn nothing_came_while_the_target_stood_is_not_replaced() {
+        let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+        assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+    }
+
+    #[test]
+    fn without_the_target_an_arrival_proves_nothing() {
+        let instances =
+            [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300)), instance("i-3", 4, 310, None)];
+        let evidence = Evidence {
+            instances: &instances,
+            pools_at_start: None,
+            pools_at_end: None,
+            step_ended_at: at(1000),
+            observed_at: at(1010),
+            cluster_going: false,
+        };
+        let answers = assess(&[lost("i-2", 4, 300)], &evidence);
+        assert!(matches!(answers["i-2"], Replacement::Unknown { .. }), "{answers:?}");
+    }
+}

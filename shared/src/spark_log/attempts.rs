@@ -1,0 +1,138 @@
+//! The table of task attempts that succeeded, 16 bytes each, and what it tells of work done more than once.
+//!
+//! Separate because it is all that grows with a log's tasks: which success was repeated is known only at the end.
+
+/// One success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Success {
+    // In the order of sorting: by partition, then by launch, then by task id.
+    partition: u32,
+    /// Since the table's first launch, ms: within 24 days of it.
+    launch_offset_ms: i32,
+    task_id: u32,
+    duration_ms: u32,
+}
+
+/// The successes of one stage attempt.
+#[derive(Debug, Default)]
+pub(super) struct Successes {
+    first_launch_ms: i64,
+    rows: Vec<Success>,
+}
+
+impl Successes {
+    /// Rows made room for ahead at most: a stage's number of tasks is only what the log claims.
+    const ROWS_AHEAD_MAX: usize = 4096;
+
+    /// Adds a success; `tasks` is how many the attempt is to have.
+    pub(super) fn add(&mut self, tasks: i64, partition: i64, task_id: i64, launched_at_ms: i64, duration_ms: u64) {
+        if self.rows.is_empty() {
+            self.first_launch_ms = launched_at_ms;
+        }
+        if self.rows.len() == self.rows.capacity() {
+            let missing = usize::try_from(tasks).unwrap_or(0).saturating_sub(self.rows.len());
+            // Growth by an eighth keeps the room that is not used small.
+            self.rows
+                .reserve_exact(missing.clamp(1, Self::ROWS_AHEAD_MAX).max(self.rows.len() / 8));
+        }
+        let offset = launched_at_ms.saturating_sub(self.first_launch_ms);
+        self.rows.push(Success {
+            // Ids are compared, never shown: their low 32 bits are enough.
+            partition: partition as u32,
+            launch_offset_ms: i32::try_from(offset).unwrap_or(if offset < 0 { i32::MIN } else { i32::MAX }),
+            task_id: task_id as u32,
+            duration_ms: u32::try_from(duration_ms).unwrap_or(u32::MAX),
+        });
+    }
+}
+
+/// What happened more than once within one stage.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Repeats {
+    /// Partitions with two or more successes.
+    pub(super) partitions: u64,
+    /// Time of all but the last launched success of each, ms.
+    pub(super) lost_ms: u64,
+    /// Time of all but the first launched, ms.
+    pub(super) rerun_ms: u64,
+    /// Successes after whose end the partition was computed again: not two copies of one task that ran side by side.
+    pub(super) recomputed: u64,
+    /// Their time, ms.
+    pub(super) recomputed_ms: u64,
+}
+
+/// Finds the partitions that succeeded more than once in these attempts of one stage.
+pub(super) fn repeats(attempts: &mut [&mut Successes]) -> Repeats {
+    for attempt in attempts.iter_mut() {
+        attempt.rows.sort_unstable();
+    }
+    let mut repeats = Repeats::default();
+    let mut positions = vec![0; attempts.len()];
+    let mut runs: Vec<(i64, u32, u64)> = Vec::new();
+    loop {
+        let next = attempts
+            .iter()
+            .zip(&positions)
+            .filter_map(|(attempt, at)| attempt.rows.get(*at))
+            .map(|r| r.partition);
+        let Some(partition) = next.min() else { return repeats };
+        runs.clear();
+        for (attempt, at) in attempts.iter().zip(&mut positions) {
+            while let Some(row) = attempt.rows.get(*at).filter(|row| row.partition == partition) {
+                let launched_at_ms = attempt.first_launch_ms.saturating_add(i64::from(row.launch_offset_ms));
+                runs.push((launched_at_ms, row.task_id, u64::from(row.duration_ms)));
+                *at += 1;
+            }
+        }
+        if runs.len() > 1 {
+            runs.sort_unstable();
+            repeats.add(&runs);
+        }
+    }
+}
+
+impl Repeats {
+    /// Adds one partition's successes, in order of launch.
+    fn add(&mut self, runs: &[(i64, u32, u64)]) {
+        self.partitions += 1;
+        self.lost_ms += runs[..runs.len() - 1].iter().map(|run| run.2).sum::<u64>();
+        self.rerun_ms += runs[1..].iter().map(|run| run.2).sum::<u64>();
+        let last_launch_ms = runs[runs.len() - 1].0;
+        for (launched_at_ms, _, duration_ms) in &runs[..runs.len() - 1] {
+            if launched_at_ms.saturating_add_unsigned(*duration_ms) <= last_launch_ms {
+                self.recomputed += 1;
+                self.recomputed_ms += duration_ms;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_takes_sixteen_bytes() {
+        assert_eq!(size_of::<Success>(), 16);
+    }
+
+    #[test]
+    fn a_copy_that_ran_side_by_side_is_a_repeat_but_not_recomputed() {
+        let (mut first, mut second) = (Successes::default(), Successes::default());
+        first.add(2, 0, 1, 1_000, 100);
+        first.add(2, 1, 2, 1_000, 100);
+        first.add(2, 1, 3, 1_050, 30);
+        second.add(1, 0, 4, 1_100, 70);
+        let repeats = repeats(&mut [&mut first, &mut second]);
+        assert_eq!(
+            repeats,
+            Repeats {
+                partitions: 2,
+                lost_ms: 200,
+                rerun_ms: 100,
+                recomputed: 1,
+                recomputed_ms: 100
+            }
+        );
+    }
+}

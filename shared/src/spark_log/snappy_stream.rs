@@ -1,0 +1,88 @@
+//! snappy as Spark writes it: snappy-java's `SnappyOutputStream`, a header and then raw blocks with their lengths.
+//!
+//! Separate because its blocks carry no mark to search for: a broken block is passed over by its length.
+//!
+//! Format: <https://github.com/xerial/snappy-java/blob/v1.1.10.5/src/main/java/org/xerial/snappy/SnappyOutputStream.java>
+
+use super::codec::{Fault, Input, Spill};
+
+const MAGIC: &[u8] = &[0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
+/// Magic, then version and least compatible version.
+const HEADER_BYTES: usize = 16;
+/// Far above `spark.io.compression.snappy.blockSize` (32 KiB unless set).
+const BLOCK_BYTES_MAX: usize = 32 << 20;
+
+/// Decoder of a stream of blocks.
+#[derive(Debug, Default)]
+pub(super) struct SnappyStream {
+    spill: Spill,
+}
+
+impl SnappyStream {
+    /// See [`Decoder::decode`](super::codec::Decoder::decode).
+    pub(super) fn decode(&mut self, input: &mut Input<'_>, out: &mut [u8]) -> Result<usize, Fault> {
+        loop {
+            let count = self.spill.drain_into(out);
+            if count > 0 {
+                return Ok(count);
+            }
+            if !input.fill(4) {
+                return if input.available().is_empty() {
+                    Ok(0)
+                } else {
+                    Err(cut())
+                };
+            }
+            // Streams may follow each other: a header is where a length would be, and no length begins like it.
+            if input.available()[0] == MAGIC[0] && input.fill(HEADER_BYTES) && input.available().starts_with(MAGIC) {
+                input.consume(HEADER_BYTES);
+                continue;
+            }
+            let Some(stored_bytes) = length(input.available()) else {
+                input.consume(1);
+                return Err(Fault::at("broken snappy blocks", input.seek(MAGIC)));
+            };
+            if !input.fill(4 + stored_bytes) {
+                input.consume(1);
+                let found = input.seek(MAGIC);
+                return Err(if found {
+                    Fault::at("broken snappy blocks", true)
+                } else {
+                    cut()
+                });
+            }
+            let stored = &input.available()[4..4 + stored_bytes];
+            let decoded = self.decode_block(stored, out);
+            input.consume(4 + stored_bytes);
+            match decoded {
+                Ok(0) => (),
+                Ok(count) => return Ok(count),
+                Err(()) => return Err(Fault::at("broken snappy blocks", true)),
+            }
+        }
+    }
+
+    fn decode_block(&mut self, stored: &[u8], out: &mut [u8]) -> Result<usize, ()> {
+        let decoded_bytes = snap::raw::decompress_len(stored).map_err(|_| ())?;
+        if decoded_bytes > BLOCK_BYTES_MAX {
+            return Err(());
+        }
+        self.spill.decode(decoded_bytes, out, |room| {
+            match snap::raw::Decoder::new().decompress(stored, room) {
+                Ok(count) if count == room.len() => Ok(()),
+                _ => Err(()),
+            }
+        })
+    }
+}
+
+fn cut() -> Fault {
+    Fault::last("snappy blocks cut at the end of a file")
+}
+
+/// The length that starts a block, if it can be one.
+fn length(bytes: &[u8]) -> Option<usize> {
+    let length = u32::from_be_bytes(bytes.get(..4)?.try_into().ok()?);
+    let length = usize::try_from(length).ok()?;
+    (length > 0 && length <= BLOCK_BYTES_MAX).then_some(length)
+}
