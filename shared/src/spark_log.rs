@@ -8,8 +8,8 @@
 //! * `codec` and one file per framing: `zstd_frames`, `lz4_blocks`, `snappy_stream`, `lzf_chunks`.
 //! * `lines`: blocks to lines, whatever their length; `task_line`: the two lines that are nearly all of a log, read by
 //!   hand and only as far as needed; `event`: all other events, as serde types that skip what they do not name.
-//! * `replay`, `stages`, `executors`: the events applied as Spark's own listener does, so that the outcome is what the
-//!   History Server says; `attempts`: the table of finished tasks, 16 bytes each.
+//! * `reader`: what becomes of each line; `replay`, `stages`, `executors`: the events applied as Spark's own listener
+//!   does, so that the outcome is what the History Server says; `attempts`: the finished tasks, 16 bytes each.
 //! * `run`, `summary`: the value that comes out; `removal`, `host`: what an executor's end and its host's name mean.
 //!
 //! The rules are those of `JsonProtocol` (the fields), `EventLogFileWriters` (the files) and `AppStatusListener` (the
@@ -25,6 +25,7 @@ mod lz4_blocks;
 mod lzf_chunks;
 mod order;
 mod parallel;
+mod reader;
 mod removal;
 mod replay;
 mod run;
@@ -48,8 +49,8 @@ use std::io::Read;
 /// One file of a log: its name, and where its bytes come from.
 #[derive(Debug)]
 pub struct Part<R> {
-    /// File name or object key. It tells codec, rolling number and whether the log was compacted or is in progress; for
-    /// the codec the first bytes decide where they disagree.
+    /// File name or object key. It tells codec, rolling number and whether the log was compacted; for the codec the first
+    /// bytes decide where they disagree.
     pub name: String,
     /// The file's bytes, from its first.
     pub bytes: R,
@@ -80,7 +81,7 @@ impl Default for Limits {
             ratio_max: 1_000,
             faults_max: 1_000,
             zstd_window_log_max: 27,
-            block_bytes: 256 << 10,
+            block_bytes: 1 << 20,
         }
     }
 }
@@ -90,7 +91,7 @@ impl Default for Limits {
 /// `parts` are read in the order given: see [`order_parts`].
 pub fn read<R: Read + Send>(parts: Vec<Part<R>>, limits: &Limits) -> SparkRun {
     let parts = erase(parts);
-    replay::replay(&mut source::Source::new(parts, limits), limits, &|_| ())
+    reader::read(&mut source::Source::new(parts, limits), limits, &|_| ())
 }
 
 /// Reads a log with a second thread that decodes ahead, and tells `progress` how many bytes have been read so far.

@@ -203,19 +203,27 @@ fn run<Q: DeserializeOwned, A: Serialize>(
 }
 
 /// DynamoDB tells a wrong request (validation) from wrong JSON (serialization).
+///
+/// The crate marks its own complaints with a word in capitals, which only its HTTP server would take off.
 //= https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 fn unreadable(message: &str) -> DynoxideError {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let marker = message
+        .split_once(':')
+        .filter(|(word, _)| word.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
     let wrong = [
         "missing field",
         "unknown variant",
         "invalid type: null",
         "AttributeValue",
-        "VALIDATION",
     ];
-    if wrong.iter().any(|sign| message.contains(sign)) {
-        DynoxideError::ValidationException(message.to_owned())
-    } else {
-        DynoxideError::SerializationException(message.to_owned())
+    match marker {
+        Some((word, rest)) if word.starts_with("VALIDATION") => DynoxideError::ValidationException(rest.to_owned()),
+        Some((_, rest)) => DynoxideError::SerializationException(rest.to_owned()),
+        None if wrong.iter().any(|sign| message.contains(sign)) => {
+            DynoxideError::ValidationException(message.to_owned())
+        }
+        None => DynoxideError::SerializationException(message.to_owned()),
     }
 }
 
@@ -380,5 +388,8 @@ mod tests {
             "ValidationException"
         );
         assert_eq!(code("RestoreTableToPointInTime", b"{}").0, 501);
+        let failure = database.call("CreateTable", br#"{"TableName":"t"}"#).unwrap_err();
+        assert_eq!(failure.code(), "ValidationException");
+        assert!(!String::from_utf8(failure.body).unwrap().contains("VALIDATION"));
     }
 }

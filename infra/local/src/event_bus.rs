@@ -112,7 +112,7 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
             .collect();
-        EventBus::from_template(&Template::load(TEMPLATE, &parameters, &BTreeMap::new()).unwrap()).unwrap()
+        EventBus::from_template(&Template::load(TEMPLATE, &parameters).unwrap()).unwrap()
     }
 
     fn event(source: &'static str, detail_type: &'static str, detail: Value) -> Value {

@@ -1,1 +1,46 @@
-//! stub
+//! A simulated AWS account, in which the unchanged functions run in virtual time, and the program that runs drills on
+//! it.
+//!
+//! # Layout
+//!
+//! * [`api`], [`journal`]: what all parts share;
+//! * [`ec2`], [`emr`], [`fis`], [`s3`], [`dynamodb`]: one service each, clock-free: state and rules, the AWS page beside
+//!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
+//! * [`account`]: the services together;
+//! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
+//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
+//! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run;
+//! * [`scenario`]: the stories; [`run`]: a story from begin to report; [`truth`]: what really happened in it;
+//! * [`drill_command`], [`spark_log_command`]: the program.
+//!
+//! # What is simulated, and where it is known to differ
+//!
+//! Each service's file says which answers of AWS's it assumes where the documentation is silent. In short: no IAM
+//! decision is made (what each function calls is compared with its role in a test instead), no money is counted, one
+//! Region and account exist, subnets and security groups do not, and what is not simulated answers 501 with its name.
+
+pub mod account;
+pub mod api;
+pub mod clock;
+pub mod connector;
+pub mod drill_command;
+pub mod dynamodb;
+pub mod ec2;
+pub mod emr;
+pub mod event_bus;
+pub mod fis;
+pub mod functions;
+pub mod instance_type;
+pub mod journal;
+pub mod queue;
+pub mod run;
+pub mod s3;
+pub mod scenario;
+pub mod scheduler;
+pub mod spark;
+pub mod spark_log_command;
+pub mod template;
+pub mod truth;
+pub mod wire;
+pub mod world;
+pub mod yarn;

@@ -20,14 +20,29 @@ pub fn run(path: &str, table: bool) -> anyhow::Result<()> {
     let mut parts = Vec::new();
     for file in files {
         let bytes = File::open(&file).with_context(|| format!("opening {}", file.display()))?;
-        bytes_total += bytes.metadata().with_context(|| format!("reading the size of {}", file.display()))?.len();
-        parts.push(Part { name: file.to_string_lossy().into_owned(), bytes });
+        bytes_total += bytes
+            .metadata()
+            .with_context(|| format!("reading the size of {}", file.display()))?
+            .len();
+        parts.push(Part {
+            name: file.to_string_lossy().into_owned(),
+            bytes,
+        });
     }
-    let run = with_progress(bytes_total, |progress| read_parallel(parts, &Limits::default(), progress));
+    let run = with_progress(bytes_total, |progress| {
+        read_parallel(parts, &Limits::default(), progress)
+    });
     if run.reading.lines_parsed == 0 {
-        bail!("{path} holds no line of a Spark event log: {}", skipped(&run.reading.skipped));
+        bail!(
+            "{path} holds no line of a Spark event log: {}",
+            skipped(&run.reading.skipped)
+        );
     }
-    print(&if table { tables(&run)? } else { serde_json::to_string_pretty(&run)? + "\n" })
+    print(&if table {
+        tables(&run)?
+    } else {
+        serde_json::to_string_pretty(&run)? + "\n"
+    })
 }
 
 /// Shows a bar on stderr while `read` runs, if stderr is a terminal.
@@ -100,11 +115,30 @@ fn tables(run: &SparkRun) -> anyhow::Result<String> {
 }
 
 fn application(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
-    let duration_ms = run.ended_at_ms.zip(run.started_at_ms).map(|(ended, started)| ended - started);
-    writeln!(text, "Application  {} {}", or_unknown(&run.application_id), or_unknown(&run.application_name))?;
-    writeln!(text, "Spark        {}, driver on {}", or_unknown(&run.spark_version), or_unknown(&run.driver_host))?;
-    let end = if run.ended_at_ms.is_some() { moment(run.ended_at_ms) } else { "no end in the log".to_owned() };
-    let duration = duration_ms.map(|ms| format!(" ({})", seconds(ms.unsigned_abs()))).unwrap_or_default();
+    let duration_ms = run
+        .ended_at_ms
+        .zip(run.started_at_ms)
+        .map(|(ended, started)| ended - started);
+    writeln!(
+        text,
+        "Application  {} {}",
+        or_unknown(&run.application_id),
+        or_unknown(&run.application_name)
+    )?;
+    writeln!(
+        text,
+        "Spark        {}, driver on {}",
+        or_unknown(&run.spark_version),
+        or_unknown(&run.driver_host)
+    )?;
+    let end = if run.ended_at_ms.is_some() {
+        moment(run.ended_at_ms)
+    } else {
+        "no end in the log".to_owned()
+    };
+    let duration = duration_ms
+        .map(|ms| format!(" ({})", seconds(ms.unsigned_abs())))
+        .unwrap_or_default();
     writeln!(text, "Time         {} to {end}{duration}", moment(run.started_at_ms))?;
     let reading = &run.reading;
     let state = if reading.complete { "complete" } else { "not complete" };
@@ -115,7 +149,10 @@ fn application(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
     )?;
     for (holds, what) in [
         (reading.in_progress, "the application had not ended when it was taken"),
-        (reading.compacted, "it was compacted: finished jobs and dead executors are gone"),
+        (
+            reading.compacted,
+            "it was compacted: finished jobs and dead executors are gone",
+        ),
     ] {
         if holds {
             writeln!(text, "             {what}")?;
@@ -143,8 +180,27 @@ fn executors(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
         ]);
     }
     let most = run.executors_over_time.iter().map(|step| step.1).max().unwrap_or(0);
-    writeln!(text, "\nExecutors    {} added, {} removed, at most {most} alive", rows.len(), run.summary.executors_removed)?;
-    table(["id", "host", "cores", "added", "removed", "ok", "failed", "lost after", "reason"], &rows, text)
+    writeln!(
+        text,
+        "\nExecutors    {} added, {} removed, at most {most} alive",
+        rows.len(),
+        run.summary.executors_removed
+    )?;
+    table(
+        [
+            "id",
+            "host",
+            "cores",
+            "added",
+            "removed",
+            "ok",
+            "failed",
+            "lost after",
+            "reason",
+        ],
+        &rows,
+        text,
+    )
 }
 
 fn stages(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
@@ -152,7 +208,10 @@ fn stages(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
         stage.status == StageStatus::Failed
             || stage.attempt > 0
             || stage.tasks_failed + stage.tasks_killed + stage.tasks_resubmitted > 0
-            || run.summary.rerun_under_another_stage_id.contains_key(&format!("{}.{}", stage.stage_id, stage.attempt))
+            || run
+                .summary
+                .rerun_under_another_stage_id
+                .contains_key(&format!("{}.{}", stage.stage_id, stage.attempt))
     });
     let mut rows = Vec::new();
     for stage in shown {
@@ -166,14 +225,30 @@ fn stages(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
             stage.tasks_killed.to_string(),
             stage.tasks_resubmitted.to_string(),
             seconds(stage.task_time_ms),
-            from.map(|from| format!("{} (executor {})", from.host, from.executor_id)).unwrap_or_default(),
+            from.map(|from| format!("{} (executor {})", from.host, from.executor_id))
+                .unwrap_or_default(),
             first_line(stage.failure_reason.as_deref().unwrap_or(&stage.name)),
         ]);
     }
     let counts = counts(&run.summary.stage_attempts);
-    writeln!(text, "\nStages       {} attempts{counts}; those that did not go smoothly:", run.stages.len())?;
+    writeln!(
+        text,
+        "\nStages       {} attempts{counts}; those that did not go smoothly:",
+        run.stages.len()
+    )?;
     table(
-        ["stage", "status", "tasks", "ok", "failed", "killed", "lost after", "task time", "fetch failed from", "reason or name"],
+        [
+            "stage",
+            "status",
+            "tasks",
+            "ok",
+            "failed",
+            "killed",
+            "lost after",
+            "task time",
+            "fetch failed from",
+            "reason or name",
+        ],
         &rows,
         text,
     )
@@ -186,7 +261,11 @@ fn jobs(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
         writeln!(text, "  {}  {}", job.job_id, first_line(failure))?;
     }
     let touched = run.sql_executions.iter().filter(|execution| execution.touched).count();
-    writeln!(text, "SQL          {} executions, {touched} touched by the loss of an executor", run.sql_executions.len())?;
+    writeln!(
+        text,
+        "SQL          {} executions, {touched} touched by the loss of an executor",
+        run.sql_executions.len()
+    )?;
     Ok(())
 }
 
@@ -258,7 +337,8 @@ fn or_unknown(value: &Option<String>) -> &str {
 /// Epoch milliseconds as a date and time, UTC.
 fn moment(epoch_ms: Option<i64>) -> String {
     let time = epoch_ms.and_then(DateTime::from_timestamp_millis);
-    time.map(|time| time.format("%Y-%m-%d %H:%M:%S%.3f").to_string()).unwrap_or_default()
+    time.map(|time| time.format("%Y-%m-%d %H:%M:%S%.3f").to_string())
+        .unwrap_or_default()
 }
 
 fn seconds(ms: u64) -> String {
@@ -271,10 +351,18 @@ fn first_line(words: &str) -> String {
 
 fn counts(counts: &BTreeMap<String, impl Display>) -> String {
     let each: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
-    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+    if each.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", each.join(", "))
+    }
 }
 
 fn skipped(skipped: &BTreeMap<String, u64>) -> String {
     let each: Vec<String> = skipped.iter().map(|(what, count)| format!("{count} {what}")).collect();
-    if each.is_empty() { "it is empty".to_owned() } else { each.join(", ") }
+    if each.is_empty() {
+        "it is empty".to_owned()
+    } else {
+        each.join(", ")
+    }
 }

@@ -15,6 +15,9 @@ use serde_json::Value;
 /// The stack's name in the simulated account.
 pub const STACK: &str = "spot-drill";
 
+/// Stands for the experiment template's id, which only FIS can make up.
+const EXPERIMENT_TEMPLATE_ID: &str = "EXT-not-created-yet";
+
 /// Why a template cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {why}")]
@@ -199,17 +202,20 @@ pub struct Schedule {
 }
 
 impl Template {
-    /// Reads a template's text.
-    ///
-    /// `parameters` are used instead of the defaults. `physical_ids`, by logical id, are what `Ref` gives for
-    /// resources whose id their service makes up: the experiment template's.
-    pub fn load(
-        text: &str,
-        parameters: &BTreeMap<String, String>,
-        physical_ids: &BTreeMap<String, String>,
-    ) -> Result<Self, Error> {
-        let stack = resolve::Stack::load(text, parameters, physical_ids)?;
-        read::template(&stack)
+    /// Reads a template's text; `parameters` are used instead of the defaults.
+    pub fn load(text: &str, parameters: &BTreeMap<String, String>) -> Result<Self, Error> {
+        read::template(&resolve::Stack::load(text, parameters)?)
+    }
+
+    /// Puts the id that FIS made up for the experiment template where the template refers to it.
+    pub fn set_experiment_template_id(&mut self, id: &str) {
+        let environments = self
+            .functions
+            .values_mut()
+            .flat_map(|function| function.environment.values_mut());
+        for value in environments.chain(self.outputs.values_mut()) {
+            *value = value.replace(EXPERIMENT_TEMPLATE_ID, id);
+        }
     }
 
     /// The function with this name in the account, and its logical id.

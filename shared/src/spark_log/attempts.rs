@@ -46,6 +46,34 @@ impl Successes {
     }
 }
 
+impl Successes {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Puts the rows in order, for all that follows.
+    pub(super) fn sort(&mut self) {
+        self.rows.sort_unstable();
+    }
+
+    /// How many of these succeeded in one of the `others` as well, and their time, ms. The others must be sorted.
+    pub(super) fn also_in(&self, others: &[&Successes]) -> (u64, u64) {
+        let is_in = |row: &&Success| {
+            others.iter().any(|other| {
+                other
+                    .rows
+                    .binary_search_by_key(&row.partition, |row| row.partition)
+                    .is_ok()
+            })
+        };
+        let both = self.rows.iter().filter(is_in);
+        both.fold((0, 0), |(tasks, time_ms), row| {
+            (tasks + 1, time_ms + u64::from(row.duration_ms))
+        })
+    }
+}
+
 /// What happened more than once within one stage.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Repeats {
@@ -61,11 +89,8 @@ pub(super) struct Repeats {
     pub(super) recomputed_ms: u64,
 }
 
-/// Finds the partitions that succeeded more than once in these attempts of one stage.
-pub(super) fn repeats(attempts: &mut [&mut Successes]) -> Repeats {
-    for attempt in attempts.iter_mut() {
-        attempt.rows.sort_unstable();
-    }
+/// Finds the partitions that succeeded more than once in these attempts of one stage, which must be sorted.
+pub(super) fn repeats(attempts: &[&Successes]) -> Repeats {
     let mut repeats = Repeats::default();
     let mut positions = vec![0; attempts.len()];
     let mut runs: Vec<(i64, u32, u64)> = Vec::new();
@@ -123,7 +148,10 @@ mod tests {
         first.add(2, 1, 2, 1_000, 100);
         first.add(2, 1, 3, 1_050, 30);
         second.add(1, 0, 4, 1_100, 70);
-        let repeats = repeats(&mut [&mut first, &mut second]);
+        first.sort();
+        second.sort();
+        assert_eq!(second.also_in(&[&first]), (1, 70));
+        let repeats = repeats(&[&first, &second]);
         assert_eq!(
             repeats,
             Repeats {

@@ -5,8 +5,10 @@
 //! and, for SQL, <https://github.com/apache/spark/blob/v3.5.5/sql/core/src/main/scala/org/apache/spark/sql/execution/ui/SQLListener.scala>
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
 use super::task_line::{TaskEnd, TaskEvent};
 
@@ -165,12 +167,40 @@ pub(super) struct StageInfo {
     pub(super) name: String,
     #[serde(rename = "Number of Tasks")]
     pub(super) tasks: i64,
+    /// The first of `RDD Info` is the stage's own: the same for all stages that compute it, whatever their ids.
+    #[serde(rename = "RDD Info", default, deserialize_with = "first_id")]
+    pub(super) rdd_id: Option<i64>,
     #[serde(rename = "Submission Time")]
     pub(super) submission_time: Option<i64>,
     #[serde(rename = "Completion Time")]
     pub(super) completion_time: Option<i64>,
     #[serde(rename = "Failure Reason")]
     pub(super) failure_reason: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct RddInfo {
+    #[serde(rename = "RDD ID")]
+    id: i64,
+}
+
+/// The id of the first RDD of a list that can be long.
+fn first_id<'de, D: Deserializer<'de>>(list: D) -> Result<Option<i64>, D::Error> {
+    struct First;
+    impl<'de> Visitor<'de> for First {
+        type Value = Option<i64>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a list of RDDs")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let first = list.next_element::<RddInfo>()?.map(|info| info.id);
+            while list.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(first)
+        }
+    }
+    list.deserialize_seq(First)
 }
 
 /// `SparkListenerSQLExecutionStart`.

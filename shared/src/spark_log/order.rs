@@ -1,4 +1,4 @@
-//! What the names of a log's files tell: their order, their codec, whether they were compacted or are in progress.
+//! What the names of a log's files tell: their order, their codec, whether they were compacted.
 //!
 //! Separate because names come from a listing, long before any byte is read.
 //!
@@ -37,11 +37,6 @@ pub(super) fn rolling_number(name: &str) -> Option<u64> {
 /// Whether the History Server compacted this file.
 pub(super) fn is_compacted(name: &str) -> bool {
     file_name(name).ends_with(".compact")
-}
-
-/// Whether the name says that the application has not ended in order.
-pub(super) fn is_in_progress(name: &str) -> bool {
-    file_name(name).ends_with(".inprogress")
 }
 
 /// The codec that the name announces, if it announces one.

@@ -6,10 +6,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::source::{Block, Blocks, ErasedPart, Source, SourceReport};
-use super::{Limits, SparkRun, replay};
+use super::{Limits, SparkRun, reader};
 
 /// Blocks on their way or in use at any time: what bounds the memory.
-const BLOCKS: usize = 6;
+const BLOCKS: usize = 4;
 
 /// Reads the parts with a decoding thread, or in this one if there can be no other.
 pub(super) fn read(parts: Vec<ErasedPart<'_>>, limits: &Limits, progress: &dyn Fn(u64)) -> SparkRun {
@@ -26,7 +26,7 @@ pub(super) fn read(parts: Vec<ErasedPart<'_>>, limits: &Limits, progress: &dyn F
             decode(&mut source, &spent_receiver, &full_sender);
             let _ = report_sender.send(source.report());
         });
-        replay::replay(&mut Travelling { full, spent, report }, limits, progress)
+        reader::read(&mut Travelling { full, spent, report }, limits, progress)
     })
 }
 

@@ -1,22 +1,17 @@
 //! The events of a log applied one by one.
 //!
-//! Separate because here lines become facts: which events matter, and what becomes of a line that cannot be read.
+//! Separate because here lines become facts: it is the list of the events that matter, and of what each of them means.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufReader, Read};
 
 use serde::de::DeserializeOwned;
 
 use super::event::{self, TaskEventJson};
 use super::executors::Executors;
-use super::lines::{Lines, LongLine, TakesLines};
-use super::source::Blocks;
 use super::stages::{Stages, TaskStatus, is_loss};
-use super::task_line::{self, TaskEvent};
-use super::{Job, Limits, SparkRun, SqlExecution, Summary};
-
-/// The start of every line that Spark writes: the event's name is its first field.
-const NAME_PREFIX: &[u8] = br#"{"Event":""#;
+use super::task_line::TaskEvent;
+use super::{Job, SparkRun, SqlExecution, Summary};
 
 /// The start of the names of the SQL events that matter.
 const SQL_PREFIX: &str = "org.apache.spark.sql.execution.ui.";
@@ -58,21 +53,6 @@ const SETTINGS: [&str; 32] = [
     "spark.yarn.submit.waitAppCompletion",
 ];
 
-/// Reads all blocks to the end.
-pub(super) fn replay(blocks: &mut dyn Blocks, limits: &Limits, progress: &dyn Fn(u64)) -> SparkRun {
-    let mut replay = Replay {
-        run: SparkRun::default(),
-        executors: Executors::default(),
-        stages: Stages::default(),
-        jobs: BTreeMap::new(),
-        sql_executions: BTreeMap::new(),
-        running: BTreeMap::new(),
-        progress,
-    };
-    Lines::new(blocks, limits).hand_to(&mut replay);
-    replay.finish(blocks)
-}
-
 /// Words of the log that come out: as they are, but within reason.
 pub(super) fn words(mut words: String) -> String {
     const BYTES_MAX: usize = 64 << 10;
@@ -82,15 +62,17 @@ pub(super) fn words(mut words: String) -> String {
 }
 
 /// Why a line was not used.
-enum Unread {
+pub(super) enum Unread {
     /// Nothing here needs its event.
     Unneeded,
+    /// It has no name at its start, and is too long to look for one.
+    Nameless,
     /// It is not JSON, or not the JSON expected.
     Broken(serde_json::Error),
 }
 
 /// A line to be parsed.
-enum Text<'t> {
+pub(super) enum Text<'t> {
     /// In memory.
     Held(&'t [u8]),
     /// Too long for that.
@@ -101,14 +83,15 @@ impl Text<'_> {
     fn parse<T: DeserializeOwned>(&mut self) -> Result<T, Unread> {
         match self {
             Self::Held(line) => serde_json::from_slice(line),
-            Self::Streamed(stream) => serde_json::from_reader(stream),
+            Self::Streamed(stream) => serde_json::from_reader(BufReader::new(stream)),
         }
         .map_err(Unread::Broken)
     }
 }
 
 /// What is known so far.
-struct Replay<'p> {
+#[derive(Debug, Default)]
+pub(super) struct Replay {
     run: SparkRun,
     executors: Executors,
     stages: Stages,
@@ -116,92 +99,11 @@ struct Replay<'p> {
     sql_executions: BTreeMap<i64, SqlExecution>,
     /// Task attempts that have started and not ended, with stage and attempt.
     running: BTreeMap<i64, (i64, i64)>,
-    progress: &'p dyn Fn(u64),
 }
 
-impl TakesLines for Replay<'_> {
-    fn line(&mut self, line: &[u8], is_torn: bool) {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.is_empty() {
-            return;
-        }
-        self.run.reading.lines += 1;
-        // The end of a torn line is unknown, so only a full parse tells whether it is whole; of the others the end is.
-        if is_torn {
-            if serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() {
-                self.run.reading.skip("lines cut short");
-                return;
-            }
-        } else if line.last() == Some(&b'}')
-            && let Some(task) = task_line::parse(line)
-        {
-            self.run.reading.lines_parsed += 1;
-            self.apply_task(&task);
-            return;
-        }
-        let outcome = self.apply(name(line), &mut Text::Held(line));
-        self.count(name(line), outcome, Some(line));
-    }
-
-    fn long_line(&mut self, head: &[u8], stream: &mut LongLine<'_, '_>) {
-        self.run.reading.lines += 1;
-        if let Some(task) = task_line::parse(head) {
-            if stream.finish() {
-                self.run.reading.lines_parsed += 1;
-                self.apply_task(&task);
-            } else {
-                self.run.reading.skip("lines cut short");
-            }
-            return;
-        }
-        let outcome = self.apply(name(head), &mut Text::Streamed(stream));
-        self.count(name(head), outcome, None);
-    }
-
-    fn read_so_far(&mut self, bytes_read: u64) {
-        (self.progress)(bytes_read);
-    }
-}
-
-/// The event's name, if the line starts as Spark writes it.
-fn name(line: &[u8]) -> Option<&str> {
-    let rest = line.strip_prefix(NAME_PREFIX)?;
-    std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()
-}
-
-impl Replay<'_> {
-    /// Counts what became of a line. Invalid UTF-8 gets a second try, with replacement characters.
-    fn count(&mut self, name: Option<&str>, outcome: Result<(), Unread>, line: Option<&[u8]>) {
-        match outcome {
-            Ok(()) => self.run.reading.lines_parsed += 1,
-            Err(Unread::Unneeded) => match line {
-                Some(line) if line.last() != Some(&b'}') => self.run.reading.skip("lines that are not JSON objects"),
-                _ => self.run.reading.pass_over(name.unwrap_or("events without a name")),
-            },
-            Err(Unread::Broken(error)) => {
-                if let Some(Err(_)) = line.map(std::str::from_utf8) {
-                    let replaced = String::from_utf8_lossy(line.unwrap_or_default());
-                    let outcome = self.apply(name, &mut Text::Held(replaced.as_bytes()));
-                    if outcome.is_ok() {
-                        self.run
-                            .reading
-                            .skip("bytes that are not UTF-8, in lines used all the same");
-                    }
-                    self.count(name, outcome, None);
-                } else if error.is_data() {
-                    self.run.reading.skip("events without the fields expected");
-                } else {
-                    self.run.reading.skip("lines that are not JSON objects");
-                }
-            }
-        }
-    }
-
-    /// Applies an event other than a task's in the usual form.
-    fn apply(&mut self, name: Option<&str>, text: &mut Text<'_>) -> Result<(), Unread> {
-        let Some(name) = name else {
-            return self.apply_in_another_form(text);
-        };
+impl Replay {
+    /// Applies an event; a task's in the usual form does not come here.
+    pub(super) fn apply(&mut self, name: &str, text: &mut Text<'_>) -> Result<(), Unread> {
         match name {
             "SparkListenerTaskStart" | "SparkListenerTaskEnd" => {
                 let task: TaskEventJson = text.parse()?;
@@ -234,19 +136,14 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// A line that does not start with its event's name as Spark writes it: white space, or another order of fields.
-    fn apply_in_another_form(&mut self, text: &mut Text<'_>) -> Result<(), Unread> {
-        let Text::Held(line) = text else {
-            // Its name may be anywhere in the stream, which can be read only once.
-            return Err(Unread::Broken(serde::de::Error::custom(
-                "a long line without a name at its start",
-            )));
-        };
+    /// Applies a line that does not start with its event's name as Spark writes it.
+    pub(super) fn apply_in_another_form(&mut self, line: &[u8]) -> Result<(), Unread> {
         let named: event::Named = serde_json::from_slice(line).map_err(Unread::Broken)?;
-        self.apply(Some(&named.event), text)
+        self.apply(&named.event, &mut Text::Held(line))
     }
 
-    fn apply_task(&mut self, task: &TaskEvent<'_>) {
+    /// Applies the start or the end of a task.
+    pub(super) fn apply_task(&mut self, task: &TaskEvent<'_>) {
         let Some(end) = &task.end else {
             self.run.tasks.speculative += u64::from(task.is_speculative);
             self.running.insert(task.task_id, (task.stage_id, task.stage_attempt));
@@ -372,7 +269,8 @@ impl Replay<'_> {
         execution.error = event.error.filter(|error| !error.is_empty()).map(words);
     }
 
-    fn finish(mut self, blocks: &mut dyn Blocks) -> SparkRun {
+    /// What came of it all.
+    pub(super) fn finish(mut self) -> SparkRun {
         let mut run = self.run;
         run.tasks.running = self.running.len() as u64;
         for key in self.running.into_values() {
@@ -381,12 +279,11 @@ impl Replay<'_> {
         let repeats = self.stages.repeats();
         run.lost_work.recomputed_tasks = repeats.recomputed;
         run.lost_work.recomputed_ms = repeats.recomputed_ms;
-        for stage in self.stages.reruns().filter(|stage| stage.is_after_loss) {
-            run.lost_work.recomputed_under_another_stage_id_tasks += stage.attempts.successful;
-            run.lost_work.recomputed_under_another_stage_id_ms += stage.attempts.successful_ms;
-        }
-        run.lost_work.recomputed_tasks += run.lost_work.recomputed_under_another_stage_id_tasks;
-        run.lost_work.recomputed_ms += run.lost_work.recomputed_under_another_stage_id_ms;
+        let (tasks, time_ms) = self.stages.recomputed_under_another_id();
+        run.lost_work.recomputed_under_another_stage_id_tasks = tasks;
+        run.lost_work.recomputed_under_another_stage_id_ms = time_ms;
+        run.lost_work.recomputed_tasks += tasks;
+        run.lost_work.recomputed_ms += time_ms;
         for execution in self.sql_executions.values_mut() {
             let mut jobs = execution.job_ids.iter().filter_map(|id| self.jobs.get(id));
             execution.touched = jobs.any(|job| job.stage_ids.iter().any(|id| self.stages.is_touched(*id)));
@@ -396,19 +293,6 @@ impl Replay<'_> {
         run.sql_executions = self.sql_executions.into_values().collect();
         run.summary = Summary::count(&run.executors, &run.jobs, &self.stages, repeats);
         run.stages = self.stages.finish();
-
-        let report = blocks.report();
-        let reading = &mut run.reading;
-        reading.files = report.files;
-        reading.bytes_read = report.bytes_read;
-        reading.bytes_decoded = report.bytes_decoded;
-        reading.compacted = report.compacted;
-        reading.in_progress = report.in_progress || run.ended_at_ms.is_none();
-        for (what, count) in &report.skipped {
-            reading.skip_many(what, *count);
-        }
-        reading.complete =
-            run.started_at_ms.is_some() && !reading.in_progress && !reading.compacted && reading.skipped.is_empty();
         run
     }
 }

@@ -248,7 +248,7 @@ pub struct Reading {
     pub skipped: BTreeMap<String, u64>,
     /// Whether the log was read from application start to application end with nothing skipped.
     pub complete: bool,
-    /// Whether the application had not ended in order when the log was taken: it died, or still runs.
+    /// Whether the log has no application end: the application died, or still ran when the log was taken.
     pub in_progress: bool,
     /// Whether the History Server compacted the log: finished jobs and dead executors are gone from it.
     pub compacted: bool,

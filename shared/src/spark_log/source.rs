@@ -45,8 +45,6 @@ pub(super) struct SourceReport {
     pub(super) bytes_decoded: u64,
     /// What could not be read, counted.
     pub(super) skipped: BTreeMap<String, u64>,
-    /// Whether a name says that the application had not ended.
-    pub(super) in_progress: bool,
     /// Whether a name says that the log was compacted.
     pub(super) compacted: bool,
 }
@@ -72,7 +70,6 @@ impl<'a> Source<'a> {
     pub(super) fn new(parts: Vec<ErasedPart<'a>>, limits: &Limits) -> Self {
         let names = || parts.iter().map(|part| part.name.as_str());
         let mut report = SourceReport {
-            in_progress: names().any(order::is_in_progress),
             compacted: names().any(order::is_compacted),
             ..SourceReport::default()
         };

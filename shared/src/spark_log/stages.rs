@@ -96,6 +96,8 @@ pub(super) struct Stage {
     is_live: bool,
     /// Tasks started less tasks ended.
     active: i64,
+    /// The RDD it computes.
+    rdd_id: Option<i64>,
     successes: Successes,
 }
 
@@ -223,21 +225,52 @@ impl Stages {
             })
     }
 
+    /// Of what was run again under a new stage id after executors had been lost, the tasks that had succeeded before under
+    /// another id, and their time: a partition may also be missing because the job that was to compute it was cancelled.
+    /// To be asked after [`repeats`](Self::repeats), which sorts the tables.
+    pub(super) fn recomputed_under_another_id(&self) -> (u64, u64) {
+        let mut by_rdd: BTreeMap<i64, Vec<&Stage>> = BTreeMap::new();
+        for stage in self.known() {
+            if let Some(rdd_id) = stage.rdd_id {
+                by_rdd.entry(rdd_id).or_default().push(stage);
+            }
+        }
+        let (mut tasks, mut time_ms) = (0, 0);
+        for stage in self.reruns().filter(|stage| stage.is_after_loss) {
+            let same = stage
+                .rdd_id
+                .and_then(|id| by_rdd.get(&id))
+                .map_or(&[][..], Vec::as_slice);
+            let before = |other: &&&Stage| other.record.stage_id < stage.record.stage_id && !other.successes.is_empty();
+            let before: Vec<&Successes> = same.iter().filter(before).map(|other| &other.successes).collect();
+            let (more_tasks, more_ms) = if before.is_empty() {
+                // The log does not hold what came before: it was compacted, or is not read from its start.
+                (stage.attempts.successful, stage.attempts.successful_ms)
+            } else {
+                stage.successes.also_in(&before)
+            };
+            tasks += more_tasks;
+            time_ms += more_ms;
+        }
+        (tasks, time_ms)
+    }
+
     /// Repeats over all stages, of the attempts that the REST API lists tasks of.
     pub(super) fn repeats(&mut self) -> Repeats {
         let mut total = Repeats::default();
-        let mut stages: Vec<(i64, Vec<&mut Successes>)> = Vec::new();
+        let mut stages: Vec<(i64, Vec<&Successes>)> = Vec::new();
         for ((stage_id, _), stage) in &mut self.attempts {
+            stage.successes.sort();
             if !stage.is_known || stage.record.status == StageStatus::Skipped {
                 continue;
             }
             match stages.last_mut() {
-                Some((last, attempts)) if last == stage_id => attempts.push(&mut stage.successes),
-                _ => stages.push((*stage_id, vec![&mut stage.successes])),
+                Some((last, attempts)) if last == stage_id => attempts.push(&stage.successes),
+                _ => stages.push((*stage_id, vec![&stage.successes])),
             }
         }
-        for (_, mut attempts) in stages {
-            let stage = repeats(&mut attempts);
+        for (_, attempts) in stages {
+            let stage = repeats(&attempts);
             total.partitions += stage.partitions;
             total.lost_ms += stage.lost_ms;
             total.rerun_ms += stage.rerun_ms;
@@ -287,6 +320,7 @@ impl Stage {
 
     fn describe(&mut self, info: StageInfo) {
         let record = &mut self.record;
+        self.rdd_id = info.rdd_id.or(self.rdd_id);
         record.stage_id = info.stage_id;
         record.attempt = info.attempt;
         if record.name != info.name {

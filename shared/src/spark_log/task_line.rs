@@ -85,7 +85,11 @@ pub(super) fn parse(line: &[u8]) -> Option<TaskEvent<'_>> {
     let is_failed = cursor.boolean()?;
     cursor.expect(br#","Killed":"#)?;
     let is_killed = cursor.boolean()?;
+    // A start has none of these, and nothing after them.
     cursor.expect(br#","Accumulables":["#)?;
+    if !is_end && cursor.0 != b"]}}" {
+        return None;
+    }
     Some(TaskEvent {
         stage_id,
         stage_attempt,

@@ -11,7 +11,7 @@ use super::codec::{Fault, Input};
 const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 /// Decoded bytes asked for at a time: what is lost before a broken block is less than this.
-const PIECE_BYTES: usize = 32 << 10;
+const PIECE_BYTES: usize = 128 << 10;
 
 /// Decoder of a sequence of frames.
 pub(super) struct ZstdFrames {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 use serde_norway::Value as Yaml;
 
-use super::{Error, STACK};
+use super::{EXPERIMENT_TEMPLATE_ID, Error, STACK};
 use crate::api::{ACCOUNT, REGION};
 
 /// A template whose functions are resolved.
@@ -36,22 +36,16 @@ pub(super) struct Scope<'a> {
     parameters: BTreeMap<String, Json>,
     pub(super) conditions: &'a Yaml,
     resources: &'a Yaml,
-    physical_ids: &'a BTreeMap<String, String>,
 }
 
 impl Stack {
-    pub(super) fn load(
-        text: &str,
-        parameters: &BTreeMap<String, String>,
-        physical_ids: &BTreeMap<String, String>,
-    ) -> Result<Self, Error> {
+    pub(super) fn load(text: &str, parameters: &BTreeMap<String, String>) -> Result<Self, Error> {
         let yaml: Yaml = serde_norway::from_str(text).map_err(|error| Error::new("template", error.to_string()))?;
         let section = |name: &str| yaml.get(name).unwrap_or(&Yaml::Null);
         let scope = Scope {
             parameters: read_parameters(section("Parameters"), parameters)?,
             conditions: section("Conditions"),
             resources: section("Resources"),
-            physical_ids,
         };
         for (name, _) in entries(scope.conditions) {
             scope.condition(name, "Conditions", 0)?;
@@ -227,10 +221,9 @@ impl Scope<'_> {
             .and_then(Yaml::as_str)
             .unwrap_or_default();
         let name = self.name(id)?;
-        Ok(match (self.physical_ids.get(id), kind) {
-            (Some(physical_id), _) => physical_id.clone(),
-            (None, "AWS::SQS::Queue") => format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"),
-            (None, "AWS::FIS::ExperimentTemplate") => "EXT0000000000000".to_owned(),
+        Ok(match kind {
+            "AWS::SQS::Queue" => format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"),
+            "AWS::FIS::ExperimentTemplate" => EXPERIMENT_TEMPLATE_ID.to_owned(),
             _ => name,
         })
     }

@@ -16,13 +16,13 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn load(parameters: &[(&str, &str)]) -> Template {
-    Template::load(TEXT, &map(parameters), &BTreeMap::new()).unwrap()
+    Template::load(TEXT, &map(parameters)).unwrap()
 }
 
 /// The error of the template with every `from` replaced.
 fn broken(from: &str, to: &str) -> String {
     assert!(TEXT.contains(from), "{from} is not in the template");
-    Template::load(&TEXT.replace(from, to), &BTreeMap::new(), &BTreeMap::new())
+    Template::load(&TEXT.replace(from, to), &BTreeMap::new())
         .unwrap_err()
         .to_string()
 }
@@ -49,7 +49,7 @@ fn the_functions_have_exactly_their_environment() {
         "BASELINE_PREFIX CLUSTERS EVENT_LOG_URI RECOVERY_SECONDS_MAX REPORT_BUCKET REPORT_PREFIX RETENTION_DAYS \
          SWEEP_HOURS TABLE_NAME"
     );
-    assert_eq!(names("SubmitStep"), "RESULTS_LOCATIONS");
+    assert_eq!(names("SubmitStep"), "RESULTS_LOCATIONS RETENTION_DAYS TABLE_NAME");
     let start = &template.functions["StartExperiment"].environment;
     let defaults = [
         ("TABLE_NAME", "spot-drill-Ledger"),
@@ -94,7 +94,7 @@ fn limits_and_failures_are_as_deployed() {
         (&keys[0]["AttributeName"], &keys[1]["AttributeName"]),
         (&json!("job"), &json!("started_at"))
     );
-    assert_eq!(template.outputs["FISExperimentID"], "EXT0000000000000");
+    assert_eq!(template.outputs["FISExperimentID"], super::EXPERIMENT_TEMPLATE_ID);
     assert_eq!(
         template.function_named("spot-drill-SubmitStep").unwrap().0,
         "SubmitStep"
@@ -173,8 +173,8 @@ fn every_optional_part_resolves() {
 
 #[test]
 fn a_made_up_id_is_put_in_where_it_is_referred_to() {
-    let ids = map(&[("ExperimentTemplate", "EXT1k2KyqYsKFFv8")]);
-    let template = Template::load(TEXT, &BTreeMap::new(), &ids).unwrap();
+    let mut template = load(&[]);
+    template.set_experiment_template_id("EXT1k2KyqYsKFFv8");
     let environment = &template.functions["StartExperiment"].environment;
     assert_eq!(environment["EXPERIMENT_TEMPLATE_ID"], "EXT1k2KyqYsKFFv8");
     assert_eq!(template.outputs["FISExperimentID"], "EXT1k2KyqYsKFFv8");
@@ -210,23 +210,14 @@ fn what_linters_of_templates_miss_is_an_error() {
 
 #[test]
 fn wrong_parameters_are_refused() {
-    let error = |name: &str, value: &str| {
-        Template::load(TEXT, &map(&[(name, value)]), &BTreeMap::new())
-            .unwrap_err()
-            .to_string()
-    };
+    let error = |name: &str, value: &str| Template::load(TEXT, &map(&[(name, value)])).unwrap_err().to_string();
     assert!(error("Mode", "perhaps").contains("none of run, preview, off"));
     assert!(error("Waves", "100").contains("MinValue"));
     assert!(error("Waves", "many").contains("not a number"));
     assert!(error("CheckSchedule", "rate(7 days)").contains("needs ResultsBucket"));
     assert!(error("Wavs", "1").contains("there is no Wavs"));
-    assert!(Template::load("a: [", &BTreeMap::new(), &BTreeMap::new()).is_err());
-    assert!(
-        Template::load("", &BTreeMap::new(), &BTreeMap::new())
-            .unwrap()
-            .functions
-            .is_empty()
-    );
+    assert!(Template::load("a: [", &BTreeMap::new()).is_err());
+    assert!(Template::load("", &BTreeMap::new()).unwrap().functions.is_empty());
 }
 
 #[test]
@@ -246,8 +237,8 @@ fn each_role_allows_what_its_function_calls_and_no_more() {
     );
     assert_eq!(
         actions("SubmitStep"),
-        "elasticmapreduce:AddJobFlowSteps elasticmapreduce:ListClusters elasticmapreduce:ListSteps s3:DeleteObject \
-         s3:ListBucket sqs:SendMessage"
+        "dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem elasticmapreduce:AddJobFlowSteps \
+         elasticmapreduce:ListClusters elasticmapreduce:ListSteps s3:DeleteObject s3:ListBucket sqs:SendMessage"
     );
     for function in template.functions.values() {
         for action in &function.allowed_actions {

@@ -228,3 +228,54 @@ fn calls_have_the_name_that_iam_gives_their_permission() {
     assert_eq!(Service::S3.iam_action("DeleteObjects"), "s3:DeleteObject");
     assert_eq!(Service::Emr.iam_action("DescribeStep"), "elasticmapreduce:DescribeStep");
 }
+
+#[test]
+fn no_request_whatever_panics() {
+    let mut rng = fastrand::Rng::with_seed(1);
+    let words = [
+        "Action",
+        "=",
+        "&",
+        ".",
+        "1",
+        "A",
+        "%",
+        "%ff",
+        "\u{0}",
+        "{",
+        "\"",
+        "[",
+        "/",
+        "experiments",
+        "tags",
+        "é",
+        ":",
+    ];
+    let services = ["ec2", "elasticmapreduce", "fis", "s3", "dynamodb", "glue", "", "/"];
+    for _ in 0..20_000 {
+        let mut text = |length: usize| {
+            (0..rng.usize(..length))
+                .map(|_| words[rng.usize(..words.len())])
+                .collect::<String>()
+        };
+        let (path, body, target) = (text(6), text(30), text(4));
+        let request = Request::post(format!("/{}", path.replace(['\u{0}', '{', '"', '[', 'é'], "-")));
+        let Ok(request) = request
+            .header("x-amz-target", target.replace(['\u{0}', 'é'], "-"))
+            .body(Bytes::new())
+        else {
+            continue;
+        };
+        let (parts, _) = request.into_parts();
+        let mut request = Request::from_parts(parts, Bytes::from(body));
+        let service = services[rng.usize(..services.len())];
+        let scope = format!("Credential=AK/20270101/us-sim-1/{service}/aws4_request");
+        request.headers_mut().insert("authorization", scope.parse().unwrap());
+        if rng.bool() {
+            request.headers_mut().remove("authorization");
+        }
+        if let Err(refusal) = decode(&request) {
+            assert!(encode(&refusal.service, "X", Err(refusal.error), 1).status().as_u16() >= 400);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The SDK's way into the world: its HTTP client, with the account at the other end of the wire.
+//!
+//! Separate because this is the seam: everything above it is what runs on AWS.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use crate::api::REGION;
+use crate::wire::{self, Call, Service};
+use crate::world::World;
+
+/// Milliseconds from the client to the account, and back again, at most.
+const LATENCY_MS_MAX: u64 = 25;
+
+/// The SDK's configuration for a caller in this world.
+pub fn sdk_config(world: &World, caller: &str) -> SdkConfig {
+    let connector = SharedHttpConnector::new(Connector { world: world.clone(), caller: caller.into() });
+    SdkConfig::builder()
+        .behavior_version(aws_config::BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        // No such host exists: what goes round this connector goes nowhere.
+        .endpoint_url("http://us-sim-1.invalid")
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("simulated", "simulated", None, None, "local")))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .time_source(world.clock)
+        .sleep_impl(TokioSleep::new())
+        .build()
+}
+
+#[derive(Clone)]
+struct Connector {
+    world: World,
+    caller: String,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.clone();
+        HttpConnectorFuture::new(async move { connector.send(request).await })
+    }
+}
+
+impl Connector {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.map_err(ConnectorError::user)?.to_bytes();
+        self.latency().await;
+        let response = answer(&self.world, &self.caller, http::Request::from_parts(parts, body)).await;
+        self.latency().await;
+        HttpResponse::try_from(response.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
+    }
+
+    async fn latency(&self) {
+        let milliseconds = self.world.lock().account.rng().u64(2..=LATENCY_MS_MAX);
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
+}
+
+/// Answers one HTTP request of a client's, whoever it is.
+pub async fn answer(world: &World, caller: &str, request: http::Request<Bytes>) -> http::Response<Bytes> {
+    let now = world.clock.now();
+    let decoded = wire::decode(&request);
+    let response = match decoded {
+        Ok(call) if call.service == Service::S3 => {
+            let service = {
+                let mut state = world.lock();
+                state.account.advance(now);
+                state.account.s3.set_now(now);
+                drop(state);
+                world.s3()
+            };
+            let response = service.call(request).await;
+            note(world, caller, &call, &response);
+            response
+        }
+        Ok(call) => world.lock().account.answer(now, caller, &call, request.body()),
+        Err(refusal) => world.lock().account.refuse(now, caller, &refusal),
+    };
+    world.changed();
+    response
+}
+
+fn note(world: &World, caller: &str, call: &Call, response: &http::Response<Bytes>) {
+    let status = response.status();
+    let error = (!status.is_success()).then(|| status.as_str().to_owned());
+    let now = world.clock.now();
+    let call = Call { service: call.service.clone(), operation: call.operation.clone(), input: Value::Null };
+    world.lock().account.note_call(now, caller, &call, error);
+}

@@ -1,0 +1,229 @@
+//! `drill`: runs a scenario, shows its journal as it goes, and writes the report.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+use shared::verdict::Verdict;
+
+use crate::api::Time;
+use crate::journal::{Entry, Kind};
+use crate::run::{self, Run, StepRun};
+use crate::scenario::{SCENARIOS, Scenario};
+
+/// What `drill` takes.
+#[derive(Debug, Args)]
+pub struct Drill {
+    /// The story; --list shows them.
+    #[arg(long, default_value = "workshop", value_name = "NAME")]
+    scenario: String,
+    /// List the stories and stop.
+    #[arg(long)]
+    list: bool,
+    /// All chance is drawn from this: the same seed gives the same bytes.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where the report and the journal go.
+    #[arg(long, default_value = "out", value_name = "DIR")]
+    out: PathBuf,
+    /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, lost.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// Print the journal as JSON lines, and last the verdict.
+    #[arg(long)]
+    json: bool,
+    /// Show each AWS call and each event too.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Exit with status 1 when a verdict is this or worse; without it the status is 0 whatever the drill found.
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    fail_on: Option<FailOn>,
+}
+
+/// From which verdict on a drill fails a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Degraded or failed.
+    Degraded,
+    /// Failed.
+    Failed,
+}
+
+impl FailOn {
+    fn is_met_by(self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Failed => true,
+            Verdict::Degraded => self == Self::Degraded,
+            Verdict::Survived | Verdict::Inconclusive => false,
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
+    if drill.list {
+        for scenario in SCENARIOS {
+            out(&format!("{:<22} {}", scenario.name, scenario.about))?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let scenario = Scenario::find(&drill.scenario).map_err(|error| anyhow!(error))?;
+    let mut settings = scenario.settings();
+    for set in &drill.sets {
+        settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
+    }
+    let mut screen = Screen::new(drill, scenario);
+    let run = run::run(scenario, &settings, drill.seed, |entry| screen.show(entry))?;
+    screen.close();
+    screen.result?;
+    let folder = drill.out.join(scenario.name);
+    let written = write(&folder, &run)?;
+    let mut status = ExitCode::SUCCESS;
+    for (step, path) in run.steps.iter().zip(written) {
+        let verdict = conclude(drill, step, path.as_deref())?;
+        if let (Some(limit), Some(verdict)) = (drill.fail_on, verdict)
+            && limit.is_met_by(verdict)
+        {
+            status = ExitCode::FAILURE;
+        }
+    }
+    Ok(status)
+}
+
+/// Says what a step's report says, and where it lies.
+fn conclude(drill: &Drill, step: &StepRun, path: Option<&Path>) -> anyhow::Result<Option<Verdict>> {
+    let Some(path) = path else {
+        if drill.json {
+            out(&json!({"step_id": step.step_id, "verdict": null, "report": null}).to_string())?;
+        } else {
+            out(&format!("\nStep {} has no report: it is not a Spark step, or never began.", step.step_id))?;
+        }
+        return Ok(None);
+    };
+    let report = step.report()?;
+    let judgement = &report.judgement;
+    if drill.json {
+        out(&json!({
+            "step_id": step.step_id,
+            "verdict": judgement.verdict,
+            "sentence": judgement.sentence,
+            "report": path,
+        })
+        .to_string())?;
+    } else {
+        out(&format!(
+            "\n{}: {}\nReport: {}",
+            judgement.verdict.word().to_uppercase(),
+            judgement.sentence,
+            path.display()
+        ))?;
+    }
+    Ok(Some(judgement.verdict))
+}
+
+/// Writes journal and reports; answers, for each step, where its page lies.
+fn write(folder: &Path, run: &Run) -> anyhow::Result<Vec<Option<PathBuf>>> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
+    let save = |name: &str, bytes: &[u8]| -> anyhow::Result<PathBuf> {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;
+        Ok(path)
+    };
+    save("journal.jsonl", &journal(run)?)?;
+    let several = run.steps.len() > 1;
+    let mut pages = Vec::new();
+    for (number, step) in run.steps.iter().enumerate() {
+        let name = if several { format!("report-{}", number + 1) } else { "report".to_owned() };
+        if let Some(json) = &step.json {
+            save(&format!("{name}.json"), json)?;
+        }
+        pages.push(step.html.as_ref().map(|html| save(&format!("{name}.html"), html)).transpose()?);
+    }
+    Ok(pages)
+}
+
+/// The whole journal as JSON lines: the same bytes for the same seed.
+pub fn journal(run: &Run) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for entry in run.world.lock().account.journal.entries() {
+        serde_json::to_writer(&mut bytes, entry).context("writing the journal")?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes)
+}
+
+/// Where the journal is shown: as plain lines, below a line of progress where a terminal is.
+struct Screen {
+    is_json: bool,
+    is_verbose: bool,
+    begun_at: Option<Time>,
+    progress: Option<ProgressBar>,
+    result: anyhow::Result<()>,
+}
+
+impl Screen {
+    fn new(drill: &Drill, scenario: Scenario) -> Self {
+        let progress = (!drill.json && std::io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::new_spinner();
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                bar.set_style(style);
+            }
+            bar.set_message(scenario.name);
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        Self { is_json: drill.json, is_verbose: drill.verbose, begun_at: None, progress, result: Ok(()) }
+    }
+
+    fn show(&mut self, entry: &Entry) {
+        let begun_at = *self.begun_at.get_or_insert(entry.at);
+        if self.result.is_err() {
+            return;
+        }
+        if self.is_json {
+            self.result = serde_json::to_string(entry).map_err(anyhow::Error::from).and_then(|line| out(&line));
+            return;
+        }
+        let line = format!("{}  {:<20} {:<22} {}", clock(entry.at - begun_at), entry.source, entry.subject, entry.text);
+        if let Some(progress) = &self.progress {
+            progress.set_message(format!("{} virtual", clock(entry.at - begun_at)));
+        }
+        if self.is_verbose || is_of_interest(entry) {
+            self.result = match &self.progress {
+                Some(progress) => progress.suspend(|| out(&line)),
+                None => out(&line),
+            };
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(progress) = self.progress.take() {
+            progress.finish_and_clear();
+        }
+    }
+}
+
+/// What a person wants to see of a drill: functions, steps, experiments, interruptions, capacity, stages; not each call.
+fn is_of_interest(entry: &Entry) -> bool {
+    match entry.kind {
+        Kind::Call => false,
+        Kind::Event => entry.text.contains("Spot Instance Interruption Warning"),
+        Kind::Invocation => entry.text != "begins" || entry.source.contains("start"),
+        Kind::Transition => true,
+    }
+}
+
+fn clock(since: chrono::TimeDelta) -> String {
+    let ms = since.num_milliseconds();
+    format!("{:02}:{:02}:{:02}.{}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000 / 100)
+}
+
+/// One line on standard output. A reader that has gone away (`| head`) is an error that ends the program quietly.
+fn out(line: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{line}").context("writing to standard output")
+}

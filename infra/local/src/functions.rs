@@ -1,0 +1,77 @@
+//! The functions as Lambda has them: their settings from the template's environment, and a call of their `handle`.
+//!
+//! Separate because it is the only place that knows the functions' crates.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use clap::Parser;
+use clap::error::ErrorKind;
+use lambda_runtime::Diagnostic;
+use serde::Serialize;
+use serde_json::Value;
+use shared::invocation::Invocation;
+use shared::{Aws, Error};
+
+use crate::template;
+
+/// A deployed function.
+#[derive(Debug, Clone)]
+pub enum Function {
+    /// `start-experiment`
+    StartExperiment(Box<start_experiment::Config>),
+    /// `record-interruption`
+    RecordInterruption(Box<record_interruption::Config>),
+    /// `write-report`
+    WriteReport(Box<write_report::Config>),
+    /// `submit-step`
+    SubmitStep(Box<submit_step::Config>),
+}
+
+impl Function {
+    /// The function that a template's resource stands for, with the settings that its environment gives it.
+    pub fn deploy(logical_id: &str, function: &template::Function) -> Result<Self, String> {
+        let variables = &function.environment;
+        let configured = match logical_id {
+            "StartExperiment" => settings(variables).map(|config| Self::StartExperiment(Box::new(config))),
+            "RecordInterruption" => settings(variables).map(|config| Self::RecordInterruption(Box::new(config))),
+            "WriteReport" => settings(variables).map(|config| Self::WriteReport(Box::new(config))),
+            "SubmitStep" => settings(variables).map(|config| Self::SubmitStep(Box::new(config))),
+            _ => return Err(format!("function {logical_id} of the template is none that is known here")),
+        };
+        configured.map_err(|error| format!("function {logical_id}: {error}"))
+    }
+
+    /// Runs one invocation.
+    pub async fn invoke(
+        &self,
+        aws: &Aws,
+        request_id: String,
+        deadline: DateTime<Utc>,
+        payload: Value,
+    ) -> Result<Value, Diagnostic> {
+        let invocation = Invocation { request_id, deadline, payload };
+        match self {
+            Self::StartExperiment(config) => answer(start_experiment::handle(aws, config, invocation).await),
+            Self::RecordInterruption(config) => answer(record_interruption::handle(aws, config, invocation).await),
+            Self::WriteReport(config) => answer(write_report::handle(aws, config, invocation).await),
+            Self::SubmitStep(config) => answer(submit_step::handle(aws, config, invocation).await),
+        }
+    }
+}
+
+fn answer<T: Serialize>(result: Result<T, Error>) -> Result<Value, Diagnostic> {
+    let outcome = result.map_err(Diagnostic::from)?;
+    serde_json::to_value(outcome)
+        .map_err(|error| Diagnostic { error_type: "Serialization".into(), error_message: error.to_string() })
+}
+
+/// The very struct that reads the environment on Lambda, given the template's variables as flags: this process's own
+/// environment must not reach a simulated function. A variable that no setting reads is a mistake of the template's.
+fn settings<C: Parser>(variables: &BTreeMap<String, String>) -> Result<C, String> {
+    let flags = variables.iter().map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-")));
+    C::try_parse_from(std::iter::once("bootstrap".to_owned()).chain(flags)).map_err(|error| match error.kind() {
+        ErrorKind::UnknownArgument => format!("a variable that the function does not read: {error}"),
+        _ => error.to_string(),
+    })
+}

@@ -1,0 +1,368 @@
+//! The stories that a drill can be run on: what the cluster is like, what the step does, and what happens meanwhile.
+//!
+//! Separate from running them: a story is data, and all of them are told by the same code.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::spark::{Placement, Workload};
+
+/// The bucket of the scripts, the results and Spark's event logs.
+pub const DATA_BUCKET: &str = "emr-spot-workshop-data";
+/// The cluster's name, as in the workshop.
+pub const CLUSTER_NAME: &str = "emr-spot-workshop";
+/// The prefix of the results, as in the workshop.
+pub const RESULTS_PREFIX: &str = "resultsspot/";
+
+/// What happens besides the step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twist {
+    /// Nothing.
+    None,
+    /// There is no Spot capacity to be had, and the cluster has none.
+    NoCapacity,
+    /// Spot capacity is gone from the experiment on.
+    NoReplacement,
+    /// EC2 itself takes one more instance, half a minute after the experiment began.
+    NaturalInterruption,
+    /// Somebody lowers the task fleet while the experiment's notices run.
+    ScaleDown,
+    /// A second step begins twenty seconds after the first.
+    TwoSteps,
+    /// Somebody cancels the step while start-experiment waits.
+    CancelledStep,
+    /// The account's safety lever is engaged.
+    SafetyLever,
+    /// Nobody submits: the deployment's schedule does.
+    ScheduledCheck,
+}
+
+/// A story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it shows, in a line.
+    pub about: &'static str,
+    /// What happens besides the step.
+    pub twist: Twist,
+}
+
+/// All stories, the workshop's first.
+pub const SCENARIOS: [Scenario; 16] = [
+    Scenario { name: "workshop", about: "the workshop's job, three victims, replacements", twist: Twist::None },
+    Scenario { name: "no-capacity", about: "no Spot task instance runs: the drill gives up", twist: Twist::NoCapacity },
+    Scenario {
+        name: "no-replacement",
+        about: "Spot capacity runs out when the victims go",
+        twist: Twist::NoReplacement,
+    },
+    Scenario { name: "short-job", about: "the job is over before the first victim is gone", twist: Twist::None },
+    Scenario {
+        name: "driver-on-victim",
+        about: "the driver sits on a task instance that is interrupted",
+        twist: Twist::None,
+    },
+    Scenario { name: "job-fails", about: "the user's code fails, interruptions or not", twist: Twist::None },
+    Scenario {
+        name: "natural-interruption",
+        about: "EC2 takes an instance of its own while the experiment runs",
+        twist: Twist::NaturalInterruption,
+    },
+    Scenario {
+        name: "scale-down",
+        about: "the fleet's target is lowered while the notices run",
+        twist: Twist::ScaleDown,
+    },
+    Scenario { name: "instance-groups", about: "a cluster of uniform instance groups", twist: Twist::None },
+    Scenario { name: "two-steps-one-cluster", about: "two steps at once: one drill at a time", twist: Twist::TwoSteps },
+    Scenario { name: "not-opted-in", about: "the cluster has no tag spot-drill=on", twist: Twist::None },
+    Scenario { name: "not-spark", about: "the step copies files and is no Spark step", twist: Twist::None },
+    Scenario {
+        name: "cancelled-step",
+        about: "the step is cancelled while the drill waits",
+        twist: Twist::CancelledStep,
+    },
+    Scenario { name: "safety-lever", about: "the account's FIS safety lever is engaged", twist: Twist::SafetyLever },
+    Scenario {
+        name: "scheduled-check",
+        about: "the schedule empties the results and submits the step",
+        twist: Twist::ScheduledCheck,
+    },
+    Scenario { name: "waves", about: "two experiments, one after the other", twist: Twist::None },
+];
+
+/// What can be set for a run, by `--set key=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Spot units that the task fleet begins with, or instances of the task group.
+    pub units: u32,
+    /// Managed scaling's least units.
+    pub units_min: u32,
+    /// Managed scaling's most units.
+    pub units_max: u32,
+    /// Seconds from the step's begin to the experiment.
+    pub delay: u32,
+    /// Seconds that start-experiment waits for capacity at most.
+    pub wait: u32,
+    /// Instances to interrupt.
+    pub victims: u32,
+    /// Experiments.
+    pub waves: u32,
+    /// Seconds between experiments.
+    pub wave_interval: u32,
+    /// `run`, `preview` or `off`.
+    pub mode: String,
+    /// Of a hundred deliveries so many come twice.
+    pub twice: u32,
+    /// Of a hundred events so many are lost.
+    pub lost: u32,
+}
+
+impl Scenario {
+    /// The story of this name; the error says which there are.
+    pub fn find(name: &str) -> Result<Self, String> {
+        SCENARIOS.iter().find(|scenario| scenario.name == name).copied().ok_or_else(|| {
+            let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+            format!("no scenario is called {name:?}; there are {}", names.join(", "))
+        })
+    }
+
+    /// What this story begins with.
+    pub fn settings(&self) -> Settings {
+        let mut settings = Settings {
+            units: 32,
+            units_min: 4,
+            units_max: 68,
+            delay: 90,
+            wait: 720,
+            victims: 3,
+            waves: 1,
+            wave_interval: 180,
+            mode: "run".into(),
+            twice: 3,
+            lost: 0,
+        };
+        match self.name {
+            "no-capacity" => settings.units = 0,
+            "driver-on-victim" => (settings.units, settings.units_min, settings.units_max) = (12, 16, 16),
+            "instance-groups" => settings.units = 8,
+            "short-job" => settings.delay = 15,
+            "waves" => settings.waves = 2,
+            _ => {}
+        }
+        settings
+    }
+
+    /// What the step's script does.
+    pub fn workload(&self) -> Workload {
+        match self.name {
+            "short-job" => Workload::short(),
+            "job-fails" => Workload::failing(),
+            "driver-on-victim" => Workload { driver_on: Placement::Task, ..Workload::workshop() },
+            _ => Workload::workshop(),
+        }
+    }
+
+    /// The step, as `AddJobFlowSteps` takes it.
+    pub fn step(&self) -> Value {
+        if self.name == "not-spark" {
+            let source = format!("s3://{DATA_BUCKET}/in/");
+            return json!({
+                "Name": "Copy files",
+                "ActionOnFailure": "CONTINUE",
+                "HadoopJarStep": {"Jar": "command-runner.jar",
+                    "Args": ["s3-dist-cp", "--src", source, "--dest", "hdfs:///in/"]},
+            });
+        }
+        json!({
+            "Name": "Spark application",
+            "ActionOnFailure": "CONTINUE",
+            "HadoopJarStep": {"Jar": "command-runner.jar", "Args": spark_arguments(RESULTS_PREFIX)},
+        })
+    }
+
+    /// The second step of a story that has one: the same job with results of its own.
+    pub fn second_step(&self) -> Value {
+        json!({
+            "Name": "Another Spark application",
+            "ActionOnFailure": "CONTINUE",
+            "HadoopJarStep": {"Jar": "command-runner.jar", "Args": spark_arguments("resultsspot-2/")},
+        })
+    }
+
+    /// The cluster, as `RunJobFlow` takes it: the workshop's, or what the story needs.
+    pub fn cluster(&self, settings: &Settings) -> Value {
+        let mut cluster = json!({
+            "Name": CLUSTER_NAME,
+            // Drivers stay on core nodes up to EMR 5, and may sit on task nodes later.
+            "ReleaseLabel": if self.name == "driver-on-victim" { "emr-7.10.0" } else { "emr-5.36.2" },
+            "Applications": [{"Name": "Hadoop"}, {"Name": "Spark"}],
+            "LogUri": format!("s3://{DATA_BUCKET}/emr-logs/"),
+            "Configurations": [{"Classification": "spark-defaults", "Properties": {
+                "spark.eventLog.enabled": "true",
+                "spark.eventLog.dir": format!("s3://{DATA_BUCKET}/spark-events/"),
+            }}],
+            "StepConcurrencyLevel": if self.twist == Twist::TwoSteps { 2 } else { 1 },
+            "Tags": [{"Key": "Name", "Value": CLUSTER_NAME}, {"Key": "spot-drill", "Value": "on"}],
+            "Instances": {"KeepJobFlowAliveWhenNoSteps": true},
+        });
+        if self.name == "not-opted-in" {
+            cluster["Tags"] = json!([{"Key": "Name", "Value": CLUSTER_NAME}]);
+        }
+        if self.name == "instance-groups" {
+            cluster["Instances"]["InstanceGroups"] = groups(settings);
+        } else {
+            cluster["Instances"]["InstanceFleets"] = self.fleets(settings);
+            cluster["ManagedScalingPolicy"] = json!({"ComputeLimits": {
+                "UnitType": "InstanceFleetUnits",
+                "MinimumCapacityUnits": settings.units_min,
+                "MaximumCapacityUnits": settings.units_max,
+                "MaximumOnDemandCapacityUnits": 4,
+                "MaximumCoreCapacityUnits": 4,
+            }});
+        }
+        cluster
+    }
+
+    fn fleets(&self, settings: &Settings) -> Value {
+        let task_types = if self.name == "driver-on-victim" {
+            // Three instances in all, so that each is a victim.
+            json!([{"InstanceType": "r5.xlarge", "WeightedCapacity": 4}])
+        } else {
+            let sizes = [("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16)];
+            let types = ["r4", "r5", "r5a", "r5b"]
+                .iter()
+                .flat_map(|family| sizes.iter().map(move |(size, weight)| (format!("{family}.{size}"), weight)))
+                .map(|(name, weight)| json!({"InstanceType": name, "WeightedCapacity": weight}));
+            Value::Array(types.collect())
+        };
+        let mut fleets = vec![
+            json!({"Name": "Master", "InstanceFleetType": "MASTER", "TargetOnDemandCapacity": 1,
+                "InstanceTypeConfigs": [{"InstanceType": "m5.xlarge", "WeightedCapacity": 1}]}),
+            json!({"Name": "Core", "InstanceFleetType": "CORE", "TargetOnDemandCapacity": 4,
+                "InstanceTypeConfigs": [{"InstanceType": "r5.xlarge", "WeightedCapacity": 4}]}),
+        ];
+        fleets.push(json!({"Name": "Task", "InstanceFleetType": "TASK", "TargetSpotCapacity": settings.units,
+            "InstanceTypeConfigs": task_types,
+            "LaunchSpecifications": {"SpotSpecification": {
+                "TimeoutDurationMinutes": 10, "TimeoutAction": "SWITCH_TO_ON_DEMAND",
+                "AllocationStrategy": "price-capacity-optimized"}}}));
+        Value::Array(fleets)
+    }
+
+    /// The deployment's parameters.
+    pub fn parameters(&self, settings: &Settings) -> BTreeMap<String, String> {
+        let mut parameters: BTreeMap<String, String> = [
+            ("DelaySeconds", settings.delay.to_string()),
+            ("WaitSecondsMax", settings.wait.to_string()),
+            ("InstancesToInterrupt", settings.victims.min(5).to_string()),
+            ("Waves", settings.waves.to_string()),
+            ("WaveIntervalSeconds", settings.wave_interval.to_string()),
+            ("Mode", settings.mode.clone()),
+            ("ResultsBucket", DATA_BUCKET.to_owned()),
+            ("ResultsPrefix", RESULTS_PREFIX.to_owned()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+        if settings.victims > 5 {
+            // A tag target interrupts five at most; more are asked for by the drill's own ARN targets.
+            parameters.insert("Victims".into(), settings.victims.to_string());
+        }
+        if self.twist == Twist::ScheduledCheck {
+            parameters.insert("CheckSchedule".into(), "rate(4 minutes)".into());
+            parameters.insert("CheckStepArguments".into(), Value::from(spark_arguments(RESULTS_PREFIX)).to_string());
+        }
+        parameters
+    }
+}
+
+impl Settings {
+    /// Sets one by `key=value`; the error says what is allowed.
+    pub fn set(&mut self, text: &str) -> Result<(), String> {
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| format!("expected key=value, found {text:?}; {KEYS}"))?;
+        let number = |least: u32, most: u32| -> Result<u32, String> {
+            value
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(|| format!("{key}: expected a number from {least} to {most}, found {value:?}"))
+        };
+        match key {
+            "units" => self.units = number(0, 1000)?,
+            "units-min" => self.units_min = number(0, 1000)?,
+            "units-max" => self.units_max = number(1, 1000)?,
+            "delay" => self.delay = number(0, 600)?,
+            "wait" => self.wait = number(1, 780)?,
+            "victims" => self.victims = number(1, 50)?,
+            "waves" => self.waves = number(1, 5)?,
+            "wave-interval" => self.wave_interval = number(30, 600)?,
+            "twice" => self.twice = number(0, 100)?,
+            "lost" => self.lost = number(0, 100)?,
+            "mode" if ["run", "preview", "off"].contains(&value) => self.mode = value.into(),
+            "mode" => return Err(format!("mode: expected run, preview or off, found {value:?}")),
+            _ => return Err(format!("{key:?} cannot be set; {KEYS}")),
+        }
+        if self.units_min > self.units_max {
+            return Err(format!(
+                "units-min is {} and units-max {}: the least must not be more than the most",
+                self.units_min, self.units_max
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What can be set.
+pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, \
+                        twice, lost";
+
+fn spark_arguments(results: &str) -> Vec<String> {
+    let script = format!("s3://{DATA_BUCKET}/script.py");
+    let results = format!("s3://{DATA_BUCKET}/{results}");
+    ["spark-submit", "--deploy-mode", "cluster", "--executor-memory", "18G", "--executor-cores", "4", &script, &results]
+        .map(str::to_owned)
+        .to_vec()
+}
+
+fn groups(settings: &Settings) -> Value {
+    json!([
+        {"Name": "Master", "InstanceRole": "MASTER", "Market": "ON_DEMAND", "InstanceType": "m5.xlarge",
+            "InstanceCount": 1},
+        {"Name": "Core", "InstanceRole": "CORE", "Market": "ON_DEMAND", "InstanceType": "r5.xlarge", "InstanceCount": 1},
+        {"Name": "Task", "InstanceRole": "TASK", "Market": "SPOT", "InstanceType": "r5.2xlarge",
+            "InstanceCount": settings.units},
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_name_or_value_says_what_is_allowed() {
+        assert!(Scenario::find("workshp").unwrap_err().contains("workshop, no-capacity"));
+        let mut settings = SCENARIOS[0].settings();
+        for (bad, words) in [
+            ("victims", "key=value"),
+            ("victims=0", "from 1 to 50"),
+            ("victims=three", "from 1 to 50"),
+            ("size=3", "can be set: units"),
+            ("mode=dry", "run, preview or off"),
+            ("units-min=100", "must not be more"),
+        ] {
+            let error = settings.set(bad).unwrap_err();
+            assert!(error.contains(words), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_scenario_is_found_by_its_name() {
+        for scenario in SCENARIOS {
+            assert_eq!(Scenario::find(scenario.name), Ok(scenario));
+        }
+    }
+}

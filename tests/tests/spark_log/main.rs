@@ -1,0 +1,10 @@
+//! The event-log reader against real logs and against broken ones.
+//!
+//! `data/spark-event-logs/<case>/log` is a log that Spark wrote while nodes were taken away; `truth.json` beside it holds
+//! what Spark's History Server says of that log over its REST API (`oracle`), and counts of those answers (`summary`).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
+
+mod damaged;
+mod logs;
+mod truth;
