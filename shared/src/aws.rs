@@ -64,10 +64,18 @@ impl Aws {
             )
             .build();
         let partition = retry_partition();
-        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config).retry_partition(partition.clone()).build();
-        let ec2 = aws_sdk_ec2::config::Builder::from(&config).retry_partition(partition.clone()).build();
-        let emr = aws_sdk_emr::config::Builder::from(&config).retry_partition(partition.clone()).build();
-        let fis = aws_sdk_fis::config::Builder::from(&config).retry_partition(partition.clone()).build();
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
+            .retry_partition(partition.clone())
+            .build();
+        let ec2 = aws_sdk_ec2::config::Builder::from(&config)
+            .retry_partition(partition.clone())
+            .build();
+        let emr = aws_sdk_emr::config::Builder::from(&config)
+            .retry_partition(partition.clone())
+            .build();
+        let fis = aws_sdk_fis::config::Builder::from(&config)
+            .retry_partition(partition.clone())
+            .build();
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .retry_partition(partition)
             // Behind an endpoint of one's own, a bucket is a path: its name is no host there.
@@ -79,7 +87,10 @@ impl Aws {
             emr: aws_sdk_emr::Client::from_conf(emr),
             fis: aws_sdk_fis::Client::from_conf(fis),
             s3: aws_sdk_s3::Client::from_conf(s3),
-            region: config.region().map(|region| region.as_ref().to_owned()).unwrap_or_default(),
+            region: config
+                .region()
+                .map(|region| region.as_ref().to_owned())
+                .unwrap_or_default(),
             time: config.time_source().unwrap_or_default(),
         }
     }

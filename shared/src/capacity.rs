@@ -57,7 +57,13 @@ pub fn measure(
     times.push(from);
     times.sort_unstable();
     times.dedup();
-    let mut levels: Vec<Level> = times.into_iter().map(|at| Level { at, units: units_at(instances, at) }).collect();
+    let mut levels: Vec<Level> = times
+        .into_iter()
+        .map(|at| Level {
+            at,
+            units: units_at(instances, at),
+        })
+        .collect();
     levels.dedup_by_key(|level| level.units);
     let dip = dip(instances, interrupted, &levels, until);
     Capacity { levels, dip }
@@ -65,11 +71,19 @@ pub fn measure(
 
 /// Units that could take work at a time.
 pub fn units_at(instances: &[TaskInstance], at: DateTime<Utc>) -> u32 {
-    instances.iter().filter(|instance| instance.is_running_at(at)).map(|instance| instance.units).sum()
+    instances
+        .iter()
+        .filter(|instance| instance.is_running_at(at))
+        .map(|instance| instance.units)
+        .sum()
 }
 
 fn dip(instances: &[TaskInstance], interrupted: &[Interrupted], levels: &[Level], until: DateTime<Utc>) -> Option<Dip> {
-    let from = interrupted.iter().filter_map(|one| one.terminated_at).filter(|at| *at <= until).min()?;
+    let from = interrupted
+        .iter()
+        .filter_map(|one| one.terminated_at)
+        .filter(|at| *at <= until)
+        .min()?;
     let units_before: u32 = instances
         .iter()
         .filter(|instance| instance.ready_at.is_some_and(|ready| ready <= from))
@@ -77,7 +91,11 @@ fn dip(instances: &[TaskInstance], interrupted: &[Interrupted], levels: &[Level]
         .map(|instance| instance.units)
         .sum();
     let after: Vec<Level> = levels.iter().copied().filter(|level| level.at >= from).collect();
-    let end = after.iter().skip(1).find(|level| level.units >= units_before).map(|level| level.at);
+    let end = after
+        .iter()
+        .skip(1)
+        .find(|level| level.units >= units_before)
+        .map(|level| level.at);
     let mut lost = 0;
     let mut lowest = units_before;
     for (index, level) in after.iter().enumerate() {
@@ -88,7 +106,13 @@ fn dip(instances: &[TaskInstance], interrupted: &[Interrupted], levels: &[Level]
         lost += i64::from(units_before.saturating_sub(level.units)) * (next - level.at).num_seconds();
         lowest = lowest.min(level.units);
     }
-    Some(Dip { units_before, units_lowest: lowest, from, until: end, unit_seconds_lost: lost })
+    Some(Dip {
+        units_before,
+        units_lowest: lowest,
+        from,
+        until: end,
+        unit_seconds_lost: lost,
+    })
 }
 
 #[cfg(test)]
@@ -140,7 +164,9 @@ mod tests {
             instance("i-3", 2, 360, None),
             instance("i-4", 2, 400, None),
         ];
-        let dip = measure(&instances, &[lost("i-2", 4, 300)], at(100), at(1000)).dip.unwrap();
+        let dip = measure(&instances, &[lost("i-2", 4, 300)], at(100), at(1000))
+            .dip
+            .unwrap();
         assert_eq!((dip.units_before, dip.units_lowest), (12, 8));
         assert_eq!(dip.until, Some(at(400)));
         assert_eq!(dip.unit_seconds_lost, 4 * 60 + 2 * 40);
@@ -149,7 +175,9 @@ mod tests {
     #[test]
     fn a_dip_that_does_not_end_says_so() {
         let instances = [instance("i-1", 8, 0, None), instance("i-2", 4, 0, Some(300))];
-        let dip = measure(&instances, &[lost("i-2", 4, 300)], at(100), at(1000)).dip.unwrap();
+        let dip = measure(&instances, &[lost("i-2", 4, 300)], at(100), at(1000))
+            .dip
+            .unwrap();
         assert_eq!((dip.until, dip.unit_seconds_lost), (None, 4 * 700));
     }
 }

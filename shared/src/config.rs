@@ -43,7 +43,11 @@ impl<T: FromStr> FromStr for Blank<T> {
     type Err = T::Err;
 
     fn from_str(text: &str) -> Result<Self, T::Err> {
-        if text.trim().is_empty() { Ok(Self(None)) } else { text.trim().parse().map(|value| Self(Some(value))) }
+        if text.trim().is_empty() {
+            Ok(Self(None))
+        } else {
+            text.trim().parse().map(|value| Self(Some(value)))
+        }
     }
 }
 
@@ -75,16 +79,24 @@ impl FromStr for S3Location {
     /// Hadoop's `s3a:` and `s3n:` name the same places as `s3:`.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("expected s3://bucket/prefix/ with a prefix that is not empty, found {text:?}");
-        let rest = ["s3://", "s3a://", "s3n://"].iter().find_map(|scheme| text.strip_prefix(scheme)).ok_or_else(wrong)?;
+        let rest = ["s3://", "s3a://", "s3n://"]
+            .iter()
+            .find_map(|scheme| text.strip_prefix(scheme))
+            .ok_or_else(wrong)?;
         let (bucket, prefix) = rest.split_once('/').ok_or_else(wrong)?;
         let bucket_is_plain =
             (3..=63).contains(&bucket.len()) && bucket.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
         let prefix = prefix.trim_end_matches('/');
-        let strange = prefix.split('/').any(|part| part.is_empty() || part == "." || part == "..");
+        let strange = prefix
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == "..");
         if !bucket_is_plain || prefix.is_empty() || strange || prefix.chars().any(char::is_control) {
             return Err(wrong());
         }
-        Ok(Self { bucket: bucket.into(), prefix: format!("{prefix}/") })
+        Ok(Self {
+            bucket: bucket.into(),
+            prefix: format!("{prefix}/"),
+        })
     }
 }
 
@@ -94,7 +106,16 @@ mod tests {
 
     #[test]
     fn a_buckets_root_is_no_place() {
-        for bad in ["s3://bucket", "s3://bucket/", "s3://bucket//", "s3:///x/", "bucket/x", "s3://bucket/a//b/", "s3://bucket/../", ""] {
+        for bad in [
+            "s3://bucket",
+            "s3://bucket/",
+            "s3://bucket//",
+            "s3:///x/",
+            "bucket/x",
+            "s3://bucket/a//b/",
+            "s3://bucket/../",
+            "",
+        ] {
             assert!(S3Location::from_str(bad).is_err(), "{bad}");
         }
     }

@@ -169,7 +169,10 @@ impl Drill {
 
     /// The experiments that exist.
     pub fn experiments(&self) -> Vec<String> {
-        self.waves.iter().filter_map(|wave| wave.experiment_id.clone()).collect()
+        self.waves
+            .iter()
+            .filter_map(|wave| wave.experiment_id.clone())
+            .collect()
     }
 
     /// FIS's client token: at most one experiment for each cluster, step and wave.
@@ -218,7 +221,10 @@ mod tests {
     #[test]
     fn a_finished_step_and_a_final_drill_are_left_alone() {
         let mut drill = Drill::new("j-A", "s-A");
-        drill.finished = Some(Finished { state: "COMPLETED".into(), at: at(0) });
+        drill.finished = Some(Finished {
+            state: "COMPLETED".into(),
+            at: at(0),
+        });
         assert!(!drill.may_take("first", at(0)));
         let mut drill = Drill::new("j-A", "s-A");
         drill.state = Some(DrillState::Started);

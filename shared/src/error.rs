@@ -45,7 +45,11 @@ impl Error {
     where
         E: aws_sdk_dynamodb::error::ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        Self::Aws { doing, code: error.code().map(str::to_owned), source: Box::new(error) }
+        Self::Aws {
+            doing,
+            code: error.code().map(str::to_owned),
+            source: Box::new(error),
+        }
     }
 
     /// AWS's error code, where AWS answered with one.
@@ -91,6 +95,9 @@ impl Error {
 /// Lambda's error answer: the variant as the type, the whole chain as the message.
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Diagnostic { error_type: error.variant().into(), error_message: error.chain() }
+        Diagnostic {
+            error_type: error.variant().into(),
+            error_message: error.chain(),
+        }
     }
 }

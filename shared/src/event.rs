@@ -26,7 +26,11 @@ impl EventError {
             None => "nothing".to_owned(),
             Some(value) => shorten(&value.to_string()),
         };
-        Self { field: field.into(), expected, found }
+        Self {
+            field: field.into(),
+            expected,
+            found,
+        }
     }
 }
 
@@ -97,7 +101,9 @@ impl InterruptionWarning {
         Ok(Self {
             time: time(&event, payload)?,
             instance_id: id(detail, "instance-id", "an id like i-0b662ef9931388ba0", is_instance_id)?,
-            action: id(detail, "instance-action", "terminate, stop or hibernate", |text| !text.is_empty())?,
+            action: id(detail, "instance-action", "terminate, stop or hibernate", |text| {
+                !text.is_empty()
+            })?,
             event_id: event.id,
         })
     }
@@ -143,19 +149,27 @@ fn envelope(
         } else {
             ("event", "EventBridge's envelope")
         };
-        EventError { field: field.into(), expected, found: shorten(&error.to_string()) }
+        EventError {
+            field: field.into(),
+            expected,
+            found: shorten(&error.to_string()),
+        }
     })
 }
 
 const TIME: &str = "a time like 2026-11-20T14:02:49Z";
 
 fn time(event: &EventBridgeEvent<Value>, payload: &Value) -> Result<DateTime<Utc>, EventError> {
-    event.time.ok_or_else(|| EventError::new("time", TIME, payload.get("time")))
+    event
+        .time
+        .ok_or_else(|| EventError::new("time", TIME, payload.get("time")))
 }
 
 fn id(detail: &Value, name: &str, expected: &'static str, valid: impl Fn(&str) -> bool) -> Result<String, EventError> {
-    text(detail, name, expected, valid)
-        .map_err(|error| EventError { field: format!("detail.{}", error.field), ..error })
+    text(detail, name, expected, valid).map_err(|error| EventError {
+        field: format!("detail.{}", error.field),
+        ..error
+    })
 }
 
 fn text(
@@ -197,7 +211,10 @@ mod tests {
         assert_eq!(error, "detail.clusterId: expected an id like j-2AXXXXXXGAPLF, found 7");
         event["detail"].as_object_mut().unwrap().remove("clusterId");
         let error = StepStatusChange::parse(&event).unwrap_err().to_string();
-        assert_eq!(error, "detail.clusterId: expected an id like j-2AXXXXXXGAPLF, found nothing");
+        assert_eq!(
+            error,
+            "detail.clusterId: expected an id like j-2AXXXXXXGAPLF, found nothing"
+        );
     }
 
     #[test]

@@ -36,7 +36,12 @@ pub fn find(report: &Report) -> Vec<Finding> {
 }
 
 fn finding(id: &str, what: &str, evidence: String, advice: &str) -> Option<Finding> {
-    Some(Finding { id: id.into(), what: what.into(), evidence, advice: advice.into() })
+    Some(Finding {
+        id: id.into(),
+        what: what.into(),
+        evidence,
+        advice: advice.into(),
+    })
 }
 
 fn driver_on_spot(report: &Report) -> Option<Finding> {
@@ -63,7 +68,11 @@ fn no_stop_condition(report: &Report) -> Option<Finding> {
 }
 
 fn foreign_targets(report: &Report) -> Option<Finding> {
-    let foreign = report.drill.experiments.iter().find(|experiment| !experiment.resolved_are_victims)?;
+    let foreign = report
+        .drill
+        .experiments
+        .iter()
+        .find(|experiment| !experiment.resolved_are_victims)?;
     finding(
         "foreign-targets",
         "FIS resolved instances that were not chosen.",
@@ -89,7 +98,11 @@ fn not_replaced(report: &Report) -> Option<Finding> {
 }
 
 fn warnings_lost(report: &Report) -> Option<Finding> {
-    let count = report.interruptions.iter().filter(|one| one.interrupted.warnings == 0).count();
+    let count = report
+        .interruptions
+        .iter()
+        .filter(|one| one.interrupted.warnings == 0)
+        .count();
     (count > 0).then_some(())?;
     finding(
         "warnings-lost",
@@ -103,12 +116,19 @@ fn warnings_lost(report: &Report) -> Option<Finding> {
 const LATE_MS: i64 = 60_000;
 
 fn warnings_late(report: &Report) -> Option<Finding> {
-    let latest = report.interruptions.iter().filter_map(|one| one.interrupted.latency_ms).max()?;
+    let latest = report
+        .interruptions
+        .iter()
+        .filter_map(|one| one.interrupted.latency_ms)
+        .max()?;
     (latest >= LATE_MS).then_some(())?;
     finding(
         "warnings-late",
         "Warnings reached us late.",
-        format!("The latest was {} s on its way, of the 120 s that a warning gives.", latest / 1000),
+        format!(
+            "The latest was {} s on its way, of the 120 s that a warning gives.",
+            latest / 1000
+        ),
         "Look at the queue's age and the function's concurrency.",
     )
 }
@@ -116,7 +136,10 @@ fn warnings_late(report: &Report) -> Option<Finding> {
 fn stage_again(report: &Report) -> Option<Finding> {
     let spark = report.spark.as_ref()?;
     (spark.stage_attempts_again > 0).then_some(())?;
-    let setting = spark.settings.get("spark.decommission.enabled").map_or("not set", String::as_str);
+    let setting = spark
+        .settings
+        .get("spark.decommission.enabled")
+        .map_or("not set", String::as_str);
     finding(
         "stages-ran-again",
         "Stages had to run again because shuffle output went with its node.",

@@ -95,7 +95,12 @@ pub fn join(
 ) -> Vec<Interrupted> {
     let experiments = experiments(drill);
     let mut ids: Vec<&str> = warnings.iter().map(|warning| warning.instance_id.as_str()).collect();
-    ids.extend(statuses.iter().filter(|(_, status)| status.is_interruption()).map(|(id, _)| id.as_str()));
+    ids.extend(
+        statuses
+            .iter()
+            .filter(|(_, status)| status.is_interruption())
+            .map(|(id, _)| id.as_str()),
+    );
     ids.extend(experiments.keys().copied());
     ids.sort_unstable();
     ids.dedup();
@@ -136,7 +141,9 @@ fn interrupted(
     }
     let natural = status.and_then(SpotStatus::cause) == Some(Cause::Natural);
     let cause = match (experiment, status.and_then(SpotStatus::cause)) {
-        (Some(experiment), _) if !natural => Cause::Experiment { experiment_id: experiment.into() },
+        (Some(experiment), _) if !natural => Cause::Experiment {
+            experiment_id: experiment.into(),
+        },
         (_, Some(cause)) => cause,
         (_, None) => Cause::Unknown,
     };

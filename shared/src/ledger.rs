@@ -25,7 +25,10 @@ pub struct Key {
 impl Key {
     /// A drill's.
     pub fn drill(cluster_id: &str, step_id: &str) -> Self {
-        Self { pk: cluster(cluster_id), sk: format!("drill#{step_id}") }
+        Self {
+            pk: cluster(cluster_id),
+            sk: format!("drill#{step_id}"),
+        }
     }
 
     /// An interruption's.
@@ -35,17 +38,26 @@ impl Key {
             None => outside(&interruption.instance_id),
         };
         let time = interruption.noticed_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        Self { pk, sk: format!("{INTERRUPTION}{}#{time}", interruption.instance_id) }
+        Self {
+            pk,
+            sk: format!("{INTERRUPTION}{}#{time}", interruption.instance_id),
+        }
     }
 
     /// A claim's.
     pub fn claim(cluster_id: &str) -> Self {
-        Self { pk: cluster(cluster_id), sk: "claim".into() }
+        Self {
+            pk: cluster(cluster_id),
+            sk: "claim".into(),
+        }
     }
 
     /// A submission's.
     pub fn submission(execution_id: &str) -> Self {
-        Self { pk: format!("submission#{execution_id}"), sk: "submission".into() }
+        Self {
+            pk: format!("submission#{execution_id}"),
+            sk: "submission".into(),
+        }
     }
 }
 

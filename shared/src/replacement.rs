@@ -112,10 +112,18 @@ fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> 
     let terminated_at = one.terminated_at?;
     let begin = one.noticed_at.unwrap_or(terminated_at);
     arrivals.sort_by_key(|arrival| {
-        (arrival.created_at < terminated_at, arrival.created_at, arrival.instance.instance_id.clone())
+        (
+            arrival.created_at < terminated_at,
+            arrival.created_at,
+            arrival.instance.instance_id.clone(),
+        )
     });
     let usable = |arrival: &Arrival<'_>| arrival.created_at >= begin && arrival.units_left > 0;
-    let available: u32 = arrivals.iter().filter(|arrival| usable(arrival)).map(|arrival| arrival.units_left).sum();
+    let available: u32 = arrivals
+        .iter()
+        .filter(|arrival| usable(arrival))
+        .map(|arrival| arrival.units_left)
+        .sum();
     if available < one.units {
         return None;
     }
@@ -153,12 +161,24 @@ struct PoolState<'a> {
 
 impl<'a> PoolState<'a> {
     fn read(pool_id: &str, evidence: &'a Evidence<'a>) -> Self {
-        let instances: Vec<&TaskInstance> =
-            evidence.instances.iter().filter(|instance| instance.pool_id == pool_id).collect();
+        let instances: Vec<&TaskInstance> = evidence
+            .instances
+            .iter()
+            .filter(|instance| instance.pool_id == pool_id)
+            .collect();
         let target = |pools: Option<&[Pool]>| {
-            pools?.iter().find(|pool| pool.id == pool_id).map(|pool| pool.target_spot_units + pool.target_on_demand_units)
+            pools?
+                .iter()
+                .find(|pool| pool.id == pool_id)
+                .map(|pool| pool.target_spot_units + pool.target_on_demand_units)
         };
-        let units = |at| instances.iter().filter(|one| one.is_running_at(at)).map(|one| one.units).sum();
+        let units = |at| {
+            instances
+                .iter()
+                .filter(|one| one.is_running_at(at))
+                .map(|one| one.units)
+                .sum()
+        };
         Self {
             target_at_start: target(evidence.pools_at_start),
             target_at_end: target(evidence.pools_at_end),
@@ -201,7 +221,11 @@ impl<'a> PoolState<'a> {
             }
             return;
         };
-        let open: u32 = answers.iter().filter(|(_, answer)| answer.is_none()).map(|(one, _)| one.units).sum();
+        let open: u32 = answers
+            .iter()
+            .filter(|(_, answer)| answer.is_none())
+            .map(|(one, _)| one.units)
+            .sum();
         let mut doubtful = deficit.saturating_sub(open);
         for (one, answer) in answers.iter_mut().rev() {
             if doubtful == 0 {
@@ -218,7 +242,9 @@ impl<'a> PoolState<'a> {
         let evidence = self.evidence;
         let not_expected = |why: String| Replacement::NotExpected { why };
         let Some(terminated_at) = one.terminated_at else {
-            return Replacement::Unknown { why: "the instance had not gone when it was last looked at".into() };
+            return Replacement::Unknown {
+                why: "the instance had not gone when it was last looked at".into(),
+            };
         };
         if evidence.cluster_going {
             return not_expected("the cluster was terminating".into());
@@ -228,7 +254,9 @@ impl<'a> PoolState<'a> {
             && after < before
             && self.units_at_end >= after
         {
-            return not_expected(format!("the target was lowered from {before} to {after} units while the job ran"));
+            return not_expected(format!(
+                "the target was lowered from {before} to {after} units while the job ran"
+            ));
         }
         if seconds <= 0 {
             return not_expected("the job had ended when the instance went".into());
@@ -237,18 +265,18 @@ impl<'a> PoolState<'a> {
             Some(target) if self.units_at_end >= target => {
                 not_expected(format!("the pool stood at its target of {target} units without it"))
             }
-            _ if seconds < PATIENCE.num_seconds() => {
-                not_expected(format!("the job ended {seconds} s after the loss, before a replacement could be there"))
-            }
+            _ if seconds < PATIENCE.num_seconds() => not_expected(format!(
+                "the job ended {seconds} s after the loss, before a replacement could be there"
+            )),
             Some(target) => Replacement::NotReplaced {
                 why: format!(
                     "{seconds} s after the loss, when the job ended, the pool stood at {} of {target} units",
                     self.units_at_end
                 ),
             },
-            None => {
-                Replacement::Unknown { why: "what the pool was asked for when the job ended is not known".into() }
-            }
+            None => Replacement::Unknown {
+                why: "what the pool was asked for when the job ended is not known".into(),
+            },
         }
     }
 }
@@ -303,7 +331,13 @@ mod tests {
         }]
     }
 
-    fn answer(instances: &[TaskInstance], lost: &[Interrupted], start: u32, end: u32, ended_at: i64) -> Vec<Replacement> {
+    fn answer(
+        instances: &[TaskInstance],
+        lost: &[Interrupted],
+        start: u32,
+        end: u32,
+        ended_at: i64,
+    ) -> Vec<Replacement> {
         let (start, end) = (pool(start), pool(end));
         let evidence = Evidence {
             instances,
@@ -325,7 +359,13 @@ mod tests {
             instance("i-4", 2, 320, None),
         ];
         let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
-        let Replacement::Replaced { by, seconds_after_loss, seconds_after_notice, .. } = &answers[0] else {
+        let Replacement::Replaced {
+            by,
+            seconds_after_loss,
+            seconds_after_notice,
+            ..
+        } = &answers[0]
+        else {
             panic!("{answers:?}")
         };
         assert_eq!(by, &["i-3", "i-4"]);
@@ -335,8 +375,11 @@ mod tests {
     #[test]
     fn growth_is_not_taken_for_a_replacement() {
         // The target grew by 4, 4 units came, and the pool still lacks the 4 that were lost.
-        let instances =
-            [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300)), instance("i-3", 4, 310, None)];
+        let instances = [
+            instance("i-1", 8, -100, None),
+            instance("i-2", 4, -100, Some(300)),
+            instance("i-3", 4, 310, None),
+        ];
         let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 16, 1000);
         assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
     }
@@ -364,8 +407,11 @@ mod tests {
 
     #[test]
     fn without_the_target_an_arrival_proves_nothing() {
-        let instances =
-            [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300)), instance("i-3", 4, 310, None)];
+        let instances = [
+            instance("i-1", 8, -100, None),
+            instance("i-2", 4, -100, Some(300)),
+            instance("i-3", 4, 310, None),
+        ];
         let evidence = Evidence {
             instances: &instances,
             pools_at_start: None,

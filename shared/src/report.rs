@@ -123,6 +123,15 @@ pub struct InterruptionFacts {
     pub replacement: Replacement,
 }
 
+impl From<(Interrupted, Replacement)> for InterruptionFacts {
+    fn from((interrupted, replacement): (Interrupted, Replacement)) -> Self {
+        Self {
+            interrupted,
+            replacement,
+        }
+    }
+}
+
 /// Targets of the task fleet or groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Targets {
@@ -161,8 +170,8 @@ pub struct Baseline {
 /// What the drill cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// FIS bills each action by the minute, rounded. <https://aws.amazon.com/fis/pricing/>
-    pub fis_action_minutes: u64,
+    /// How long FIS's actions ran, added up; FIS bills action-minutes. <https://aws.amazon.com/fis/pricing/>
+    pub fis_action_seconds: i64,
     /// How long the undisturbed runs of the job took, in the middle. `None`: there is none on record.
     pub median_undisturbed_seconds: Option<i64>,
     /// Of how many runs.
@@ -199,6 +208,8 @@ impl Report {
 
     /// Was an interrupted instance the driver's host?
     pub fn driver_was_hit(&self) -> bool {
-        self.spark.as_ref().is_some_and(|spark| spark.driver_was_interrupted == Some(true))
+        self.spark
+            .as_ref()
+            .is_some_and(|spark| spark.driver_was_interrupted == Some(true))
     }
 }

@@ -37,7 +37,10 @@ pub struct Step {
 impl Step {
     /// Has the step ended, one way or another?
     pub fn is_over(&self) -> bool {
-        matches!(self.state.as_str(), "COMPLETED" | "FAILED" | "CANCELLED" | "INTERRUPTED")
+        matches!(
+            self.state.as_str(),
+            "COMPLETED" | "FAILED" | "CANCELLED" | "INTERRUPTED"
+        )
     }
 
     /// The arguments that `spark-submit` gets, if this step runs it. `None`: not a Spark step.
@@ -48,15 +51,20 @@ impl Step {
     /// from outside, so a script counts as Spark when its own name or an argument speaks of Spark.
     pub fn spark_arguments(&self) -> Option<Vec<String>> {
         let jar = self.jar.rsplit('/').next().unwrap_or_default();
-        let first = self.args.first().map(|word| word.rsplit('/').next().unwrap_or_default());
+        let first = self
+            .args
+            .first()
+            .map(|word| word.rsplit('/').next().unwrap_or_default());
         match (jar, first) {
             ("command-runner.jar", Some("spark-submit" | "spark-example" | "spark-sql" | "pyspark")) => {
                 Some(self.args[1..].to_vec())
             }
             ("command-runner.jar", Some("bash" | "sh")) => shell_arguments(&self.args[1..]),
-            ("script-runner.jar", Some(_)) => {
-                self.args.iter().any(|word| word.to_ascii_lowercase().contains("spark")).then(|| self.args[1..].to_vec())
-            }
+            ("script-runner.jar", Some(_)) => self
+                .args
+                .iter()
+                .any(|word| word.to_ascii_lowercase().contains("spark"))
+                .then(|| self.args[1..].to_vec()),
             _ => None,
         }
     }
@@ -84,7 +92,8 @@ impl Step {
     ///
     /// <https://spark.apache.org/docs/latest/running-on-yarn.html#configuration>
     pub fn waits_for_application(&self) -> bool {
-        self.spark_conf("spark.yarn.submit.waitAppCompletion").is_none_or(|value| value != "false")
+        self.spark_conf("spark.yarn.submit.waitAppCompletion")
+            .is_none_or(|value| value != "false")
     }
 
     /// Where the job probably writes: its last argument, if that is a folder in S3. A guess, and reported as one.
@@ -101,10 +110,16 @@ impl Step {
 
 /// `-c "… spark-submit …"`: the words after the one that names Spark.
 fn shell_arguments(args: &[String]) -> Option<Vec<String>> {
-    let words: Vec<String> =
-        args.iter().flat_map(|arg| arg.split_whitespace()).map(|word| word.trim_matches(['"', '\'', ';']).to_owned()).collect();
+    let words: Vec<String> = args
+        .iter()
+        .flat_map(|arg| arg.split_whitespace())
+        .map(|word| word.trim_matches(['"', '\'', ';']).to_owned())
+        .collect();
     let at = words.iter().position(|word| {
-        matches!(word.rsplit('/').next().unwrap_or_default(), "spark-submit" | "spark-example" | "spark-sql")
+        matches!(
+            word.rsplit('/').next().unwrap_or_default(),
+            "spark-submit" | "spark-example" | "spark-sql"
+        )
     })?;
     Some(words[at + 1..].to_vec())
 }
@@ -130,7 +145,16 @@ mod tests {
 
     #[test]
     fn the_workshops_step_is_spark() {
-        let step = step("command-runner.jar", &["spark-submit", "--deploy-mode", "cluster", "s3://b/script.py", "s3://b/out/"]);
+        let step = step(
+            "command-runner.jar",
+            &[
+                "spark-submit",
+                "--deploy-mode",
+                "cluster",
+                "s3://b/script.py",
+                "s3://b/out/",
+            ],
+        );
         assert_eq!(step.spark_arguments().unwrap()[0], "--deploy-mode");
         assert_eq!(step.output().unwrap().to_string(), "s3://b/out/");
         assert!(step.waits_for_application());
@@ -138,23 +162,44 @@ mod tests {
 
     #[test]
     fn a_shell_and_a_script_that_submit_are_spark() {
-        let shell = step("command-runner.jar", &["bash", "-c", "set -e; /usr/bin/spark-submit --conf spark.yarn.submit.waitAppCompletion=false x.py"]);
+        let shell = step(
+            "command-runner.jar",
+            &[
+                "bash",
+                "-c",
+                "set -e; /usr/bin/spark-submit --conf spark.yarn.submit.waitAppCompletion=false x.py",
+            ],
+        );
         assert!(!shell.waits_for_application());
-        let script = step("s3://eu-west-1.elasticmapreduce/libs/script-runner/script-runner.jar", &["s3://b/run-spark-job.sh"]);
+        let script = step(
+            "s3://eu-west-1.elasticmapreduce/libs/script-runner/script-runner.jar",
+            &["s3://b/run-spark-job.sh"],
+        );
         assert!(script.spark_arguments().is_some());
     }
 
     #[test]
     fn other_steps_are_not_spark() {
-        assert!(step("command-runner.jar", &["s3-dist-cp", "--src", "s3://b/spark/"]).spark_arguments().is_none());
-        assert!(step("command-runner.jar", &["bash", "-c", "echo spark"]).spark_arguments().is_none());
+        assert!(
+            step("command-runner.jar", &["s3-dist-cp", "--src", "s3://b/spark/"])
+                .spark_arguments()
+                .is_none()
+        );
+        assert!(
+            step("command-runner.jar", &["bash", "-c", "echo spark"])
+                .spark_arguments()
+                .is_none()
+        );
         assert!(step("s3://b/my.jar", &["spark-submit"]).spark_arguments().is_none());
         assert!(step("command-runner.jar", &[]).spark_arguments().is_none());
     }
 
     #[test]
     fn the_last_conf_wins() {
-        let step = step("command-runner.jar", &["spark-submit", "--conf", "a=1", "--conf=a=2=3", "x.py"]);
+        let step = step(
+            "command-runner.jar",
+            &["spark-submit", "--conf", "a=1", "--conf=a=2=3", "x.py"],
+        );
         assert_eq!(step.spark_conf("a").unwrap(), "2=3");
         assert_eq!(step.spark_conf("b"), None);
         assert!(step.output().is_none());

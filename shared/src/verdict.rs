@@ -80,7 +80,9 @@ pub fn judge(facts: &Facts<'_>) -> Judgement {
         .count();
     let by = whose(facts.interrupted);
     if hit == 0 {
-        let why = facts.no_experiment.unwrap_or("no interruption of this cluster's task instances is on record");
+        let why = facts
+            .no_experiment
+            .unwrap_or("no interruption of this cluster's task instances is on record");
         return inconclusive(
             &format!("Nothing is shown: no instance was interrupted while the job ran ({why})."),
             job_ended(facts),
@@ -94,19 +96,31 @@ pub fn judge(facts: &Facts<'_>) -> Judgement {
         ),
         "COMPLETED" => completed(facts, hit, gone_while_running, &by),
         state => inconclusive(
-            &format!("Nothing is shown: the step ended as {state}, after {hit} of its instances were interrupted ({by})."),
+            &format!(
+                "Nothing is shown: the step ended as {state}, after {hit} of its instances were interrupted ({by})."
+            ),
             Vec::new(),
         ),
     }
 }
 
 fn inconclusive(sentence: &str, reasons: Vec<String>) -> Judgement {
-    Judgement { verdict: Verdict::Inconclusive, sentence: sentence.into(), reasons }
+    Judgement {
+        verdict: Verdict::Inconclusive,
+        sentence: sentence.into(),
+        reasons,
+    }
 }
 
 fn job_ended(facts: &Facts<'_>) -> Vec<String> {
     let mut reasons = vec![format!("The step ended as {}.", facts.step.state)];
-    reasons.extend(facts.step.failure.iter().map(|failure| format!("EMR on the failure: {failure}")));
+    reasons.extend(
+        facts
+            .step
+            .failure
+            .iter()
+            .map(|failure| format!("EMR on the failure: {failure}")),
+    );
     reasons
 }
 
@@ -114,8 +128,14 @@ fn job_ended(facts: &Facts<'_>) -> Vec<String> {
 fn whose(interrupted: &[(Interrupted, Replacement)]) -> String {
     let count = |wanted: fn(&Cause) -> bool| interrupted.iter().filter(|(one, _)| wanted(&one.cause)).count();
     let parts: Vec<(usize, &str)> = [
-        (count(|cause| matches!(cause, Cause::Experiment { .. })), "by this drill's experiment"),
-        (count(|cause| matches!(cause, Cause::OtherExperiment)), "by another experiment"),
+        (
+            count(|cause| matches!(cause, Cause::Experiment { .. })),
+            "by this drill's experiment",
+        ),
+        (
+            count(|cause| matches!(cause, Cause::OtherExperiment)),
+            "by another experiment",
+        ),
         (count(|cause| matches!(cause, Cause::Natural)), "by EC2 itself"),
         (count(|cause| matches!(cause, Cause::Unknown)), "by an unknown cause"),
     ]
@@ -124,7 +144,11 @@ fn whose(interrupted: &[(Interrupted, Replacement)]) -> String {
     .collect();
     match parts.as_slice() {
         [(_, one)] => (*one).to_owned(),
-        several => several.iter().map(|(count, who)| format!("{count} {who}")).collect::<Vec<_>>().join(", "),
+        several => several
+            .iter()
+            .map(|(count, who)| format!("{count} {who}"))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -138,7 +162,9 @@ fn failed(facts: &Facts<'_>, hit: usize, by: &str) -> Judgement {
         Some(words) => {
             let first_line = words.lines().next().unwrap_or_default();
             let shortened: String = first_line.chars().take(200).collect();
-            reasons.push("Whether the interruption caused the failure is for its reader to judge: both are on record.".into());
+            reasons.push(
+                "Whether the interruption caused the failure is for its reader to judge: both are on record.".into(),
+            );
             format!("The job failed after {hit} of its instances were interrupted ({by}): {shortened}")
         }
         None => {
@@ -146,7 +172,11 @@ fn failed(facts: &Facts<'_>, hit: usize, by: &str) -> Judgement {
             format!("The job failed after {hit} of its instances were interrupted ({by}).")
         }
     };
-    Judgement { verdict: Verdict::Failed, sentence, reasons }
+    Judgement {
+        verdict: Verdict::Failed,
+        sentence,
+        reasons,
+    }
 }
 
 fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement {
@@ -168,7 +198,9 @@ fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement 
         }
     }
     if let Some(attempts) = facts.application_attempts.filter(|attempts| *attempts > 1) {
-        prices.push(format!("The application had to begin again: YARN made {attempts} attempts."));
+        prices.push(format!(
+            "The application had to begin again: YARN made {attempts} attempts."
+        ));
     }
     if let Some(run) = facts.spark
         && run.jobs.iter().any(|job| job.succeeded == Some(false))
@@ -182,14 +214,25 @@ fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement 
     if !prices.is_empty() {
         let sentence = format!("The job completed, at a price: {lost}. {}", prices[0]);
         prices.extend(unknown);
-        return Judgement { verdict: Verdict::Degraded, sentence, reasons: prices };
+        return Judgement {
+            verdict: Verdict::Degraded,
+            sentence,
+            reasons: prices,
+        };
     }
     if !unknown.is_empty() {
         let sentence = format!("The job completed, but not all is known: {lost}, and {}", unknown[0]);
-        return Judgement { verdict: Verdict::Inconclusive, sentence, reasons: unknown };
+        return Judgement {
+            verdict: Verdict::Inconclusive,
+            sentence,
+            reasons: unknown,
+        };
     }
-    let replaced =
-        facts.interrupted.iter().filter(|(_, answer)| matches!(answer, Replacement::Replaced { .. })).count();
+    let replaced = facts
+        .interrupted
+        .iter()
+        .filter(|(_, answer)| matches!(answer, Replacement::Replaced { .. }))
+        .count();
     let capacity = if replaced == hit {
         "all capacity was replaced".to_owned()
     } else {

@@ -37,10 +37,19 @@ pub enum Selection {
 impl Selection {
     /// Reads `ALL`, `COUNT(3)`, `PERCENT(20)`.
     pub fn parse(text: &str) -> Option<Self> {
-        let number = |name: &str| text.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')')?.trim().parse().ok();
+        let number = |name: &str| {
+            text.strip_prefix(name)?
+                .strip_prefix('(')?
+                .strip_suffix(')')?
+                .trim()
+                .parse()
+                .ok()
+        };
         match text {
             "ALL" => Some(Self::All),
-            _ => number("COUNT").map(Self::Count).or_else(|| number("PERCENT").map(Self::Percent)),
+            _ => number("COUNT")
+                .map(Self::Count)
+                .or_else(|| number("PERCENT").map(Self::Percent)),
         }
     }
 
@@ -98,7 +107,10 @@ mod tests {
     fn the_choice_does_not_depend_on_the_order_in_which_ec2_answers() {
         let mut reversed = candidates();
         reversed.reverse();
-        assert_eq!(choose(candidates(), 3, "j-A", "s-A", 1), choose(reversed, 3, "j-A", "s-A", 1));
+        assert_eq!(
+            choose(candidates(), 3, "j-A", "s-A", 1),
+            choose(reversed, 3, "j-A", "s-A", 1)
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         batch(aws, config, &invocation.payload).await
     } else {
         let warning = InterruptionWarning::parse(&invocation.payload)?;
-        record(aws, config, &[warning]).await.into_iter().collect::<Result<Vec<()>, Error>>()?;
+        record(aws, config, &[warning])
+            .await
+            .into_iter()
+            .collect::<Result<Vec<()>, Error>>()?;
         Ok(SqsBatchResponse::default())
     }
 }
@@ -47,7 +50,11 @@ async fn batch(aws: &Aws, config: &Config, payload: &Value) -> Result<SqsBatchRe
         match parse(&message) {
             Ok(warning) => good.push((id, warning)),
             Err(error) => {
-                tracing::error!(message_id = id, error = error.chain(), "message kept for the dead-letter queue");
+                tracing::error!(
+                    message_id = id,
+                    error = error.chain(),
+                    "message kept for the dead-letter queue"
+                );
                 response.batch_item_failures.push(failure(id));
             }
         }
@@ -55,7 +62,12 @@ async fn batch(aws: &Aws, config: &Config, payload: &Value) -> Result<SqsBatchRe
     let warnings: Vec<InterruptionWarning> = good.iter().map(|(_, warning)| warning.clone()).collect();
     for ((id, warning), result) in good.into_iter().zip(record(aws, config, &warnings).await) {
         if let Err(error) = result {
-            tracing::error!(message_id = id, instance_id = warning.instance_id, error = error.chain(), "not recorded");
+            tracing::error!(
+                message_id = id,
+                instance_id = warning.instance_id,
+                error = error.chain(),
+                "not recorded"
+            );
             response.batch_item_failures.push(failure(id));
         }
     }
@@ -95,7 +107,14 @@ async fn record(aws: &Aws, config: &Config, warnings: &[InterruptionWarning]) ->
     let mut results = Vec::new();
     for warning in warnings {
         let interruption = interruption(warning, described.get(&warning.instance_id), now);
-        results.push(aws.record(&config.table_name, &interruption, expires_at(now, config.retention_days)).await);
+        results.push(
+            aws.record(
+                &config.table_name,
+                &interruption,
+                expires_at(now, config.retention_days),
+            )
+            .await,
+        );
     }
     results
 }

@@ -2,15 +2,18 @@
 
 use clap::Parser;
 use lambda_runtime::{LambdaEvent, run, service_fn};
+use record_interruption::{Config, handle};
 use serde_json::Value;
 use shared::Aws;
 use shared::invocation::{answer, log_as_json};
-use record_interruption::{Config, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json();
     let config = Config::parse();
     let aws = Aws::from_environment().await;
-    run(service_fn(async |event: LambdaEvent<Value>| answer(handle(&aws, &config, event.into()).await))).await
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        answer(handle(&aws, &config, event.into()).await)
+    }))
+    .await
 }

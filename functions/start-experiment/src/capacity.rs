@@ -35,7 +35,7 @@ const RESERVE: TimeDelta = TimeDelta::seconds(120);
 pub(crate) async fn wait(work: &Work<'_>, begin: DateTime<Utc>, needs: usize) -> Result<Wait, Error> {
     let entered_at = work.aws.now();
     let wait_max = TimeDelta::seconds(i64::from(work.config.wait_seconds_max));
-    let limit = (entered_at.max(begin) + wait_max).min(work.deadline - RESERVE);
+    let limit = (entered_at + wait_max).max(begin).min(work.deadline - RESERVE);
     let mut asked_emr_at = entered_at;
     let mut pause_seconds = POLL_SECONDS;
     let mut looks: u32 = 0;
@@ -62,7 +62,11 @@ pub(crate) async fn wait(work: &Work<'_>, begin: DateTime<Utc>, needs: usize) ->
         looks += 1;
         let pause = TimeDelta::milliseconds((pause_seconds * 1000.0 * jitter(work, looks)) as i64);
         let until_begin = begin - now;
-        let pause = if until_begin > TimeDelta::zero() { until_begin.min(TimeDelta::seconds(30)) } else { pause };
+        let pause = if until_begin > TimeDelta::zero() {
+            until_begin.min(TimeDelta::seconds(30))
+        } else {
+            pause
+        };
         let pause = pause.min(limit - now).max(TimeDelta::milliseconds(100));
         tokio::time::sleep(pause.to_std().unwrap_or(Duration::from_secs(1))).await;
     }
@@ -72,7 +76,12 @@ pub(crate) async fn wait(work: &Work<'_>, begin: DateTime<Utc>, needs: usize) ->
 async fn candidates(work: &Work<'_>) -> Result<Vec<Victim>, Error> {
     let mut running = work.aws.running_spot_task_instances(&work.drill.cluster_id).await?;
     running.retain(|one| {
-        !work.drill.waves.iter().flat_map(|wave| &wave.victims).any(|victim| victim.instance_id == one.instance_id)
+        !work
+            .drill
+            .waves
+            .iter()
+            .flat_map(|wave| &wave.victims)
+            .any(|victim| victim.instance_id == one.instance_id)
     });
     Ok(running)
 }

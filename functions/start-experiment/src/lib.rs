@@ -88,10 +88,16 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         return Ok(Outcome::ignored("drills are switched off: MODE is off"));
     }
     let Some(step) = aws.step(&event.cluster_id, &event.step_id).await? else {
-        return Ok(Outcome::ignored(format!("EMR knows no step {} on {}", event.step_id, event.cluster_id)));
+        return Ok(Outcome::ignored(format!(
+            "EMR knows no step {} on {}",
+            event.step_id, event.cluster_id
+        )));
     };
     if step.spark_arguments().is_none() {
-        return Ok(Outcome::ignored(format!("step {} is not a Spark step: it runs {}", step.id, step.jar)));
+        return Ok(Outcome::ignored(format!(
+            "step {} is not a Spark step: it runs {}",
+            step.id, step.jar
+        )));
     }
     let mut work = match Work::take(aws, config, &invocation, &event, step).await? {
         Taken::Yes(work) => work,
@@ -119,7 +125,15 @@ mod tests {
     use super::*;
 
     fn parse(victims: &str) -> Result<Config, clap::Error> {
-        let arguments = ["start-experiment", "--table-name", "t", "--experiment-template-id", "EXT1", "--victims", victims];
+        let arguments = [
+            "start-experiment",
+            "--table-name",
+            "t",
+            "--experiment-template-id",
+            "EXT1",
+            "--victims",
+            victims,
+        ];
         Config::try_parse_from(arguments)
     }
 

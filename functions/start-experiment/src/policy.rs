@@ -63,22 +63,29 @@ pub(crate) async fn may_be_drilled(work: &Work<'_>) -> Result<Result<Cluster, St
 fn check(template: &ExperimentTemplate, victims: Option<u32>) -> Result<Selection, String> {
     let id = &template.id;
     if let Some(foreign) = template.action_ids.iter().find(|action| *action != ACTION) {
-        return Err(format!("FIS experiment template {id} has the action {foreign}; a drill takes only {ACTION}"));
+        return Err(format!(
+            "FIS experiment template {id} has the action {foreign}; a drill takes only {ACTION}"
+        ));
     }
     if template.action_ids.is_empty() {
         return Err(format!("FIS experiment template {id} has no action"));
     }
     if let Some((foreign, _)) = template.targets.iter().find(|(kind, _)| kind != RESOURCE_TYPE) {
-        return Err(format!("FIS experiment template {id} targets {foreign}; a drill targets only {RESOURCE_TYPE}"));
+        return Err(format!(
+            "FIS experiment template {id} targets {foreign}; a drill targets only {RESOURCE_TYPE}"
+        ));
     }
     let [(_, mode)] = template.targets.as_slice() else {
-        return Err(format!("FIS experiment template {id} has {} targets; a drill needs one", template.targets.len()));
+        return Err(format!(
+            "FIS experiment template {id} has {} targets; a drill needs one",
+            template.targets.len()
+        ));
     };
     match (victims, Selection::parse(mode)) {
         (Some(count), _) => Ok(Selection::Count(count)),
-        (None, Some(Selection::Count(0) | Selection::Percent(0)) | None) => {
-            Err(format!("FIS experiment template {id} selects {mode:?}; a drill needs ALL, COUNT(n) or PERCENT(n)"))
-        }
+        (None, Some(Selection::Count(0) | Selection::Percent(0)) | None) => Err(format!(
+            "FIS experiment template {id} selects {mode:?}; a drill needs ALL, COUNT(n) or PERCENT(n)"
+        )),
         (None, Some(selection)) => Ok(selection),
     }
 }

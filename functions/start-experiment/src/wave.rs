@@ -27,8 +27,12 @@ const FOLLOW_SECONDS_MAX: u64 = 15;
 const RESERVE: TimeDelta = TimeDelta::seconds(30);
 
 /// FIS's answers that no retry mends.
-const FINAL_ERRORS: [&str; 4] =
-    ["ValidationException", "ConflictException", "ResourceNotFoundException", "AccessDeniedException"];
+const FINAL_ERRORS: [&str; 4] = [
+    "ValidationException",
+    "ConflictException",
+    "ResourceNotFoundException",
+    "AccessDeniedException",
+];
 
 /// Runs a wave, or goes on with one that an earlier invocation began.
 pub(crate) async fn run(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<After, Error> {
@@ -68,8 +72,18 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
     let step = work.aws.step(&work.drill.cluster_id, &work.drill.step_id).await?;
     match step {
         Some(step) if !step.is_over() => {}
-        Some(step) => return work.give_up(named(number, &format!("the step ended first, as {}", step.state))).await.map(Some),
-        None => return work.give_up(named(number, "EMR no longer knows the step")).await.map(Some),
+        Some(step) => {
+            return work
+                .give_up(named(number, &format!("the step ended first, as {}", step.state)))
+                .await
+                .map(Some);
+        }
+        None => {
+            return work
+                .give_up(named(number, "EMR no longer knows the step"))
+                .await
+                .map(Some);
+        }
     }
     let cluster = match policy::may_be_drilled(work).await? {
         Ok(cluster) => cluster,
@@ -108,9 +122,16 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
 
 /// Asks FIS for the experiment of a wave that is written down. Asked again with the same token, it is the same one.
 async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option<Outcome>, Error> {
-    let Some(wave) = work.drill.wave(number).cloned() else { return Ok(None) };
+    let Some(wave) = work.drill.wave(number).cloned() else {
+        return Ok(None);
+    };
     let (cluster_id, step_id) = (work.drill.cluster_id.clone(), work.drill.step_id.clone());
-    let whose = ThrowAway { cluster_id: &cluster_id, step_id: &step_id, wave: number, token: &wave.token };
+    let whose = ThrowAway {
+        cluster_id: &cluster_id,
+        step_id: &step_id,
+        wave: number,
+        token: &wave.token,
+    };
     let template_id = match wave.template_id {
         Some(template_id) => template_id,
         None => {
@@ -158,15 +179,23 @@ async fn not_started(
     if let Some(template_id) = template_id {
         work.aws.delete_throw_away(template_id).await?;
     }
-    if is_quota { work.give_up(reason).await } else { work.refuse(reason).await }
+    if is_quota {
+        work.give_up(reason).await
+    } else {
+        work.refuse(reason).await
+    }
 }
 
 /// Follows the experiment to its end, compares what FIS resolved with what we chose, and deletes the copy.
 ///
 /// If Lambda's time runs out first, the report reads the end from FIS, and the sweep deletes the copy.
 async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
-    let Some(wave) = work.drill.wave(number).cloned() else { return Ok(()) };
-    let Some(experiment_id) = wave.experiment_id.clone() else { return Ok(()) };
+    let Some(wave) = work.drill.wave(number).cloned() else {
+        return Ok(());
+    };
+    let Some(experiment_id) = wave.experiment_id.clone() else {
+        return Ok(());
+    };
     let mut pause_seconds = 3;
     let mut status = wave.status.clone().unwrap_or_default();
     let mut reason = wave.reason.clone();
@@ -174,13 +203,19 @@ async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
     while !is_end_status(&status) && work.aws.now() < work.deadline - RESERVE {
         tokio::time::sleep(Duration::from_secs(pause_seconds)).await;
         pause_seconds = (pause_seconds * 2).min(FOLLOW_SECONDS_MAX);
-        let Some(experiment) = work.aws.experiment(&experiment_id).await? else { break };
+        let Some(experiment) = work.aws.experiment(&experiment_id).await? else {
+            break;
+        };
         (status, reason) = (experiment.status, experiment.reason);
         if resolved.is_empty() && !matches!(status.as_str(), "pending" | "initiating") {
             resolved = work.aws.resolved_targets(&experiment_id).await?;
             let is_foreign = |arn: &&String| !wave.victims.iter().any(|victim| victim.arn == **arn);
             if let Some(foreign) = resolved.iter().find(is_foreign) {
-                tracing::error!(experiment_id, arn = foreign, "FIS resolved what was not chosen: stopping");
+                tracing::error!(
+                    experiment_id,
+                    arn = foreign,
+                    "FIS resolved what was not chosen: stopping"
+                );
                 work.aws.stop_experiment(&experiment_id).await?;
             }
         }
@@ -206,12 +241,20 @@ fn begins_at(work: &Work<'_>, number: u32) -> DateTime<Utc> {
         return last + seconds(config.wave_interval_seconds);
     }
     let jitter = capacity::draw(&work.drill.step_id) * f64::from(config.delay_jitter_seconds) * 1000.0;
-    let began = work.step.started_at.or(work.drill.started_at).unwrap_or_else(|| work.aws.now());
+    let began = work
+        .step
+        .started_at
+        .or(work.drill.started_at)
+        .unwrap_or_else(|| work.aws.now());
     began + seconds(config.delay_seconds) + TimeDelta::milliseconds(jitter as i64)
 }
 
 fn named(number: u32, reason: &str) -> String {
-    if number == 1 { reason.to_owned() } else { format!("wave {number}: {reason}") }
+    if number == 1 {
+        reason.to_owned()
+    } else {
+        format!("wave {number}: {reason}")
+    }
 }
 
 /// Writes the drill. `Some`: the answer, because it may not go on.

@@ -28,7 +28,7 @@ pub(crate) struct Work<'a> {
 /// Was the drill there to be taken?
 pub(crate) enum Taken<'a> {
     /// It is ours.
-    Yes(Work<'a>),
+    Yes(Box<Work<'a>>),
     /// It is not, and this is the answer.
     No(Outcome),
 }
@@ -59,16 +59,25 @@ impl<'a> Work<'a> {
             return Ok(Taken::No(left_alone(&drill)));
         }
         if step.is_over() {
-            return Ok(Taken::No(Outcome::ignored(format!("step {} is {} already", step.id, step.state))));
+            return Ok(Taken::No(Outcome::ignored(format!(
+                "step {} is {} already",
+                step.id, step.state
+            ))));
         }
         drill.state = drill.state.or(Some(DrillState::Claimed));
         drill.job = Some(step.name.clone()).filter(|name| !name.is_empty());
         drill.started_at = step.started_at.or(Some(event.time));
         drill.holder = Some(invocation.request_id.clone());
         drill.lease_until = Some(invocation.deadline + TimeDelta::seconds(1));
-        let mut work = Work { aws, config, deadline: invocation.deadline, step, drill };
+        let mut work = Work {
+            aws,
+            config,
+            deadline: invocation.deadline,
+            step,
+            drill,
+        };
         match work.save().await? {
-            Kept::Yes => Ok(Taken::Yes(work)),
+            Kept::Yes => Ok(Taken::Yes(Box::new(work))),
             Kept::StepOver | Kept::Lost => Ok(Taken::No(left_alone(&work.drill))),
         }
     }
@@ -79,10 +88,18 @@ impl<'a> Work<'a> {
         match self.put().await? {
             None => Ok(Kept::Yes),
             Some(found) => {
-                let kept = if found.finished.is_some() { Kept::StepOver } else { Kept::Lost };
+                let kept = if found.finished.is_some() {
+                    Kept::StepOver
+                } else {
+                    Kept::Lost
+                };
                 let ours = found.holder == holder;
                 self.adopt(found);
-                Ok(if ours || kept == Kept::StepOver { Kept::StepOver } else { Kept::Lost })
+                Ok(if ours || kept == Kept::StepOver {
+                    Kept::StepOver
+                } else {
+                    Kept::Lost
+                })
             }
         }
     }
@@ -97,7 +114,11 @@ impl<'a> Work<'a> {
     /// `Some`: what stands there instead.
     async fn put(&mut self) -> Result<Option<Drill>, Error> {
         let expires = expires_at(self.aws.now(), self.config.retention_days);
-        match self.aws.save_drill(&self.config.table_name, &mut self.drill, expires).await? {
+        match self
+            .aws
+            .save_drill(&self.config.table_name, &mut self.drill, expires)
+            .await?
+        {
             Saved::Yes => Ok(None),
             Saved::No(found) => Ok(Some(found)),
         }
@@ -111,7 +132,9 @@ impl<'a> Work<'a> {
                 Some(found) => self.adopt(found),
             }
         }
-        Err(Error::NotYet("the ledger's item changes faster than it can be written".into()))
+        Err(Error::NotYet(
+            "the ledger's item changes faster than it can be written".into(),
+        ))
     }
 
     /// Waves that never reached FIS were none.
@@ -154,14 +177,19 @@ impl<'a> Work<'a> {
             released: false,
         };
         let expires = expires_at(now, self.config.retention_days);
-        let Saved::No(other) = self.aws.claim_cluster(table, &claim, expires).await? else { return Ok(None) };
+        let Saved::No(other) = self.aws.claim_cluster(table, &claim, expires).await? else {
+            return Ok(None);
+        };
         let free_since = if other.released || other.until < now {
             other.until
         } else {
             // Its report may be late or lost; EMR knows whether the step goes on.
             match self.aws.step(&other.cluster_id, &other.step_id).await? {
                 Some(step) if !step.is_over() => {
-                    return Ok(Some(format!("the drill of step {} has the cluster until that step ends", other.step_id)));
+                    return Ok(Some(format!(
+                        "the drill of step {} has the cluster until that step ends",
+                        other.step_id
+                    )));
                 }
                 Some(step) => step.ended_at.unwrap_or(now),
                 None => DateTime::UNIX_EPOCH,
@@ -179,7 +207,10 @@ impl<'a> Work<'a> {
         match self.aws.take_claim(table, &claim, &other, expires).await? {
             Saved::Yes => Ok(None),
             Saved::No(winner) if winner.step_id == claim.step_id => Ok(None),
-            Saved::No(winner) => Ok(Some(format!("the drill of step {} has just claimed the cluster", winner.step_id))),
+            Saved::No(winner) => Ok(Some(format!(
+                "the drill of step {} has just claimed the cluster",
+                winner.step_id
+            ))),
         }
     }
 
@@ -216,7 +247,9 @@ impl<'a> Work<'a> {
     /// All waves ran.
     pub(crate) async fn done(&mut self) -> Result<Outcome, Error> {
         self.end(DrillState::Started, String::new()).await?;
-        Ok(Outcome::Drilled { experiments: self.drill.experiments() })
+        Ok(Outcome::Drilled {
+            experiments: self.drill.experiments(),
+        })
     }
 
     /// Another invocation has the drill.
@@ -243,7 +276,11 @@ impl<'a> Work<'a> {
                 Some(_) => return Ok(()),
             }
         }
-        if has_experiments || state == DrillState::Unknown { Ok(()) } else { self.release_cluster().await }
+        if has_experiments || state == DrillState::Unknown {
+            Ok(())
+        } else {
+            self.release_cluster().await
+        }
     }
 }
 

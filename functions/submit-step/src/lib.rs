@@ -12,6 +12,7 @@ use shared::config::S3Location;
 use shared::event::is_cluster_id;
 use shared::invocation::Invocation;
 use shared::ledger::Submission;
+use shared::step::Step;
 use shared::{Aws, Error, Outcome};
 
 /// The step's property that carries the execution's id.
@@ -79,7 +80,10 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     let results = allowed(config, &request)?;
     let now = aws.now();
     let mut submission = Submission {
-        execution_id: request.execution_id.clone().unwrap_or_else(|| invocation.request_id.clone()),
+        execution_id: request
+            .execution_id
+            .clone()
+            .unwrap_or_else(|| invocation.request_id.clone()),
         holder: invocation.request_id.clone(),
         lease_until: invocation.deadline + TimeDelta::seconds(1),
         step: None,
@@ -87,66 +91,109 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     let expires_at = expires_at(now, config.retention_days);
     let earlier = aws.submission(&config.table_name, &submission.execution_id).await?;
     if let Some((cluster_id, step_id)) = earlier.as_ref().and_then(|earlier| earlier.step.clone()) {
-        return Ok(Outcome::ignored(format!("this execution has added step {step_id} on {cluster_id}")));
+        return Ok(Outcome::ignored(format!(
+            "this execution has added step {step_id} on {cluster_id}"
+        )));
     }
-    if let Saved::No(other) = aws.begin_submission(&config.table_name, &submission, now, expires_at).await? {
-        return Ok(Outcome::ignored(format!("another invocation, {}, works on this execution", other.holder)));
+    if let Saved::No(other) = aws
+        .begin_submission(&config.table_name, &submission, now, expires_at)
+        .await?
+    {
+        return Ok(Outcome::ignored(format!(
+            "another invocation, {}, works on this execution",
+            other.holder
+        )));
     }
     let cluster_id = cluster(aws, &request.cluster_name).await?;
-    let active = aws.steps(&cluster_id, &["PENDING", "RUNNING", "CANCEL_PENDING"], None).await?;
+    let active = aws
+        .steps(&cluster_id, &["PENDING", "RUNNING", "CANCEL_PENDING"], None)
+        .await?;
     if earlier.is_some()
         && let Some(step_id) = added_before(aws, &cluster_id, &active, &submission.execution_id).await?
     {
         submission.step = Some((cluster_id.clone(), step_id.clone()));
         aws.end_submission(&config.table_name, &submission, expires_at).await?;
-        return Ok(Outcome::Submitted { cluster_id, step_id, objects_deleted: 0 });
+        return Ok(Outcome::Submitted {
+            cluster_id,
+            step_id,
+            objects_deleted: 0,
+        });
     }
     let objects_deleted = match &results {
         None => 0,
-        Some(results) => {
-            let place = results.to_string();
-            let place = place.trim_end_matches('/');
-            if let Some(writer) = active.iter().find(|step| step.args.iter().any(|word| word.contains(place))) {
-                return Err(Error::Refused(format!(
-                    "emptying {results}: step {} ({}), which is {}, names that place; nothing was deleted or added",
-                    writer.id, writer.name, writer.state
-                )));
-            }
-            aws.empty(results).await?
-        }
+        Some(results) => empty(aws, results, &active).await?,
     };
     let step = &request.step;
     let properties = [(PROPERTY, submission.execution_id.as_str())];
     let step_id = aws
-        .add_step(&cluster_id, &step.name, &step.jar, &step.args, &properties, &step.action_on_failure)
+        .add_step(
+            &cluster_id,
+            &step.name,
+            &step.jar,
+            &step.args,
+            &properties,
+            &step.action_on_failure,
+        )
         .await?;
     submission.step = Some((cluster_id.clone(), step_id.clone()));
     aws.end_submission(&config.table_name, &submission, expires_at).await?;
-    Ok(Outcome::Submitted { cluster_id, step_id, objects_deleted })
+    Ok(Outcome::Submitted {
+        cluster_id,
+        step_id,
+        objects_deleted,
+    })
+}
+
+/// Empties the results' place, unless a step that is active names it.
+async fn empty(aws: &Aws, results: &S3Location, active: &[Step]) -> Result<usize, Error> {
+    let place = results.to_string();
+    let place = place.trim_end_matches('/');
+    if let Some(writer) = active.iter().find(|step| step.args.iter().any(|word| word.contains(place))) {
+        return Err(Error::Refused(format!(
+            "emptying {results}: step {} ({}), which is {}, names that place; nothing was deleted or added",
+            writer.id, writer.name, writer.state
+        )));
+    }
+    aws.empty(results).await
 }
 
 /// The place to empty, if it may be emptied.
 fn allowed(config: &Config, request: &Request) -> Result<Option<S3Location>, Error> {
-    let Some(results) = &request.results else { return Ok(None) };
-    let place: S3Location = results.parse().map_err(|words| Error::Refused(format!("emptying the results: {words}")))?;
+    let Some(results) = &request.results else {
+        return Ok(None);
+    };
+    let place: S3Location = results
+        .parse()
+        .map_err(|words| Error::Refused(format!("emptying the results: {words}")))?;
     if config.results_locations.iter().any(|location| location.holds(&place)) {
         return Ok(Some(place));
     }
     let allowed: Vec<String> = config.results_locations.iter().map(S3Location::to_string).collect();
-    Err(Error::Refused(format!("emptying {place}: only what lies in {} may be emptied", allowed.join(", "))))
+    Err(Error::Refused(format!(
+        "emptying {place}: only what lies in {} may be emptied",
+        allowed.join(", ")
+    )))
 }
 
 /// The one active cluster of this name.
 async fn cluster(aws: &Aws, name: &str) -> Result<String, Error> {
     let active = aws.active_clusters().await?;
-    let matching: Vec<&(String, String)> =
-        active.iter().filter(|(id, cluster)| cluster == name || (is_cluster_id(name) && id == name)).collect();
+    let matching: Vec<&(String, String)> = active
+        .iter()
+        .filter(|(id, cluster)| cluster == name || (is_cluster_id(name) && id == name))
+        .collect();
     match matching.as_slice() {
         [(id, _)] => Ok(id.clone()),
         [] => {
             let names: Vec<&str> = active.iter().map(|(_, name)| name.as_str()).take(20).collect();
-            let others = if names.is_empty() { "no cluster is active".into() } else { format!("active are {}", names.join(", ")) };
-            Err(Error::Refused(format!("finding the cluster: none of the active ones is called {name:?}; {others}")))
+            let others = if names.is_empty() {
+                "no cluster is active".into()
+            } else {
+                format!("active are {}", names.join(", "))
+            };
+            Err(Error::Refused(format!(
+                "finding the cluster: none of the active ones is called {name:?}; {others}"
+            )))
         }
         several => {
             let ids: Vec<&str> = several.iter().map(|(id, _)| id.as_str()).collect();
@@ -163,15 +210,17 @@ async fn cluster(aws: &Aws, name: &str) -> Result<String, Error> {
 async fn added_before(
     aws: &Aws,
     cluster_id: &str,
-    active: &[shared::step::Step],
+    active: &[Step],
     execution_id: &str,
 ) -> Result<Option<String>, Error> {
-    let carries = |step: &&shared::step::Step| step.properties.get(PROPERTY).is_some_and(|id| id == execution_id);
+    let carries = |step: &&Step| step.properties.get(PROPERTY).is_some_and(|id| id == execution_id);
     if let Some(step) = active.iter().find(carries) {
         return Ok(Some(step.id.clone()));
     }
     let since = aws.now() - TimeDelta::days(1);
-    let ended = aws.steps(cluster_id, &["COMPLETED", "FAILED", "CANCELLED"], Some(since)).await?;
+    let ended = aws
+        .steps(cluster_id, &["COMPLETED", "FAILED", "CANCELLED"], Some(since))
+        .await?;
     Ok(ended.iter().find(carries).map(|step| step.id.clone()))
 }
 
@@ -182,18 +231,31 @@ mod tests {
     use super::*;
 
     fn config() -> Config {
-        Config::try_parse_from(["submit-step", "--table-name", "t", "--results-locations", "s3://bucket/results/,s3://bucket/more/"])
-            .unwrap()
+        Config::try_parse_from([
+            "submit-step",
+            "--table-name",
+            "t",
+            "--results-locations",
+            "s3://bucket/results/,s3://bucket/more/",
+        ])
+        .unwrap()
     }
 
     fn request(results: &str) -> Request {
-        serde_json::from_value(json!({"cluster_name": "c", "results": results, "step": {"name": "s", "args": []}})).unwrap()
+        serde_json::from_value(json!({"cluster_name": "c", "results": results, "step": {"name": "s", "args": []}}))
+            .unwrap()
     }
 
     #[test]
     fn only_what_lies_in_an_allowed_place_is_emptied() {
         assert!(allowed(&config(), &request("s3://bucket/results/today/")).is_ok());
-        for bad in ["s3://bucket/", "s3://bucket", "s3://other/results/", "s3://bucket/results-of-others/", ""] {
+        for bad in [
+            "s3://bucket/",
+            "s3://bucket",
+            "s3://other/results/",
+            "s3://bucket/results-of-others/",
+            "",
+        ] {
             assert!(allowed(&config(), &request(bad)).is_err(), "{bad}");
         }
     }

@@ -57,7 +57,10 @@ pub(crate) async fn find(
     for (location, keys) in logs {
         let run = open(aws, &place.bucket, &keys).await?;
         if is_inside(&run, began, ended) {
-            inside.push(EventLog { run, location: format!("s3://{}/{location}", place.bucket) });
+            inside.push(EventLog {
+                run,
+                location: format!("s3://{}/{location}", place.bucket),
+            });
         }
     }
     // A second attempt of an application has a log of its own: the last one tells how it ended.
@@ -66,14 +69,17 @@ pub(crate) async fn find(
     applications.dedup();
     Ok(match (applications.len(), inside.pop()) {
         (1, Some(log)) => Ok(log),
-        (0, _) | (_, None) => Err(format!("no log in {place} is of an application that ran inside the step's time")),
+        (0, _) | (_, None) => Err(format!(
+            "no log in {place} is of an application that ran inside the step's time"
+        )),
         (several, Some(_)) => Err(format!("{several} applications in {place} ran inside the step's time")),
     })
 }
 
 fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<S3Location, String> {
     let setting = |key: &str| {
-        step.spark_conf(key).or_else(|| cluster.and_then(|cluster| cluster.spark_defaults.get(key).cloned()))
+        step.spark_conf(key)
+            .or_else(|| cluster.and_then(|cluster| cluster.spark_defaults.get(key).cloned()))
     };
     if setting("spark.eventLog.enabled").as_deref() == Some("false") {
         return Err("spark.eventLog.enabled is false".into());
@@ -94,7 +100,9 @@ fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<
 fn candidates(place: &S3Location, objects: Vec<Object>, began: DateTime<Utc>) -> BTreeMap<String, Vec<Object>> {
     let mut logs: BTreeMap<String, Vec<Object>> = BTreeMap::new();
     for object in objects {
-        let Some(name) = object.key.strip_prefix(&place.prefix) else { continue };
+        let Some(name) = object.key.strip_prefix(&place.prefix) else {
+            continue;
+        };
         let log = match name.split_once('/') {
             Some((folder, _)) if folder.starts_with("eventlog_v2_") => format!("{}{folder}", place.prefix),
             Some(_) => continue,
@@ -102,7 +110,11 @@ fn candidates(place: &S3Location, objects: Vec<Object>, began: DateTime<Utc>) ->
         };
         logs.entry(log).or_default().push(object);
     }
-    logs.retain(|_, files| files.iter().any(|file| file.modified_at.is_some_and(|at| at >= began - SLACK)));
+    logs.retain(|_, files| {
+        files
+            .iter()
+            .any(|file| file.modified_at.is_some_and(|at| at >= began - SLACK))
+    });
     logs
 }
 
@@ -112,10 +124,15 @@ async fn open(aws: &Aws, bucket: &str, objects: &[Object]) -> Result<SparkRun, E
     let mut parts = Vec::new();
     for key in keys {
         match aws.object(bucket, &key, BYTES_MAX).await? {
-            Found::Object { bytes, .. } => parts.push(Part { name: key, bytes: std::io::Cursor::new(bytes) }),
+            Found::Object { bytes, .. } => parts.push(Part {
+                name: key,
+                bytes: std::io::Cursor::new(bytes),
+            }),
             Found::Nothing => {}
             Found::TooLarge(bytes) => {
-                return Err(Error::Answer(format!("{key} has {bytes} bytes; at most {BYTES_MAX} are read")));
+                return Err(Error::Answer(format!(
+                    "{key} has {bytes} bytes; at most {BYTES_MAX} are read"
+                )));
             }
         }
     }

@@ -26,7 +26,9 @@ async fn read_wave(aws: &Aws, wave: &mut Wave) -> Result<Option<ExperimentState>
     {
         wave.experiment_id = aws.experiment_of_template(template_id).await?;
     }
-    let Some(experiment_id) = wave.experiment_id.clone() else { return Ok(None) };
+    let Some(experiment_id) = wave.experiment_id.clone() else {
+        return Ok(None);
+    };
     let state = aws.experiment(&experiment_id).await?;
     if let Some(state) = &state {
         wave.status = Some(state.status.clone());
@@ -51,7 +53,10 @@ fn experiment(wave: &Wave, state: Option<&ExperimentState>) -> ExperimentFacts {
         reason: wave.reason.clone(),
         preview: wave.preview,
         victims: wave.victims.iter().map(|victim| victim.instance_id.clone()).collect(),
-        resolved_are_victims: wave.resolved.iter().all(|arn| wave.victims.iter().any(|victim| victim.arn == *arn)),
+        resolved_are_victims: wave
+            .resolved
+            .iter()
+            .all(|arn| wave.victims.iter().any(|victim| victim.arn == *arn)),
         resolved: wave.resolved.clone(),
         asked_at: wave.asked_at,
         started_at: state.and_then(|state| state.started_at),
@@ -65,7 +70,9 @@ pub(crate) fn close(drill: &mut Drill) {
     match drill.state {
         Some(DrillState::Claimed | DrillState::Waiting) => {
             drill.state = Some(DrillState::GaveUp);
-            drill.reason.get_or_insert("the step ended before the experiment could start".into());
+            drill
+                .reason
+                .get_or_insert("the step ended before the experiment could start".into());
         }
         Some(DrillState::Starting) if has_experiment => drill.state = Some(DrillState::Started),
         Some(DrillState::Starting) => {
@@ -80,7 +87,9 @@ pub(crate) fn close(drill: &mut Drill) {
 
 /// Why nobody was interrupted by this drill, in words; `None` when an experiment ran as it should.
 pub(crate) fn why_none(drill: Option<&Drill>) -> Option<String> {
-    let Some(drill) = drill else { return Some("start-experiment never saw the step".into()) };
+    let Some(drill) = drill else {
+        return Some("start-experiment never saw the step".into());
+    };
     let with_experiment: Vec<&Wave> = drill.waves.iter().filter(|wave| wave.experiment_id.is_some()).collect();
     if with_experiment.is_empty() {
         return Some(match (&drill.reason, drill.state) {
@@ -96,8 +105,15 @@ pub(crate) fn why_none(drill: Option<&Drill>) -> Option<String> {
         .iter()
         .filter(|wave| wave.status.as_deref() != Some("completed"))
         .map(|wave| {
-            let words = wave.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            format!("the experiment is {}{words}", wave.status.as_deref().unwrap_or("in an unknown state"))
+            let words = wave
+                .reason
+                .as_deref()
+                .map(|reason| format!(": {reason}"))
+                .unwrap_or_default();
+            format!(
+                "the experiment is {}{words}",
+                wave.status.as_deref().unwrap_or("in an unknown state")
+            )
         })
         .collect();
     (ended.len() == with_experiment.len()).then(|| ended.join("; "))

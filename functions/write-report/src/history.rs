@@ -24,7 +24,12 @@ pub(crate) async fn compare(
     let mut undisturbed: Vec<i64> = drills
         .iter()
         .filter(|drill| drill.step_id != step_id)
-        .filter(|drill| drill.finished.as_ref().is_some_and(|finished| finished.state == "COMPLETED"))
+        .filter(|drill| {
+            drill
+                .finished
+                .as_ref()
+                .is_some_and(|finished| finished.state == "COMPLETED")
+        })
         .filter_map(|drill| drill.report.as_ref())
         .filter(|report| report.interrupted == 0)
         .filter_map(|report| report.run_seconds)
@@ -32,7 +37,10 @@ pub(crate) async fn compare(
     undisturbed.sort_unstable();
     cost.undisturbed_runs = undisturbed.len();
     cost.median_undisturbed_seconds = median(&undisturbed);
-    if let (Some(median), Some(seconds)) = (cost.median_undisturbed_seconds.filter(|median| *median > 0), run_seconds) {
+    if let (Some(median), Some(seconds)) = (
+        cost.median_undisturbed_seconds.filter(|median| *median > 0),
+        run_seconds,
+    ) {
         cost.slowdown_percent = Some((seconds - median) * 100 / median);
     }
     Ok(cost)

@@ -4,7 +4,8 @@
 //! # Layout
 //!
 //! * here: the settings and [`handle`];
-//! * [`step_report`]: one step's report, from the facts to S3 and the ledger;
+//! * [`step_report`]: one step's report, from the event to S3 and the ledger;
+//! * [`facts`]: from what was read to the report;
 //! * [`recovery`]: the bounded wait until victims are gone and capacity is back;
 //! * [`experiments`]: what FIS says of the drill's experiments;
 //! * [`event_log`]: which event log is the step's, and reading it;
@@ -13,6 +14,7 @@
 
 mod event_log;
 mod experiments;
+mod facts;
 mod history;
 mod recovery;
 mod step_report;
@@ -62,7 +64,10 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     }
     let event = StepStatusChange::parse(&invocation.payload)?;
     if !matches!(event.state.as_str(), "COMPLETED" | "FAILED" | "CANCELLED") {
-        return Ok(Outcome::ignored(format!("the step is {}, which is no end", event.state)));
+        return Ok(Outcome::ignored(format!(
+            "the step is {}, which is no end",
+            event.state
+        )));
     }
     step_report::write(aws, config, &invocation, &event.cluster_id, &event.step_id).await
 }

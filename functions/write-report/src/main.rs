@@ -12,5 +12,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json();
     let config = Config::parse();
     let aws = Aws::from_environment().await;
-    run(service_fn(async |event: LambdaEvent<Value>| answer(handle(&aws, &config, event.into()).await))).await
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        answer(handle(&aws, &config, event.into()).await)
+    }))
+    .await
 }

@@ -43,7 +43,12 @@ pub(crate) async fn wait(
     drill: Option<&Drill>,
 ) -> Result<Recovery, Error> {
     let begun_at = aws.now();
-    let mut seen = Recovery { instances: None, pools_at_end: None, observed_at: begun_at, problems: Vec::new() };
+    let mut seen = Recovery {
+        instances: None,
+        pools_at_end: None,
+        observed_at: begun_at,
+        problems: Vec::new(),
+    };
     let Some(cluster) = cluster else {
         seen.problems.push("EMR no longer knows the cluster".into());
         return Ok(seen);
@@ -88,12 +93,20 @@ fn is_settled(instances: &[TaskInstance], pools: &[Pool], drill: Option<&Drill>,
             .filter(|wave| !wave.preview && wave.experiment_id.is_some() && wave.status.as_deref() != Some("failed"))
             .filter(|wave| !matches!(wave.status.as_deref(), Some("cancelled")))
             .flat_map(|wave| &wave.victims)
-            .filter_map(|victim| instances.iter().find(|instance| instance.instance_id == victim.instance_id))
+            .filter_map(|victim| {
+                instances
+                    .iter()
+                    .find(|instance| instance.instance_id == victim.instance_id)
+            })
             .all(|instance| instance.ended_at.is_some())
     });
-    let lost_any = instances.iter().any(|one| one.ended_at.is_some() && one.ended_at >= step.started_at);
+    let lost_any = instances
+        .iter()
+        .any(|one| one.ended_at.is_some() && one.ended_at >= step.started_at);
     let capacity_back = pools.iter().all(|pool| {
-        let alive = instances.iter().filter(|one| one.pool_id == pool.id && one.ended_at.is_none());
+        let alive = instances
+            .iter()
+            .filter(|one| one.pool_id == pool.id && one.ended_at.is_none());
         let ready: u32 = alive.filter(|one| one.ready_at.is_some()).map(|one| one.units).sum();
         ready >= pool.target_spot_units + pool.target_on_demand_units
     });

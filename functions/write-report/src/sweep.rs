@@ -26,7 +26,10 @@ pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> 
     let mut reported = Vec::new();
     let mut last_error = None;
     for (cluster_id, _) in clusters {
-        for step in aws.steps(&cluster_id, &["COMPLETED", "FAILED", "CANCELLED"], Some(since)).await? {
+        for step in aws
+            .steps(&cluster_id, &["COMPLETED", "FAILED", "CANCELLED"], Some(since))
+            .await?
+        {
             let ended_long_ago = step.ended_at.is_some_and(|ended| now - ended >= GRACE);
             // A step that was cancelled before it began has nothing to report on.
             if step.spark_arguments().is_none() || !ended_long_ago || step.started_at.is_none() {
@@ -57,7 +60,11 @@ pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> 
         templates_deleted += 1;
     }
     match last_error {
-        None => Ok(Outcome::Swept { steps, reported, templates_deleted }),
+        None => Ok(Outcome::Swept {
+            steps,
+            reported,
+            templates_deleted,
+        }),
         Some(error) => Err(error),
     }
 }

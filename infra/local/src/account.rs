@@ -70,13 +70,18 @@ impl Account {
 
     /// When something next happens by itself.
     pub fn due(&self) -> Option<Time> {
-        [self.ec2.due(), self.emr.due(), self.fis.due()].into_iter().flatten().min()
+        [self.ec2.due(), self.emr.due(), self.fis.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does everything that is due at `now`, in the order in which it was due.
     pub fn advance(&mut self, now: Time) {
         for _ in 0..ROUNDS_MAX {
-            let Some(due) = self.due().filter(|due| *due <= now) else { return };
+            let Some(due) = self.due().filter(|due| *due <= now) else {
+                return;
+            };
             let (mut ctx, parts) = self.split(due);
             if parts.ec2.due().is_some_and(|at| at <= due) {
                 parts.ec2.advance(&mut ctx);
@@ -107,7 +112,14 @@ impl Account {
         for (uri, bytes) in self.emr.take_objects() {
             if let Err(error) = self.s3.put(&uri, bytes, now) {
                 // A bucket that is missing is the scenario's to notice: on AWS too, the log is not written.
-                self.note(now, Kind::Transition, "s3", &uri, format!("not written: {error}"), Value::Null);
+                self.note(
+                    now,
+                    Kind::Transition,
+                    "s3",
+                    &uri,
+                    format!("not written: {error}"),
+                    Value::Null,
+                );
             }
         }
     }
@@ -132,7 +144,14 @@ impl Account {
     /// Calls an operation of EC2, EMR or FIS, as somebody with every permission does.
     pub fn call(&mut self, now: Time, service: Service, operation: &str, input: Value) -> Result<Value, ApiError> {
         self.advance(now);
-        let answer = self.dispatch(now, &Call { service, operation: operation.into(), input });
+        let answer = self.dispatch(
+            now,
+            &Call {
+                service,
+                operation: operation.into(),
+                input,
+            },
+        );
         self.settle(now);
         answer
     }
@@ -153,7 +172,11 @@ impl Account {
     /// Answers a request that is no call.
     pub fn refuse(&mut self, now: Time, caller: &str, refusal: &wire::Refusal) -> Response<Bytes> {
         self.requests += 1;
-        let call = Call { service: refusal.service.clone(), operation: "?".into(), input: Value::Null };
+        let call = Call {
+            service: refusal.service.clone(),
+            operation: "?".into(),
+            input: Value::Null,
+        };
         self.note_call(now, caller, &call, Some(refusal.error.code.clone()));
         wire::encode(&refusal.service, "?", Err(refusal.error.clone()), self.requests)
     }
@@ -174,14 +197,23 @@ impl Account {
 
     /// Records what happened outside the services.
     pub fn note(&mut self, at: Time, kind: Kind, source: &str, subject: &str, text: impl Into<String>, data: Value) {
-        self.journal.push(Entry { at, kind, source: source.into(), subject: subject.into(), text: text.into(), data });
+        self.journal.push(Entry {
+            at,
+            kind,
+            source: source.into(),
+            subject: subject.into(),
+            text: text.into(),
+            data,
+        });
     }
 
     /// EC2 takes instances back by itself, with its two minutes' notice.
     pub fn interrupt_naturally(&mut self, now: Time, instance_id: &str) {
         self.advance(now);
         let (mut ctx, parts) = self.split(now);
-        parts.ec2.interrupt(&mut ctx, instance_id, crate::ec2::NOTICE, crate::ec2::Cause::NoCapacity);
+        parts
+            .ec2
+            .interrupt(&mut ctx, instance_id, crate::ec2::NOTICE, crate::ec2::Cause::NoCapacity);
         self.settle(now);
     }
 
@@ -197,13 +229,27 @@ impl Account {
 
     /// The context for something outside the services.
     pub fn ctx(&mut self, now: Time) -> Ctx<'_> {
-        Ctx { now, rng: &mut self.rng, journal: &mut self.journal, events: &mut self.events }
+        Ctx {
+            now,
+            rng: &mut self.rng,
+            journal: &mut self.journal,
+            events: &mut self.events,
+        }
     }
 
     fn split(&mut self, now: Time) -> (Ctx<'_>, Services<'_>) {
         (
-            Ctx { now, rng: &mut self.rng, journal: &mut self.journal, events: &mut self.events },
-            Services { ec2: &mut self.ec2, emr: &mut self.emr, fis: &mut self.fis },
+            Ctx {
+                now,
+                rng: &mut self.rng,
+                journal: &mut self.journal,
+                events: &mut self.events,
+            },
+            Services {
+                ec2: &mut self.ec2,
+                emr: &mut self.emr,
+                fis: &mut self.fis,
+            },
         )
     }
 }

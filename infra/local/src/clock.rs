@@ -21,7 +21,10 @@ pub struct Clock {
 impl Clock {
     /// A clock that stands at `epoch` now. Needs tokio's runtime.
     pub fn begin(epoch: Time) -> Self {
-        Self { epoch, begun: Instant::now() }
+        Self {
+            epoch,
+            begun: Instant::now(),
+        }
     }
 
     /// Virtual time, to the millisecond.

@@ -8,9 +8,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_runtime_api::client::http::{
-    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
@@ -29,13 +27,22 @@ const LATENCY_MS_MAX: u64 = 25;
 
 /// The SDK's configuration for a caller in this world.
 pub fn sdk_config(world: &World, caller: &str) -> SdkConfig {
-    let connector = SharedHttpConnector::new(Connector { world: world.clone(), caller: caller.into() });
+    let connector = SharedHttpConnector::new(Connector {
+        world: world.clone(),
+        caller: caller.into(),
+    });
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
         .region(Region::new(REGION))
         // No such host exists: what goes round this connector goes nowhere.
         .endpoint_url("http://us-sim-1.invalid")
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("simulated", "simulated", None, None, "local")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "simulated",
+            "simulated",
+            None,
+            None,
+            "local",
+        )))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .time_source(world.clock)
         .sleep_impl(TokioSleep::new())
@@ -50,7 +57,9 @@ struct Connector {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("caller", &self.caller).finish_non_exhaustive()
+        f.debug_struct("Connector")
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,7 +72,9 @@ impl HttpConnector for Connector {
 
 impl Connector {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+        let request = request
+            .try_into_http1x()
+            .map_err(|error| ConnectorError::user(error.into()))?;
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(ConnectorError::user)?.to_bytes();
         self.latency().await;
@@ -106,6 +117,10 @@ fn note(world: &World, caller: &str, call: &Call, response: &http::Response<Byte
     let status = response.status();
     let error = (!status.is_success()).then(|| status.as_str().to_owned());
     let now = world.clock.now();
-    let call = Call { service: call.service.clone(), operation: call.operation.clone(), input: Value::Null };
+    let call = Call {
+        service: call.service.clone(),
+        operation: call.operation.clone(),
+        input: Value::Null,
+    };
     world.lock().account.note_call(now, caller, &call, error);
 }

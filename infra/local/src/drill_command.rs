@@ -101,7 +101,10 @@ fn conclude(drill: &Drill, step: &StepRun, path: Option<&Path>) -> anyhow::Resul
         if drill.json {
             out(&json!({"step_id": step.step_id, "verdict": null, "report": null}).to_string())?;
         } else {
-            out(&format!("\nStep {} has no report: it is not a Spark step, or never began.", step.step_id))?;
+            out(&format!(
+                "\nStep {} has no report: it is not a Spark step, or never began.",
+                step.step_id
+            ))?;
         }
         return Ok(None);
     };
@@ -138,11 +141,20 @@ fn write(folder: &Path, run: &Run) -> anyhow::Result<Vec<Option<PathBuf>>> {
     let several = run.steps.len() > 1;
     let mut pages = Vec::new();
     for (number, step) in run.steps.iter().enumerate() {
-        let name = if several { format!("report-{}", number + 1) } else { "report".to_owned() };
+        let name = if several {
+            format!("report-{}", number + 1)
+        } else {
+            "report".to_owned()
+        };
         if let Some(json) = &step.json {
             save(&format!("{name}.json"), json)?;
         }
-        pages.push(step.html.as_ref().map(|html| save(&format!("{name}.html"), html)).transpose()?);
+        pages.push(
+            step.html
+                .as_ref()
+                .map(|html| save(&format!("{name}.html"), html))
+                .transpose()?,
+        );
     }
     Ok(pages)
 }
@@ -177,7 +189,13 @@ impl Screen {
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
-        Self { is_json: drill.json, is_verbose: drill.verbose, begun_at: None, progress, result: Ok(()) }
+        Self {
+            is_json: drill.json,
+            is_verbose: drill.verbose,
+            begun_at: None,
+            progress,
+            result: Ok(()),
+        }
     }
 
     fn show(&mut self, entry: &Entry) {
@@ -186,10 +204,18 @@ impl Screen {
             return;
         }
         if self.is_json {
-            self.result = serde_json::to_string(entry).map_err(anyhow::Error::from).and_then(|line| out(&line));
+            self.result = serde_json::to_string(entry)
+                .map_err(anyhow::Error::from)
+                .and_then(|line| out(&line));
             return;
         }
-        let line = format!("{}  {:<20} {:<22} {}", clock(entry.at - begun_at), entry.source, entry.subject, entry.text);
+        let line = format!(
+            "{}  {:<20} {:<22} {}",
+            clock(entry.at - begun_at),
+            entry.source,
+            entry.subject,
+            entry.text
+        );
         if let Some(progress) = &self.progress {
             progress.set_message(format!("{} virtual", clock(entry.at - begun_at)));
         }
@@ -220,7 +246,13 @@ fn is_of_interest(entry: &Entry) -> bool {
 
 fn clock(since: chrono::TimeDelta) -> String {
     let ms = since.num_milliseconds();
-    format!("{:02}:{:02}:{:02}.{}", ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60, ms % 1000 / 100)
+    format!(
+        "{:02}:{:02}:{:02}.{}",
+        ms / 3_600_000,
+        ms / 60_000 % 60,
+        ms / 1000 % 60,
+        ms % 1000 / 100
+    )
 }
 
 /// One line on standard output. A reader that has gone away (`| head`) is an error that ends the program quietly.

@@ -37,7 +37,11 @@ impl Function {
             "RecordInterruption" => settings(variables).map(|config| Self::RecordInterruption(Box::new(config))),
             "WriteReport" => settings(variables).map(|config| Self::WriteReport(Box::new(config))),
             "SubmitStep" => settings(variables).map(|config| Self::SubmitStep(Box::new(config))),
-            _ => return Err(format!("function {logical_id} of the template is none that is known here")),
+            _ => {
+                return Err(format!(
+                    "function {logical_id} of the template is none that is known here"
+                ));
+            }
         };
         configured.map_err(|error| format!("function {logical_id}: {error}"))
     }
@@ -50,7 +54,11 @@ impl Function {
         deadline: DateTime<Utc>,
         payload: Value,
     ) -> Result<Value, Diagnostic> {
-        let invocation = Invocation { request_id, deadline, payload };
+        let invocation = Invocation {
+            request_id,
+            deadline,
+            payload,
+        };
         match self {
             Self::StartExperiment(config) => answer(start_experiment::handle(aws, config, invocation).await),
             Self::RecordInterruption(config) => answer(record_interruption::handle(aws, config, invocation).await),
@@ -62,14 +70,18 @@ impl Function {
 
 fn answer<T: Serialize>(result: Result<T, Error>) -> Result<Value, Diagnostic> {
     let outcome = result.map_err(Diagnostic::from)?;
-    serde_json::to_value(outcome)
-        .map_err(|error| Diagnostic { error_type: "Serialization".into(), error_message: error.to_string() })
+    serde_json::to_value(outcome).map_err(|error| Diagnostic {
+        error_type: "Serialization".into(),
+        error_message: error.to_string(),
+    })
 }
 
 /// The very struct that reads the environment on Lambda, given the template's variables as flags: this process's own
 /// environment must not reach a simulated function. A variable that no setting reads is a mistake of the template's.
 fn settings<C: Parser>(variables: &BTreeMap<String, String>) -> Result<C, String> {
-    let flags = variables.iter().map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-")));
+    let flags = variables
+        .iter()
+        .map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-")));
     C::try_parse_from(std::iter::once("bootstrap".to_owned()).chain(flags)).map_err(|error| match error.kind() {
         ErrorKind::UnknownArgument => format!("a variable that the function does not read: {error}"),
         _ => error.to_string(),

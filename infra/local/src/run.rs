@@ -44,7 +44,10 @@ pub struct StepRun {
 impl StepRun {
     /// The report, read back.
     pub fn report(&self) -> anyhow::Result<Report> {
-        let json = self.json.as_ref().ok_or_else(|| anyhow!("step {} has no report", self.step_id))?;
+        let json = self
+            .json
+            .as_ref()
+            .ok_or_else(|| anyhow!("step {} has no report", self.step_id))?;
         serde_json::from_slice(json).context("reading the report back")
     }
 }
@@ -62,12 +65,7 @@ pub struct Run {
 }
 
 /// Runs a story. `watch` sees each entry of the journal soon after it was written.
-pub fn run(
-    scenario: Scenario,
-    settings: &Settings,
-    seed: u64,
-    mut watch: impl FnMut(&Entry),
-) -> anyhow::Result<Run> {
+pub fn run(scenario: Scenario, settings: &Settings, seed: u64, mut watch: impl FnMut(&Entry)) -> anyhow::Result<Run> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -75,7 +73,11 @@ pub fn run(
         .context("starting the runtime")?;
     runtime.block_on(async {
         let begun_at: Time = EPOCH.parse().context("the epoch is a time")?;
-        let faults = Deliveries { twice_percent: settings.twice, lost_percent: settings.lost, ..Deliveries::default() };
+        let faults = Deliveries {
+            twice_percent: settings.twice,
+            lost_percent: settings.lost,
+            ..Deliveries::default()
+        };
         let world = World::new(TEMPLATE, &scenario.parameters(settings), seed, begun_at, faults)
             .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
         world.lock().account.s3.create_bucket(DATA_BUCKET);
@@ -103,7 +105,12 @@ pub fn run(
         director.await.context("the story's director")??;
         let steps = collect(&world)?;
         let ended_at = world.clock.now();
-        Ok(Run { world, steps, begun_at, ended_at })
+        Ok(Run {
+            world,
+            steps,
+            begun_at,
+            ended_at,
+        })
     })
 }
 
@@ -136,7 +143,12 @@ fn collect(world: &World) -> anyhow::Result<Vec<StepRun>> {
         .account
         .emr
         .clusters()
-        .flat_map(|cluster| cluster.steps.iter().map(move |step| (cluster.id.clone(), step.id.clone())))
+        .flat_map(|cluster| {
+            cluster
+                .steps
+                .iter()
+                .map(move |step| (cluster.id.clone(), step.id.clone()))
+        })
         .map(|(cluster_id, step_id)| StepRun {
             json: report_object(&state, &cluster_id, &step_id, "report.json"),
             html: report_object(&state, &cluster_id, &step_id, "report.html"),
@@ -153,9 +165,15 @@ async fn direct(world: World, scenario: Scenario, settings: Settings) -> anyhow:
         .as_str()
         .context("RunJobFlow answers an id")?
         .to_owned();
-    until(&world, |state| cluster(state, &cluster_id).is_some_and(|one| one.state == ClusterState::Waiting)).await?;
+    until(&world, |state| {
+        cluster(state, &cluster_id).is_some_and(|one| one.state == ClusterState::Waiting)
+    })
+    .await?;
     if scenario.twist == Twist::ScheduledCheck {
-        return until(&world, |state| cluster(state, &cluster_id).is_some_and(|one| !one.steps.is_empty())).await;
+        return until(&world, |state| {
+            cluster(state, &cluster_id).is_some_and(|one| !one.steps.is_empty())
+        })
+        .await;
     }
     add_step(&world, &cluster_id, scenario.step())?;
     match scenario.twist {
@@ -167,8 +185,12 @@ async fn direct(world: World, scenario: Scenario, settings: Settings) -> anyhow:
         Twist::CancelledStep => {
             let step_id = until_running(&world, &cluster_id).await?;
             tokio::time::sleep(Duration::from_secs(45)).await;
-            emr(&world, "CancelSteps", json!({"ClusterId": cluster_id, "StepIds": [step_id],
-                "StepCancellationOption": "SEND_INTERRUPT"}))?;
+            emr(
+                &world,
+                "CancelSteps",
+                json!({"ClusterId": cluster_id, "StepIds": [step_id],
+                "StepCancellationOption": "SEND_INTERRUPT"}),
+            )?;
         }
         Twist::NaturalInterruption => {
             until_experiment(&world, &cluster_id).await?;
@@ -195,7 +217,9 @@ fn prepare(world: &World, scenario: Scenario) {
     let mut state = world.lock();
     let now = world.clock.now();
     let account = &mut state.account;
-    account.emr.set_workload(&format!("s3://{DATA_BUCKET}/script.py"), scenario.workload());
+    account
+        .emr
+        .set_workload(&format!("s3://{DATA_BUCKET}/script.py"), scenario.workload());
     for key in ["part-00000-of-last-week", "_SUCCESS"] {
         let uri = format!("s3://{DATA_BUCKET}/{RESULTS_PREFIX}{key}");
         if scenario.twist == Twist::ScheduledCheck && account.s3.put(&uri, "old", now).is_err() {
@@ -223,7 +247,10 @@ async fn until(world: &World, is_so: impl Fn(&State) -> bool) -> anyhow::Result<
 async fn until_running(world: &World, cluster_id: &str) -> anyhow::Result<String> {
     let running = |state: &State| {
         let steps = &cluster(state, cluster_id)?.steps;
-        steps.iter().find(|step| step.state == StepState::Running).map(|step| step.id.clone())
+        steps
+            .iter()
+            .find(|step| step.state == StepState::Running)
+            .map(|step| step.id.clone())
     };
     until(world, |state| running(state).is_some()).await?;
     running(&world.lock()).context("the step ran a moment ago")
@@ -236,7 +263,11 @@ async fn until_experiment(world: &World, cluster_id: &str) -> anyhow::Result<()>
         cluster(state, cluster_id).is_some_and(|one| one.steps.iter().all(|step: &Step| step.ended_at.is_some()))
     };
     until(world, |state| begun(state) || over(state)).await?;
-    if begun(&world.lock()) { Ok(()) } else { bail!("the steps were over before an experiment began") }
+    if begun(&world.lock()) {
+        Ok(())
+    } else {
+        bail!("the steps were over before an experiment began")
+    }
 }
 
 fn cluster<'a>(state: &'a State, id: &str) -> Option<&'a Cluster> {
@@ -251,7 +282,12 @@ fn emr(world: &World, operation: &str, input: Value) -> anyhow::Result<Value> {
 }
 
 fn add_step(world: &World, cluster_id: &str, step: Value) -> anyhow::Result<()> {
-    emr(world, "AddJobFlowSteps", json!({"JobFlowId": cluster_id, "Steps": [step]})).map(drop)
+    emr(
+        world,
+        "AddJobFlowSteps",
+        json!({"JobFlowId": cluster_id, "Steps": [step]}),
+    )
+    .map(drop)
 }
 
 /// EC2 takes the oldest running Spot task instance that has no notice yet.
@@ -282,10 +318,18 @@ fn lower_target(world: &World, cluster_id: &str) -> anyhow::Result<()> {
             .context("the cluster has a task fleet")?;
         (fleet.id.clone(), fleet.target.spot)
     };
-    emr(world, "PutManagedScalingPolicy", json!({"ClusterId": cluster_id, "ManagedScalingPolicy": {"ComputeLimits": {
+    emr(
+        world,
+        "PutManagedScalingPolicy",
+        json!({"ClusterId": cluster_id, "ManagedScalingPolicy": {"ComputeLimits": {
         "UnitType": "InstanceFleetUnits", "MinimumCapacityUnits": 4, "MaximumCapacityUnits": 20,
-        "MaximumOnDemandCapacityUnits": 4, "MaximumCoreCapacityUnits": 4}}}))?;
-    emr(world, "ModifyInstanceFleet", json!({"ClusterId": cluster_id,
-        "InstanceFleet": {"InstanceFleetId": fleet_id, "TargetSpotCapacity": target.min(16)}}))
+        "MaximumOnDemandCapacityUnits": 4, "MaximumCoreCapacityUnits": 4}}}),
+    )?;
+    emr(
+        world,
+        "ModifyInstanceFleet",
+        json!({"ClusterId": cluster_id,
+        "InstanceFleet": {"InstanceFleetId": fleet_id, "TargetSpotCapacity": target.min(16)}}),
+    )
     .map(drop)
 }

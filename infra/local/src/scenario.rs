@@ -51,20 +51,36 @@ pub struct Scenario {
 
 /// All stories, the workshop's first.
 pub const SCENARIOS: [Scenario; 16] = [
-    Scenario { name: "workshop", about: "the workshop's job, three victims, replacements", twist: Twist::None },
-    Scenario { name: "no-capacity", about: "no Spot task instance runs: the drill gives up", twist: Twist::NoCapacity },
+    Scenario {
+        name: "workshop",
+        about: "the workshop's job, three victims, replacements",
+        twist: Twist::None,
+    },
+    Scenario {
+        name: "no-capacity",
+        about: "no Spot task instance runs: the drill gives up",
+        twist: Twist::NoCapacity,
+    },
     Scenario {
         name: "no-replacement",
         about: "Spot capacity runs out when the victims go",
         twist: Twist::NoReplacement,
     },
-    Scenario { name: "short-job", about: "the job is over before the first victim is gone", twist: Twist::None },
+    Scenario {
+        name: "short-job",
+        about: "the job is over before the first victim is gone",
+        twist: Twist::None,
+    },
     Scenario {
         name: "driver-on-victim",
         about: "the driver sits on a task instance that is interrupted",
         twist: Twist::None,
     },
-    Scenario { name: "job-fails", about: "the user's code fails, interruptions or not", twist: Twist::None },
+    Scenario {
+        name: "job-fails",
+        about: "the user's code fails, interruptions or not",
+        twist: Twist::None,
+    },
     Scenario {
         name: "natural-interruption",
         about: "EC2 takes an instance of its own while the experiment runs",
@@ -75,22 +91,46 @@ pub const SCENARIOS: [Scenario; 16] = [
         about: "the fleet's target is lowered while the notices run",
         twist: Twist::ScaleDown,
     },
-    Scenario { name: "instance-groups", about: "a cluster of uniform instance groups", twist: Twist::None },
-    Scenario { name: "two-steps-one-cluster", about: "two steps at once: one drill at a time", twist: Twist::TwoSteps },
-    Scenario { name: "not-opted-in", about: "the cluster has no tag spot-drill=on", twist: Twist::None },
-    Scenario { name: "not-spark", about: "the step copies files and is no Spark step", twist: Twist::None },
+    Scenario {
+        name: "instance-groups",
+        about: "a cluster of uniform instance groups",
+        twist: Twist::None,
+    },
+    Scenario {
+        name: "two-steps-one-cluster",
+        about: "two steps at once: one drill at a time",
+        twist: Twist::TwoSteps,
+    },
+    Scenario {
+        name: "not-opted-in",
+        about: "the cluster has no tag spot-drill=on",
+        twist: Twist::None,
+    },
+    Scenario {
+        name: "not-spark",
+        about: "the step copies files and is no Spark step",
+        twist: Twist::None,
+    },
     Scenario {
         name: "cancelled-step",
         about: "the step is cancelled while the drill waits",
         twist: Twist::CancelledStep,
     },
-    Scenario { name: "safety-lever", about: "the account's FIS safety lever is engaged", twist: Twist::SafetyLever },
+    Scenario {
+        name: "safety-lever",
+        about: "the account's FIS safety lever is engaged",
+        twist: Twist::SafetyLever,
+    },
     Scenario {
         name: "scheduled-check",
         about: "the schedule empties the results and submits the step",
         twist: Twist::ScheduledCheck,
     },
-    Scenario { name: "waves", about: "two experiments, one after the other", twist: Twist::None },
+    Scenario {
+        name: "waves",
+        about: "two experiments, one after the other",
+        twist: Twist::None,
+    },
 ];
 
 /// What can be set for a run, by `--set key=value`.
@@ -123,10 +163,14 @@ pub struct Settings {
 impl Scenario {
     /// The story of this name; the error says which there are.
     pub fn find(name: &str) -> Result<Self, String> {
-        SCENARIOS.iter().find(|scenario| scenario.name == name).copied().ok_or_else(|| {
-            let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
-            format!("no scenario is called {name:?}; there are {}", names.join(", "))
-        })
+        SCENARIOS
+            .iter()
+            .find(|scenario| scenario.name == name)
+            .copied()
+            .ok_or_else(|| {
+                let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+                format!("no scenario is called {name:?}; there are {}", names.join(", "))
+            })
     }
 
     /// What this story begins with.
@@ -160,7 +204,10 @@ impl Scenario {
         match self.name {
             "short-job" => Workload::short(),
             "job-fails" => Workload::failing(),
-            "driver-on-victim" => Workload { driver_on: Placement::Task, ..Workload::workshop() },
+            "driver-on-victim" => Workload {
+                driver_on: Placement::Task,
+                ..Workload::workshop()
+            },
             _ => Workload::workshop(),
         }
     }
@@ -234,7 +281,11 @@ impl Scenario {
             let sizes = [("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16)];
             let types = ["r4", "r5", "r5a", "r5b"]
                 .iter()
-                .flat_map(|family| sizes.iter().map(move |(size, weight)| (format!("{family}.{size}"), weight)))
+                .flat_map(|family| {
+                    sizes
+                        .iter()
+                        .map(move |(size, weight)| (format!("{family}.{size}"), weight))
+                })
                 .map(|(name, weight)| json!({"InstanceType": name, "WeightedCapacity": weight}));
             Value::Array(types.collect())
         };
@@ -244,11 +295,13 @@ impl Scenario {
             json!({"Name": "Core", "InstanceFleetType": "CORE", "TargetOnDemandCapacity": 4,
                 "InstanceTypeConfigs": [{"InstanceType": "r5.xlarge", "WeightedCapacity": 4}]}),
         ];
-        fleets.push(json!({"Name": "Task", "InstanceFleetType": "TASK", "TargetSpotCapacity": settings.units,
+        fleets.push(
+            json!({"Name": "Task", "InstanceFleetType": "TASK", "TargetSpotCapacity": settings.units,
             "InstanceTypeConfigs": task_types,
             "LaunchSpecifications": {"SpotSpecification": {
                 "TimeoutDurationMinutes": 10, "TimeoutAction": "SWITCH_TO_ON_DEMAND",
-                "AllocationStrategy": "price-capacity-optimized"}}}));
+                "AllocationStrategy": "price-capacity-optimized"}}}),
+        );
         Value::Array(fleets)
     }
 
@@ -272,8 +325,11 @@ impl Scenario {
             parameters.insert("Victims".into(), settings.victims.to_string());
         }
         if self.twist == Twist::ScheduledCheck {
-            parameters.insert("CheckSchedule".into(), "rate(4 minutes)".into());
-            parameters.insert("CheckStepArguments".into(), Value::from(spark_arguments(RESULTS_PREFIX)).to_string());
+            parameters.insert("CheckSchedule".into(), "cron(6 14 * * ? *)".into());
+            parameters.insert(
+                "CheckStepArguments".into(),
+                Value::from(spark_arguments(RESULTS_PREFIX)).to_string(),
+            );
         }
         parameters
     }
@@ -282,8 +338,9 @@ impl Scenario {
 impl Settings {
     /// Sets one by `key=value`; the error says what is allowed.
     pub fn set(&mut self, text: &str) -> Result<(), String> {
-        let (key, value) =
-            text.split_once('=').ok_or_else(|| format!("expected key=value, found {text:?}; {KEYS}"))?;
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("expected key=value, found {text:?}; {KEYS}"))?;
         let number = |least: u32, most: u32| -> Result<u32, String> {
             value
                 .parse()
@@ -323,9 +380,19 @@ pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, vi
 fn spark_arguments(results: &str) -> Vec<String> {
     let script = format!("s3://{DATA_BUCKET}/script.py");
     let results = format!("s3://{DATA_BUCKET}/{results}");
-    ["spark-submit", "--deploy-mode", "cluster", "--executor-memory", "18G", "--executor-cores", "4", &script, &results]
-        .map(str::to_owned)
-        .to_vec()
+    [
+        "spark-submit",
+        "--deploy-mode",
+        "cluster",
+        "--executor-memory",
+        "18G",
+        "--executor-cores",
+        "4",
+        &script,
+        &results,
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }
 
 fn groups(settings: &Settings) -> Value {

@@ -61,7 +61,11 @@ pub fn hits(state: &State, cluster: &Cluster, from: Time, until: Time) -> Vec<Hi
 
 /// The application of a step.
 pub fn application<'a>(cluster: &'a Cluster, application_id: &str) -> Option<&'a ApplicationTruth> {
-    cluster.yarn().truth().iter().find(|application| application.id == application_id)
+    cluster
+        .yarn()
+        .truth()
+        .iter()
+        .find(|application| application.id == application_id)
 }
 
 /// When the pool had, for the first time after `lost_at`, all the units that it was asked for at that time; counting
@@ -69,7 +73,11 @@ pub fn application<'a>(cluster: &'a Cluster, application_id: &str) -> Option<&'a
 pub fn whole_again_at(cluster: &Cluster, pool_id: &str, lost_at: Time, until: Time) -> Option<Time> {
     let pool = cluster.pool(pool_id)?;
     let target_at = |at: Time| {
-        pool.targets.iter().rev().find(|(since, _)| *since <= at).map_or(0, |(_, units)| units.spot + units.on_demand)
+        pool.targets
+            .iter()
+            .rev()
+            .find(|(since, _)| *since <= at)
+            .map_or(0, |(_, units)| units.spot + units.on_demand)
     };
     let ready_at = |at: Time| -> u32 {
         cluster
@@ -83,6 +91,7 @@ pub fn whole_again_at(cluster: &Cluster, pool_id: &str, lost_at: Time, until: Ti
     let mut times: Vec<Time> = cluster.instances.iter().filter_map(|one| one.ready_at).collect();
     times.extend(pool.targets.iter().map(|(at, _)| *at));
     times.sort_unstable();
-    times.into_iter().find(|at| *at > lost_at && *at <= until && ready_at(*at) >= target_at(*at))
+    times
+        .into_iter()
+        .find(|at| *at > lost_at && *at <= until && ready_at(*at) >= target_at(*at))
 }
-

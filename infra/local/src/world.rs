@@ -39,7 +39,11 @@ pub struct Deliveries {
 
 impl Default for Deliveries {
     fn default() -> Self {
-        Self { twice_percent: 3, lost_percent: 0, delay_ms_max: 1_500 }
+        Self {
+            twice_percent: 3,
+            lost_percent: 0,
+            delay_ms_max: 1_500,
+        }
     }
 }
 
@@ -116,7 +120,10 @@ impl World {
             .map(|schedule| {
                 let expression = Expression::parse(&schedule.expression).map_err(|error| error.to_string())?;
                 Ok(Scheduled {
-                    arn: format!("arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/spot-drill/{}", schedule.id),
+                    arn: format!(
+                        "arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/spot-drill/{}",
+                        schedule.id
+                    ),
                     next_at: expression.next_after(epoch, epoch),
                     expression,
                     created_at: epoch,
@@ -125,7 +132,11 @@ impl World {
                 })
             })
             .collect::<Result<Vec<_>, String>>()?;
-        let queues = template.queues.iter().map(|(id, queue)| (id.clone(), Queue::new(queue.clone()))).collect();
+        let queues = template
+            .queues
+            .iter()
+            .map(|(id, queue)| (id.clone(), Queue::new(queue.clone())))
+            .collect();
         let s3 = s3::service(account.s3.clone());
         let state = State {
             account,
@@ -142,7 +153,11 @@ impl World {
             invocations_running: 0,
             bug: None,
         };
-        Ok(Self { clock, state: Arc::new(Mutex::new(state)), wake: Arc::new(Notify::new()) })
+        Ok(Self {
+            clock,
+            state: Arc::new(Mutex::new(state)),
+            wake: Arc::new(Notify::new()),
+        })
     }
 
     /// The state, for as long as the guard lives; never across an await.
@@ -219,7 +234,12 @@ impl World {
             .filter_map(|(id, function)| Some((id.clone(), function.queue.clone()?)))
             .collect();
         for (function, mapping) in mappings {
-            while state.queues.get(&mapping.queue).and_then(|q| q.batch_due(&mapping)).is_some_and(|due| due <= now) {
+            while state
+                .queues
+                .get(&mapping.queue)
+                .and_then(|q| q.batch_due(&mapping))
+                .is_some_and(|due| due <= now)
+            {
                 let mut queue = state.queues.remove(&mapping.queue).expect("it was there a line above");
                 let (messages, given_up) = queue.receive(&mut state.account.ctx(now), mapping.batch_size);
                 let redrive = queue.settings().redrive.as_ref().map(|redrive| redrive.queue.clone());
@@ -234,7 +254,10 @@ impl World {
                 state.invocations_running += 1;
                 let request_id = state.new_id(now);
                 let (function, queue) = (function.clone(), mapping.queue.clone());
-                tokio::spawn(self.clone().invoke_with_batch(function, queue, request_id, payload, messages));
+                tokio::spawn(
+                    self.clone()
+                        .invoke_with_batch(function, queue, request_id, payload, messages),
+                );
             }
         }
     }
@@ -304,15 +327,20 @@ impl World {
         let (function, name, timeout) = {
             let state = self.lock();
             let deployed = &state.template.functions[id];
-            (state.functions[id].clone(), deployed.name.clone(), Duration::from_secs(deployed.timeout_seconds))
+            (
+                state.functions[id].clone(),
+                deployed.name.clone(),
+                Duration::from_secs(deployed.timeout_seconds),
+            )
         };
         let begun_at = self.clock.now();
-        self.lock().account.note(begun_at, Kind::Invocation, &name, request_id, "begins", Value::Null);
+        self.lock()
+            .account
+            .note(begun_at, Kind::Invocation, &name, request_id, "begins", Value::Null);
         let deadline = begun_at + TimeDelta::from_std(timeout).unwrap_or_default();
         let aws = self.aws(&name);
         let request = request_id.to_owned();
-        let handled =
-            tokio::spawn(async move { function.invoke(&aws, request, deadline, payload).await });
+        let handled = tokio::spawn(async move { function.invoke(&aws, request, deadline, payload).await });
         let abort = handled.abort_handle();
         let answer = match tokio::time::timeout(timeout, handled).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
@@ -334,7 +362,9 @@ impl World {
             Ok(answer) => ("ends", answer.clone()),
             Err(error) => ("fails", error.clone()),
         };
-        self.lock().account.note(ended_at, Kind::Invocation, &name, request_id, text, data);
+        self.lock()
+            .account
+            .note(ended_at, Kind::Invocation, &name, request_id, text, data);
         answer
     }
 }
@@ -365,12 +395,15 @@ impl State {
             let mapping = function.queue.as_ref()?;
             self.queues.get(&mapping.queue)?.batch_due(mapping)
         });
-        [self.account.due(), self.deliveries.first_key_value().map(|((at, _), _)| *at)]
-            .into_iter()
-            .flatten()
-            .chain(self.schedules.iter().filter_map(|schedule| schedule.next_at))
-            .chain(batches)
-            .min()
+        [
+            self.account.due(),
+            self.deliveries.first_key_value().map(|((at, _), _)| *at),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(self.schedules.iter().filter_map(|schedule| schedule.next_at))
+        .chain(batches)
+        .min()
     }
 
     fn send(&mut self, now: Time, queue: &str, body: String) {
@@ -386,8 +419,14 @@ impl State {
     fn fire_schedules(&mut self, now: Time) {
         for index in 0..self.schedules.len() {
             let schedule = &self.schedules[index];
-            let Some(at) = schedule.next_at.filter(|at| *at <= now) else { continue };
-            let (arn, input, destination) = (schedule.arn.clone(), schedule.input.clone(), schedule.destination.clone());
+            let Some(at) = schedule.next_at.filter(|at| *at <= now) else {
+                continue;
+            };
+            let (arn, input, destination) = (
+                schedule.arn.clone(),
+                schedule.input.clone(),
+                schedule.destination.clone(),
+            );
             self.schedules[index].next_at = self.schedules[index].expression.next_after(schedule.created_at, at);
             let execution = Execution::new(&mut self.account.ctx(now), &arn, at);
             let payload = serde_json::from_str(&execution.input(&input, 1)).unwrap_or(Value::Null);
@@ -401,12 +440,17 @@ impl State {
             let lost = self.account.rng().u32(..100) < self.faults.lost_percent;
             let envelope = event_bus::envelope(&mut self.account.ctx(now), &event);
             let text = format!("{}{}", event.detail_type, if lost { ", and it is lost" } else { "" });
-            self.account.note(now, Kind::Event, event.source, &subject(&event), text, envelope.clone());
+            self.account
+                .note(now, Kind::Event, event.source, &subject(&event), text, envelope.clone());
             if lost {
                 continue;
             }
-            let destinations: Vec<Destination> =
-                self.bus.matching(&envelope).into_iter().map(|target| target.destination.clone()).collect();
+            let destinations: Vec<Destination> = self
+                .bus
+                .matching(&envelope)
+                .into_iter()
+                .map(|target| target.destination.clone())
+                .collect();
             for destination in destinations {
                 self.schedule_delivery(now, &destination, &envelope);
             }
@@ -416,20 +460,31 @@ impl State {
     /// Once, and now and then twice.
     fn schedule_delivery(&mut self, now: Time, destination: &Destination, payload: &Value) {
         let faults = self.faults;
-        let times = if self.account.rng().u32(..100) < faults.twice_percent { 2 } else { 1 };
+        let times = if self.account.rng().u32(..100) < faults.twice_percent {
+            2
+        } else {
+            1
+        };
         for _ in 0..times {
             let delay = self.account.rng().u64(100..=faults.delay_ms_max.max(100));
             let at = now + TimeDelta::milliseconds(i64::try_from(delay).unwrap_or(0));
             self.delivered += 1;
-            let delivery = Delivery { destination: destination.clone(), payload: payload.clone() };
+            let delivery = Delivery {
+                destination: destination.clone(),
+                payload: payload.clone(),
+            };
             self.deliveries.insert((at, self.delivered), delivery);
         }
     }
 
     /// Puts an event of somebody's own on the bus.
     pub fn put_event(&mut self, now: Time, payload: &Value) -> Result<usize, ApiError> {
-        let destinations: Vec<Destination> =
-            self.bus.matching(payload).into_iter().map(|target| target.destination.clone()).collect();
+        let destinations: Vec<Destination> = self
+            .bus
+            .matching(payload)
+            .into_iter()
+            .map(|target| target.destination.clone())
+            .collect();
         for destination in &destinations {
             self.schedule_delivery(now, destination, payload);
         }
@@ -439,9 +494,16 @@ impl State {
 
 /// The resource that an event is about, for the journal.
 fn subject(event: &BusEvent) -> String {
-    ["stepId", "instance-id", "experiment-id", "instanceFleetId", "instanceGroupId", "clusterId"]
-        .iter()
-        .find_map(|key| event.detail[*key].as_str())
-        .unwrap_or_default()
-        .to_owned()
+    [
+        "stepId",
+        "instance-id",
+        "experiment-id",
+        "instanceFleetId",
+        "instanceGroupId",
+        "clusterId",
+    ]
+    .iter()
+    .find_map(|key| event.detail[*key].as_str())
+    .unwrap_or_default()
+    .to_owned()
 }

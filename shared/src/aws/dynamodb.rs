@@ -1,8 +1,6 @@
 //! Calls to DynamoDB: the ledger. Each write is conditional, and a write that failed is read back before it is judged:
 //! it may have happened, and only its answer been lost.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -13,8 +11,11 @@ use crate::drill::{Claim, Drill};
 use crate::error::Error;
 use crate::ledger::{self, Interruption, Key, Submission};
 
-#[allow(clippy::disallowed_types, reason = "DynamoDB's SDK has items as HashMaps; ours are never iterated")]
-type Item = HashMap<String, AttributeValue>;
+#[allow(
+    clippy::disallowed_types,
+    reason = "DynamoDB's SDK has items as HashMaps; ours are never iterated"
+)]
+type Item = std::collections::HashMap<String, AttributeValue>;
 
 /// What became of a conditional write.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,8 +45,16 @@ impl Aws {
         let before = drill.version;
         drill.version += 1;
         let key = Key::drill(&drill.cluster_id, &drill.step_id);
-        let condition = if before == 0 { "attribute_not_exists(pk)" } else { "version = :before" };
-        let values = if before == 0 { Vec::new() } else { vec![(":before", AttributeValue::N(before.to_string()))] };
+        let condition = if before == 0 {
+            "attribute_not_exists(pk)"
+        } else {
+            "version = :before"
+        };
+        let values = if before == 0 {
+            Vec::new()
+        } else {
+            vec![(":before", AttributeValue::N(before.to_string()))]
+        };
         match self.put_if(table, &key, drill, expires_at, condition, values).await? {
             Saved::No(found) if found == *drill => Ok(Saved::Yes),
             answer => Ok(answer),
@@ -74,8 +83,19 @@ impl Aws {
         expires_at: DateTime<Utc>,
     ) -> Result<Saved<Claim>, Error> {
         let key = Key::claim(&claim.cluster_id);
-        let values = vec![(":step", AttributeValue::S(from.step_id.clone())), (":until", text(from.until)?)];
-        self.put_if(table, &key, claim, expires_at, "step_id = :step AND #until = :until", values).await
+        let values = vec![
+            (":step", AttributeValue::S(from.step_id.clone())),
+            (":until", text(from.until)?),
+        ];
+        self.put_if(
+            table,
+            &key,
+            claim,
+            expires_at,
+            "step_id = :step AND #until = :until",
+            values,
+        )
+        .await
     }
 
     /// Lets a step's claim go. Whose claim it is not, it does not touch.
@@ -83,11 +103,18 @@ impl Aws {
         let key = Key::claim(&claim.cluster_id);
         let values = vec![(":step", AttributeValue::S(claim.step_id.clone()))];
         // What stands there instead is another step's: nothing of ours to let go.
-        self.put_if(table, &key, claim, expires_at, "step_id = :step", values).await.map(|_: Saved<Claim>| ())
+        self.put_if(table, &key, claim, expires_at, "step_id = :step", values)
+            .await
+            .map(|_: Saved<Claim>| ())
     }
 
     /// Records a warning. The first delivery fills the item; each one counts.
-    pub async fn record(&self, table: &str, interruption: &Interruption, expires_at: DateTime<Utc>) -> Result<(), Error> {
+    pub async fn record(
+        &self,
+        table: &str,
+        interruption: &Interruption,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let key = Key::interruption(interruption);
         let mut item = item(interruption)?;
         item.remove("seen");
@@ -95,8 +122,9 @@ impl Aws {
         item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
         let mut names: Vec<&String> = item.keys().collect();
         names.sort_unstable();
-        let assignments: Vec<String> =
-            (0..names.len()).map(|n| format!("#a{n} = if_not_exists(#a{n}, :a{n})")).collect();
+        let assignments: Vec<String> = (0..names.len())
+            .map(|n| format!("#a{n} = if_not_exists(#a{n}, :a{n})"))
+            .collect();
         let mut request = self
             .dynamodb
             .update_item()
@@ -110,7 +138,10 @@ impl Aws {
                 .expression_attribute_names(format!("#a{n}"), name.as_str())
                 .expression_attribute_values(format!(":a{n}"), item[*name].clone());
         }
-        request.send().await.map_err(|error| Error::aws("recording the interruption", error))?;
+        request
+            .send()
+            .await
+            .map_err(|error| Error::aws("recording the interruption", error))?;
         Ok(())
     }
 
@@ -173,8 +204,12 @@ impl Aws {
     ) -> Result<Saved<Submission>, Error> {
         let key = Key::submission(&submission.execution_id);
         let condition = "attribute_not_exists(pk) OR holder = :holder OR lease_until < :now";
-        let values = vec![(":holder", AttributeValue::S(submission.holder.clone())), (":now", text(now)?)];
-        self.put_if(table, &key, submission, expires_at, condition, values).await
+        let values = vec![
+            (":holder", AttributeValue::S(submission.holder.clone())),
+            (":now", text(now)?),
+        ];
+        self.put_if(table, &key, submission, expires_at, condition, values)
+            .await
     }
 
     /// A submission, read consistently.
@@ -191,7 +226,8 @@ impl Aws {
     ) -> Result<Saved<Submission>, Error> {
         let key = Key::submission(&submission.execution_id);
         let values = vec![(":holder", AttributeValue::S(submission.holder.clone()))];
-        self.put_if(table, &key, submission, expires_at, "holder = :holder", values).await
+        self.put_if(table, &key, submission, expires_at, "holder = :holder", values)
+            .await
     }
 
     async fn get<T: DeserializeOwned>(&self, table: &str, key: &Key) -> Result<Option<T>, Error> {
@@ -238,9 +274,10 @@ impl Aws {
             Ok(_) => Ok(Saved::Yes),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let old = failed.item.clone().ok_or_else(|| {
-                        Error::NotYet("the ledger's item vanished between two looks at it".into())
-                    })?;
+                    let old = failed
+                        .item
+                        .clone()
+                        .ok_or_else(|| Error::NotYet("the ledger's item vanished between two looks at it".into()))?;
                     Ok(Saved::No(read(old)?))
                 }
                 _ => Err(Error::aws("writing the ledger", error)),

@@ -18,7 +18,10 @@ const TAG_ROLE: &str = "aws:elasticmapreduce:instance-group-role";
 
 /// EMR's tags with the fleet's or the group's id. The user guide names only the two above; where these are missing,
 /// the report finds the pool through EMR.
-const TAGS_POOL: [&str; 2] = ["aws:elasticmapreduce:instance-fleet-id", "aws:elasticmapreduce:instance-group-id"];
+const TAGS_POOL: [&str; 2] = [
+    "aws:elasticmapreduce:instance-fleet-id",
+    "aws:elasticmapreduce:instance-group-id",
+];
 
 /// A filter takes at most 200 values.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>
@@ -60,7 +63,10 @@ impl Aws {
             ("instance-state-name".to_owned(), vec!["running".to_owned()]),
         ];
         let mut victims = Vec::new();
-        for (owner, instance) in self.describe("finding the cluster's Spot task instances", &filters).await? {
+        for (owner, instance) in self
+            .describe("finding the cluster's Spot task instances", &filters)
+            .await?
+        {
             // The filters say it all; what breaks machines looks twice.
             let is_ours = tag(&instance, TAG_CLUSTER).as_deref() == Some(cluster_id)
                 && tag(&instance, TAG_ROLE).as_deref() == Some("TASK")
@@ -70,9 +76,17 @@ impl Aws {
                 continue;
             };
             victims.push(Victim {
-                arn: format!("arn:{}:ec2:{}:{owner}:instance/{instance_id}", partition(&self.region), self.region),
+                arn: format!(
+                    "arn:{}:ec2:{}:{owner}:instance/{instance_id}",
+                    partition(&self.region),
+                    self.region
+                ),
                 instance_id,
-                instance_type: instance.instance_type.as_ref().map(|t| t.as_str().to_owned()).unwrap_or_default(),
+                instance_type: instance
+                    .instance_type
+                    .as_ref()
+                    .map(|t| t.as_str().to_owned())
+                    .unwrap_or_default(),
                 availability_zone: zone,
                 private_dns_name: instance.private_dns_name.unwrap_or_default(),
                 launched_at: instance.launch_time.as_ref().and_then(time),
@@ -89,9 +103,13 @@ impl Aws {
         for chunk in ids.chunks(FILTER_VALUES_MAX) {
             let filters = [("instance-id".to_owned(), chunk.to_vec())];
             for (_, instance) in self.describe("describing the interrupted instances", &filters).await? {
-                let Some(instance_id) = instance.instance_id.clone() else { continue };
-                let is_gone =
-                    matches!(state(&instance), Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated));
+                let Some(instance_id) = instance.instance_id.clone() else {
+                    continue;
+                };
+                let is_gone = matches!(
+                    state(&instance),
+                    Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
+                );
                 let described = Described {
                     instance_id: instance_id.clone(),
                     cluster_id: tag(&instance, TAG_CLUSTER),
@@ -118,15 +136,26 @@ impl Aws {
             .iter()
             .map(|(name, values)| Filter::builder().name(name).set_values(Some(values.clone())).build())
             .collect();
-        let mut pages =
-            self.ec2.describe_instances().set_filters(Some(filters)).max_results(1000).into_paginator().send();
+        let mut pages = self
+            .ec2
+            .describe_instances()
+            .set_filters(Some(filters))
+            .max_results(1000)
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws(doing, error))?;
             for reservation in page.reservations.unwrap_or_default() {
                 let owner = reservation.owner_id.unwrap_or_default();
-                found.extend(reservation.instances.unwrap_or_default().into_iter().map(|one| (owner.clone(), one)));
+                found.extend(
+                    reservation
+                        .instances
+                        .unwrap_or_default()
+                        .into_iter()
+                        .map(|one| (owner.clone(), one)),
+                );
             }
         }
         Ok(found)
@@ -136,14 +165,24 @@ impl Aws {
     pub async fn spot_statuses(&self, ids: &[String]) -> Result<BTreeMap<String, SpotStatus>, Error> {
         let mut found = BTreeMap::new();
         for chunk in ids.chunks(FILTER_VALUES_MAX) {
-            let filter = Filter::builder().name("instance-id").set_values(Some(chunk.to_vec())).build();
-            let mut pages =
-                self.ec2.describe_spot_instance_requests().filters(filter).max_results(1000).into_paginator().send();
+            let filter = Filter::builder()
+                .name("instance-id")
+                .set_values(Some(chunk.to_vec()))
+                .build();
+            let mut pages = self
+                .ec2
+                .describe_spot_instance_requests()
+                .filters(filter)
+                .max_results(1000)
+                .into_paginator()
+                .send();
             for _ in 0..PAGES_MAX {
                 let Some(page) = pages.next().await else { break };
                 let page = page.map_err(|error| Error::aws("reading the Spot requests' status", error))?;
                 for request in page.spot_instance_requests.unwrap_or_default() {
-                    let (Some(instance_id), Some(status)) = (request.instance_id, request.status) else { continue };
+                    let (Some(instance_id), Some(status)) = (request.instance_id, request.status) else {
+                        continue;
+                    };
                     let Some(code) = status.code else { continue };
                     let at = status.update_time.as_ref().and_then(time);
                     found.insert(instance_id, SpotStatus { code, at });
@@ -164,7 +203,11 @@ fn partition(region: &str) -> &'static str {
 }
 
 fn tag(instance: &aws_sdk_ec2::types::Instance, key: &str) -> Option<String> {
-    instance.tags().iter().find(|tag| tag.key() == Some(key)).and_then(|tag| tag.value.clone())
+    instance
+        .tags()
+        .iter()
+        .find(|tag| tag.key() == Some(key))
+        .and_then(|tag| tag.value.clone())
 }
 
 fn zone(instance: &aws_sdk_ec2::types::Instance) -> Option<String> {

@@ -24,7 +24,13 @@ const STEP_RUNS_MAX: TimeDelta = TimeDelta::days(7);
 impl Aws {
     /// A step; `None` when the cluster or the step does not exist.
     pub async fn step(&self, cluster_id: &str, step_id: &str) -> Result<Option<Step>, Error> {
-        let answer = self.emr.describe_step().cluster_id(cluster_id).step_id(step_id).send().await;
+        let answer = self
+            .emr
+            .describe_step()
+            .cluster_id(cluster_id)
+            .step_id(step_id)
+            .send()
+            .await;
         match answer.map_err(|error| Error::aws("describing the step", error)) {
             Ok(answer) => Ok(Some(step(required(answer.step, "Step")?)?)),
             Err(error) if error.is_code("InvalidRequestException") => Ok(None),
@@ -55,7 +61,11 @@ impl Aws {
 
     /// The clusters that ended, of those created since.
     pub async fn ended_clusters(&self, created_since: DateTime<Utc>) -> Result<Vec<(String, String)>, Error> {
-        let states = [ClusterState::Terminating, ClusterState::Terminated, ClusterState::TerminatedWithErrors];
+        let states = [
+            ClusterState::Terminating,
+            ClusterState::Terminated,
+            ClusterState::TerminatedWithErrors,
+        ];
         self.clusters(&states, Some(created_since)).await
     }
 
@@ -78,7 +88,10 @@ impl Aws {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the clusters", error))?;
             for summary in page.clusters.unwrap_or_default() {
-                found.push((required(summary.id, "Id of a cluster")?, summary.name.unwrap_or_default()));
+                found.push((
+                    required(summary.id, "Id of a cluster")?,
+                    summary.name.unwrap_or_default(),
+                ));
             }
         }
         Ok(found)
@@ -92,15 +105,21 @@ impl Aws {
         since: Option<DateTime<Utc>>,
     ) -> Result<Vec<Step>, Error> {
         let states: Vec<StepState> = states.iter().map(|&state| StepState::from(state)).collect();
-        let mut pages =
-            self.emr.list_steps().cluster_id(cluster_id).set_step_states(Some(states)).into_paginator().send();
+        let mut pages = self
+            .emr
+            .list_steps()
+            .cluster_id(cluster_id)
+            .set_step_states(Some(states))
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the steps", error))?;
             for summary in page.steps.unwrap_or_default() {
                 let read = step_of_summary(summary)?;
-                let is_before = |time: Option<DateTime<Utc>>, bound: DateTime<Utc>| time.is_some_and(|time| time < bound);
+                let is_before =
+                    |time: Option<DateTime<Utc>>, bound: DateTime<Utc>| time.is_some_and(|time| time < bound);
                 if let Some(since) = since {
                     // Steps come in the order of their creation: an older one may have ended later, by as long as
                     // steps run.
@@ -119,11 +138,20 @@ impl Aws {
 
     /// What is asked for in task capacity: the cluster's task fleet, or its task groups.
     pub async fn task_pools(&self, cluster: &Cluster) -> Result<Vec<Pool>, Error> {
-        if cluster.has_fleets { self.task_fleets(&cluster.id).await } else { self.task_groups(&cluster.id).await }
+        if cluster.has_fleets {
+            self.task_fleets(&cluster.id).await
+        } else {
+            self.task_groups(&cluster.id).await
+        }
     }
 
     async fn task_fleets(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
-        let mut pages = self.emr.list_instance_fleets().cluster_id(cluster_id).into_paginator().send();
+        let mut pages = self
+            .emr
+            .list_instance_fleets()
+            .cluster_id(cluster_id)
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
@@ -153,7 +181,12 @@ impl Aws {
     }
 
     async fn task_groups(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
-        let mut pages = self.emr.list_instance_groups().cluster_id(cluster_id).into_paginator().send();
+        let mut pages = self
+            .emr
+            .list_instance_groups()
+            .cluster_id(cluster_id)
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
@@ -188,7 +221,12 @@ impl Aws {
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the task instances", error))?;
-            found.extend(page.instances.unwrap_or_default().into_iter().filter_map(|one| task_instance(one, pools)));
+            found.extend(
+                page.instances
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|one| task_instance(one, pools)),
+            );
         }
         found.sort_by(|a, b| (a.created_at, &a.instance_id).cmp(&(b.created_at, &b.instance_id)));
         Ok(found)
@@ -252,7 +290,12 @@ fn read_step(
     let timeline = status.timeline.as_ref();
     let failure = status.failure_details.as_ref().map(|details| {
         let parts = [&details.reason, &details.message, &details.log_file];
-        parts.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
+        parts
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
     });
     let config = config.unwrap_or_else(|| aws_sdk_emr::types::HadoopStepConfig::builder().build());
     Ok(Step {
@@ -283,11 +326,16 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
         id: required(cluster.id, "Id of the cluster")?,
         name: cluster.name.unwrap_or_default(),
         state: required(status.state, "State of the cluster")?.as_str().to_owned(),
-        tags: tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect(),
+        tags: tags
+            .into_iter()
+            .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
+            .collect(),
         release_label: cluster.release_label,
         has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
         spark_defaults,
-        ended_at: status.timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
+        ended_at: status
+            .timeline
+            .and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
     })
 }
 
@@ -296,13 +344,23 @@ fn task_instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Opti
     let status = instance.status?;
     let timeline = status.timeline.as_ref();
     let instance_type = instance.instance_type.unwrap_or_default();
-    let pool_id = instance.instance_fleet_id.or(instance.instance_group_id).unwrap_or_default();
-    let units = pools.iter().find(|pool| pool.id == pool_id).map_or(1, |pool| pool.units_of(&instance_type));
+    let pool_id = instance
+        .instance_fleet_id
+        .or(instance.instance_group_id)
+        .unwrap_or_default();
+    let units = pools
+        .iter()
+        .find(|pool| pool.id == pool_id)
+        .map_or(1, |pool| pool.units_of(&instance_type));
     Some(TaskInstance {
         instance_id: instance.ec2_instance_id?,
         pool_id,
         instance_type,
-        market: if instance.market == Some(MarketType::Spot) { Market::Spot } else { Market::OnDemand },
+        market: if instance.market == Some(MarketType::Spot) {
+            Market::Spot
+        } else {
+            Market::OnDemand
+        },
         state: status.state?.as_str().to_owned(),
         private_dns_name: instance.private_dns_name.unwrap_or_default(),
         created_at: timeline.and_then(|timeline| time(timeline.creation_date_time.as_ref()?)),

@@ -98,7 +98,10 @@ impl Aws {
     pub async fn experiment_template(&self, id: &str) -> Result<Option<ExperimentTemplate>, Error> {
         let answer = self.fis.get_experiment_template().id(id).send().await;
         match answer.map_err(|error| Error::aws("reading the experiment template", error)) {
-            Ok(answer) => Ok(Some(template(required(answer.experiment_template, "experimentTemplate")?)?)),
+            Ok(answer) => Ok(Some(template(required(
+                answer.experiment_template,
+                "experimentTemplate",
+            )?)?)),
             Err(error) if error.is_code("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }
@@ -113,7 +116,10 @@ impl Aws {
             .send()
             .await
             .map_err(|error| Error::aws("reading the safety lever", error))?;
-        let state = required(answer.safety_lever.and_then(|lever| lever.state), "state of the safety lever")?;
+        let state = required(
+            answer.safety_lever.and_then(|lever| lever.state),
+            "state of the safety lever",
+        )?;
         match state.status {
             Some(SafetyLeverStatus::Disengaged) => Ok(Lever::Disengaged),
             _ => Ok(Lever::Engaged(state.reason.unwrap_or_default())),
@@ -132,7 +138,10 @@ impl Aws {
             .fis
             .create_experiment_template()
             .client_token(whose.token)
-            .description(format!("Drill of step {} on {}, wave {}", whose.step_id, whose.cluster_id, whose.wave))
+            .description(format!(
+                "Drill of step {} on {}, wave {}",
+                whose.step_id, whose.cluster_id, whose.wave
+            ))
             .role_arn(&policy.role_arn)
             .tags(TAG_CLUSTER, whose.cluster_id)
             .tags(TAG_STEP, whose.step_id)
@@ -144,23 +153,30 @@ impl Aws {
                     .build(),
             );
         for (source, value) in &policy.stop_conditions {
-            let condition =
-                CreateExperimentTemplateStopConditionInput::builder().source(source).set_value(value.clone()).build();
+            let condition = CreateExperimentTemplateStopConditionInput::builder()
+                .source(source)
+                .set_value(value.clone())
+                .build();
             request = request.stop_conditions(condition.map_err(|error| Error::Answer(error.to_string()))?);
         }
         if let Some(configuration) = log_configuration(policy) {
             request = request.log_configuration(configuration.map_err(|error| Error::Answer(error.to_string()))?);
         }
         for (number, chunk) in arns.chunks(TARGET_ARNS_MAX).enumerate() {
-            let (target, action) = target_and_action(policy, number + 1, chunk)
-                .map_err(|error| Error::Answer(error.to_string()))?;
+            let (target, action) =
+                target_and_action(policy, number + 1, chunk).map_err(|error| Error::Answer(error.to_string()))?;
             request = request
                 .targets(format!("Victims{}", number + 1), target)
                 .actions(format!("interrupt{}", number + 1), action);
         }
-        let answer =
-            request.send().await.map_err(|error| Error::aws("making the throw-away experiment template", error))?;
-        required(answer.experiment_template.and_then(|template| template.id), "id of the experiment template")
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| Error::aws("making the throw-away experiment template", error))?;
+        required(
+            answer.experiment_template.and_then(|template| template.id),
+            "id of the experiment template",
+        )
     }
 
     /// Starts the experiment. The same token gives the same experiment.
@@ -170,13 +186,21 @@ impl Aws {
         preview: bool,
         whose: ThrowAway<'_>,
     ) -> Result<ExperimentState, Error> {
-        let mode = if preview { ActionsMode::SkipAll } else { ActionsMode::RunAll };
+        let mode = if preview {
+            ActionsMode::SkipAll
+        } else {
+            ActionsMode::RunAll
+        };
         let answer = self
             .fis
             .start_experiment()
             .client_token(whose.token)
             .experiment_template_id(template_id)
-            .experiment_options(StartExperimentExperimentOptionsInput::builder().actions_mode(mode).build())
+            .experiment_options(
+                StartExperimentExperimentOptionsInput::builder()
+                    .actions_mode(mode)
+                    .build(),
+            )
             .tags(TAG_CLUSTER, whose.cluster_id)
             .tags(TAG_STEP, whose.step_id)
             .tags(TAG_WAVE, whose.wave.to_string())
@@ -205,19 +229,33 @@ impl Aws {
             .send()
             .await
             .map_err(|error| Error::aws("looking for the experiment", error))?;
-        Ok(answer.experiments.unwrap_or_default().into_iter().find_map(|summary| summary.id))
+        Ok(answer
+            .experiments
+            .unwrap_or_default()
+            .into_iter()
+            .find_map(|summary| summary.id))
     }
 
     /// The ARNs that FIS resolved for an experiment.
     pub async fn resolved_targets(&self, experiment_id: &str) -> Result<Vec<String>, Error> {
-        let mut pages =
-            self.fis.list_experiment_resolved_targets().experiment_id(experiment_id).into_paginator().send();
+        let mut pages = self
+            .fis
+            .list_experiment_resolved_targets()
+            .experiment_id(experiment_id)
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("reading the experiment's targets", error))?;
             for target in page.resolved_targets.unwrap_or_default() {
-                found.extend(target.target_information.unwrap_or_default().into_iter().filter_map(arn));
+                found.extend(
+                    target
+                        .target_information
+                        .unwrap_or_default()
+                        .into_iter()
+                        .filter_map(arn),
+                );
             }
         }
         found.sort_unstable();
@@ -227,7 +265,14 @@ impl Aws {
 
     /// Stops an experiment. One that is over already is not an error.
     pub async fn stop_experiment(&self, id: &str) -> Result<(), Error> {
-        match self.fis.stop_experiment().id(id).send().await.map_err(|e| Error::aws("stopping the experiment", e)) {
+        match self
+            .fis
+            .stop_experiment()
+            .id(id)
+            .send()
+            .await
+            .map_err(|e| Error::aws("stopping the experiment", e))
+        {
             Ok(_) => Ok(()),
             Err(error) if error.is_code("ResourceNotFoundException") || error.is_code("ValidationException") => Ok(()),
             Err(error) => Err(error),
@@ -253,7 +298,11 @@ impl Aws {
             let page = page.map_err(|error| Error::aws("listing the experiment templates", error))?;
             for summary in page.experiment_templates.unwrap_or_default() {
                 let is_ours = summary.tags.as_ref().is_some_and(|tags| tags.contains_key(TAG_STEP));
-                let is_old = summary.creation_time.as_ref().and_then(time).is_some_and(|created| created < before);
+                let is_old = summary
+                    .creation_time
+                    .as_ref()
+                    .and_then(time)
+                    .is_some_and(|created| created < before);
                 found.extend(summary.id.filter(|_| is_ours && is_old));
             }
         }
@@ -290,13 +339,18 @@ fn log_configuration(
     let mut builder =
         CreateExperimentTemplateLogConfigurationInput::builder().log_schema_version(policy.log_schema_version);
     if let Some(arn) = &policy.log_group_arn {
-        match ExperimentTemplateCloudWatchLogsLogConfigurationInput::builder().log_group_arn(arn).build() {
+        match ExperimentTemplateCloudWatchLogsLogConfigurationInput::builder()
+            .log_group_arn(arn)
+            .build()
+        {
             Ok(logs) => builder = builder.cloud_watch_logs_configuration(logs),
             Err(error) => return Some(Err(error)),
         }
     }
     if let Some((bucket, prefix)) = &policy.log_s3 {
-        let s3 = ExperimentTemplateS3LogConfigurationInput::builder().bucket_name(bucket).set_prefix(prefix.clone());
+        let s3 = ExperimentTemplateS3LogConfigurationInput::builder()
+            .bucket_name(bucket)
+            .set_prefix(prefix.clone());
         match s3.build() {
             Ok(s3) => builder = builder.s3_configuration(s3),
             Err(error) => return Some(Err(error)),
@@ -317,7 +371,10 @@ fn template(template: aws_sdk_fis::types::ExperimentTemplate) -> Result<Experime
     let logs = template.log_configuration;
     Ok(ExperimentTemplate {
         id: required(template.id, "id of the experiment template")?,
-        action_ids: actions.values().map(|action| action.action_id.clone().unwrap_or_default()).collect(),
+        action_ids: actions
+            .values()
+            .map(|action| action.action_id.clone().unwrap_or_default())
+            .collect(),
         action_parameters: actions
             .values()
             .next()
@@ -327,7 +384,12 @@ fn template(template: aws_sdk_fis::types::ExperimentTemplate) -> Result<Experime
             .collect(),
         targets: targets
             .into_values()
-            .map(|target| (target.resource_type.unwrap_or_default(), target.selection_mode.unwrap_or_default()))
+            .map(|target| {
+                (
+                    target.resource_type.unwrap_or_default(),
+                    target.selection_mode.unwrap_or_default(),
+                )
+            })
             .collect(),
         has_stop_condition: stop_conditions.iter().any(|(source, _)| source != "none"),
         role_arn: required(template.role_arn, "roleArn of the experiment template")?,

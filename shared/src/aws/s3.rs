@@ -45,8 +45,13 @@ pub enum Found {
 impl Aws {
     /// Everything under a prefix, up to `objects_max`.
     pub async fn list(&self, place: &S3Location, objects_max: usize) -> Result<Vec<Object>, Error> {
-        let mut pages =
-            self.s3.list_objects_v2().bucket(&place.bucket).prefix(&place.prefix).into_paginator().send();
+        let mut pages = self
+            .s3
+            .list_objects_v2()
+            .bucket(&place.bucket)
+            .prefix(&place.prefix)
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
@@ -74,8 +79,10 @@ impl Aws {
             if objects.is_empty() {
                 return Ok(deleted);
             }
-            let identifiers: Result<Vec<_>, _> =
-                objects.iter().map(|object| ObjectIdentifier::builder().key(&object.key).build()).collect();
+            let identifiers: Result<Vec<_>, _> = objects
+                .iter()
+                .map(|object| ObjectIdentifier::builder().key(&object.key).build())
+                .collect();
             let delete = identifiers
                 .and_then(|identifiers| Delete::builder().set_objects(Some(identifiers)).quiet(true).build())
                 .map_err(|error| Error::Answer(error.to_string()))?;
@@ -99,7 +106,9 @@ impl Aws {
             }
             deleted += objects.len();
         }
-        Err(Error::NotYet(format!("{place} still fills while it is being emptied: {deleted} objects deleted")))
+        Err(Error::NotYet(format!(
+            "{place} still fills while it is being emptied: {deleted} objects deleted"
+        )))
     }
 
     /// Reads an object of at most `bytes_max`.
@@ -120,7 +129,10 @@ impl Aws {
             code: None,
             source: Box::new(error),
         })?;
-        Ok(Found::Object { bytes: body.to_vec(), etag })
+        Ok(Found::Object {
+            bytes: body.to_vec(),
+            etag,
+        })
     }
 
     /// Writes an object.

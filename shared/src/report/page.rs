@@ -51,11 +51,18 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
         reasons: report.judgement.reasons.iter().map(|reason| clean(reason)).collect(),
         facts: facts(report),
         timeline: timeline::draw(report).map(|mut drawing| {
-            drawing.labels.iter_mut().for_each(|label| label.text = clean(&label.text));
+            drawing
+                .labels
+                .iter_mut()
+                .for_each(|label| label.text = clean(&label.text));
             drawing.bars.iter_mut().for_each(|bar| bar.title = clean(&bar.title));
             drawing
         }),
-        interruptions: report.interruptions.iter().map(row).collect(),
+        interruptions: report
+            .interruptions
+            .iter()
+            .map(|one| row(one, report.step.started_at))
+            .collect(),
         spark: spark(report),
         stages: stages(report),
         experiments: experiments(report),
@@ -64,7 +71,11 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
             .iter()
             .map(|finding| [clean(&finding.what), clean(&finding.evidence), clean(&finding.advice)])
             .collect(),
-        missing: report.missing.iter().map(|missing| (clean(&missing.what), clean(&missing.why))).collect(),
+        missing: report
+            .missing
+            .iter()
+            .map(|missing| (clean(&missing.what), clean(&missing.why)))
+            .collect(),
         cost: cost(report),
         schema: &report.schema,
     }
@@ -84,14 +95,19 @@ fn word(verdict: Verdict) -> &'static str {
 const CHARACTERS_MAX: usize = 2_000;
 
 fn clean(text: &str) -> String {
-    let is_turning = |c: char| {
-        matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
-    };
-    text.chars().filter(|c| (!c.is_control() || *c == '\n') && !is_turning(*c)).take(CHARACTERS_MAX).collect()
+    let is_turning =
+        |c: char| matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}');
+    text.chars()
+        .filter(|c| (!c.is_control() || *c == '\n') && !is_turning(*c))
+        .take(CHARACTERS_MAX)
+        .collect()
 }
 
 fn time(at: Option<DateTime<Utc>>) -> String {
-    at.map_or_else(|| "not known".into(), |at| at.to_rfc3339_opts(SecondsFormat::Secs, true))
+    at.map_or_else(
+        || "not known".into(),
+        |at| at.to_rfc3339_opts(SecondsFormat::Secs, true),
+    )
 }
 
 fn seconds(seconds: i64) -> String {
@@ -106,12 +122,19 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         ("Job", clean(&report.step.name)),
         (
             "Cluster",
-            clean(&format!("{} ({})", report.cluster.name.as_deref().unwrap_or("name not known"), report.cluster.id)),
+            clean(&format!(
+                "{} ({})",
+                report.cluster.name.as_deref().unwrap_or("name not known"),
+                report.cluster.id
+            )),
         ),
         ("Step", clean(&format!("{}, {}", report.step.id, report.step.state))),
         ("Began", time(report.step.started_at)),
         ("Ended", time(report.step.ended_at)),
-        ("Ran for", report.run_seconds.map_or_else(|| "not known".into(), seconds)),
+        (
+            "Ran for",
+            report.run_seconds.map_or_else(|| "not known".into(), seconds),
+        ),
         ("Facts as of", time(Some(report.observed_at))),
     ];
     if let Some(reason) = &report.drill.reason {
@@ -143,15 +166,34 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     facts
 }
 
-fn row(one: &InterruptionFacts) -> Row {
+/// The time of day, and how long after the step's begin.
+fn moment(at: DateTime<Utc>, begun: Option<DateTime<Utc>>) -> String {
+    let clock = at.format("%H:%M:%S");
+    match begun.map(|begun| (at - begun).num_seconds()) {
+        Some(after) if after >= 0 => format!("{clock}, {} in", seconds(after)),
+        _ => clock.to_string(),
+    }
+}
+
+fn row(one: &InterruptionFacts, begun: Option<DateTime<Utc>>) -> Row {
     let interrupted = &one.interrupted;
     let (replacement, class) = match &one.replacement {
-        Replacement::Replaced { by, seconds_after_loss, .. } if *seconds_after_loss < 0 => {
-            (format!("replaced {} before it went, by {}", seconds(-seconds_after_loss), by.join(", ")), "good")
-        }
-        Replacement::Replaced { by, seconds_after_loss, .. } => {
-            (format!("replaced after {}, by {}", seconds(*seconds_after_loss), by.join(", ")), "good")
-        }
+        Replacement::Replaced {
+            by, seconds_after_loss, ..
+        } if *seconds_after_loss < 0 => (
+            format!(
+                "replaced {} before it went, by {}",
+                seconds(-seconds_after_loss),
+                by.join(", ")
+            ),
+            "good",
+        ),
+        Replacement::Replaced {
+            by, seconds_after_loss, ..
+        } => (
+            format!("replaced after {}, by {}", seconds(*seconds_after_loss), by.join(", ")),
+            "good",
+        ),
         Replacement::NotReplaced { why } => (format!("not replaced: {why}"), "bad"),
         Replacement::NotExpected { why } => (format!("not expected: {why}"), "plain"),
         Replacement::Unknown { why } => (format!("not known: {why}"), "doubt"),
@@ -170,8 +212,12 @@ fn row(one: &InterruptionFacts) -> Row {
             Cause::Natural => "EC2 itself".into(),
             Cause::Unknown => "not known".into(),
         }),
-        noticed: interrupted.noticed_at.map_or_else(|| "no warning on record".into(), |at| time(Some(at))),
-        gone: interrupted.terminated_at.map_or_else(|| "not gone".into(), |at| time(Some(at))),
+        noticed: interrupted
+            .noticed_at
+            .map_or_else(|| "no warning on record".into(), |at| moment(at, begun)),
+        gone: interrupted
+            .terminated_at
+            .map_or_else(|| "not gone".into(), |at| moment(at, begun)),
         replacement: clean(&replacement),
         class,
     }
@@ -185,7 +231,11 @@ fn experiments(report: &Report) -> Vec<Vec<String>> {
             clean(&format!(
                 "{}{}",
                 experiment.status.as_deref().unwrap_or("status not known"),
-                if experiment.preview { ", preview: nobody was interrupted" } else { "" }
+                if experiment.preview {
+                    ", preview: nobody was interrupted"
+                } else {
+                    ""
+                }
             )),
             clean(experiment.reason.as_deref().unwrap_or("")),
             clean(&experiment.victims.join(", ")),
@@ -203,7 +253,10 @@ fn spark(report: &Report) -> Vec<(&'static str, String)> {
     };
     let tasks = &spark.tasks;
     vec![
-        ("Application", clean(spark.application_id.as_deref().unwrap_or("not known"))),
+        (
+            "Application",
+            clean(spark.application_id.as_deref().unwrap_or("not known")),
+        ),
         ("Attempts", spark.attempts.to_string()),
         ("Driver", clean(&driver)),
         (
@@ -215,7 +268,10 @@ fn spark(report: &Report) -> Vec<(&'static str, String)> {
                 spark.executors_on_interrupted
             ),
         ),
-        ("Jobs", format!("{} succeeded, {} failed", spark.jobs_succeeded, spark.jobs_failed.len())),
+        (
+            "Jobs",
+            format!("{} succeeded, {} failed", spark.jobs_succeeded, spark.jobs_failed.len()),
+        ),
         (
             "Stage attempts",
             format!(
@@ -257,7 +313,15 @@ fn stages(report: &Report) -> Vec<Vec<String>> {
                 clean(&stage.name),
                 stage.tasks.to_string(),
                 stage.status.clone(),
-                clean(stage.failure_reason.as_deref().unwrap_or("").lines().next().unwrap_or_default()),
+                clean(
+                    stage
+                        .failure_reason
+                        .as_deref()
+                        .unwrap_or("")
+                        .lines()
+                        .next()
+                        .unwrap_or_default(),
+                ),
             ]
         })
         .collect()
@@ -267,7 +331,10 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
     let cost = &report.cost;
     let unknown = || "not known".to_owned();
     vec![
-        ("FIS action-minutes", cost.fis_action_minutes.to_string()),
+        (
+            "FIS action time",
+            format!("{}, billed by the action-minute", seconds(cost.fis_action_seconds)),
+        ),
         (
             "Slowdown",
             match (cost.slowdown_percent, cost.median_undisturbed_seconds) {
@@ -279,10 +346,14 @@ fn cost(report: &Report) -> Vec<(&'static str, String)> {
                 _ => "not known: no undisturbed run of this job is on record".into(),
             },
         ),
-        ("Unit-seconds of capacity lost", cost.unit_seconds_lost.map_or_else(unknown, |lost| lost.to_string())),
+        (
+            "Unit-seconds of capacity lost",
+            cost.unit_seconds_lost.map_or_else(unknown, |lost| lost.to_string()),
+        ),
         (
             "Task time lost",
-            cost.lost_task_ms.map_or_else(unknown, |ms| format!("{:.1} s", ms as f64 / 1000.0)),
+            cost.lost_task_ms
+                .map_or_else(unknown, |ms| format!("{:.1} s", ms as f64 / 1000.0)),
         ),
     ]
 }

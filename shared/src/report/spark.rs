@@ -102,7 +102,11 @@ impl Spark {
     /// Joins a run to the cluster's instances.
     pub fn new(run: &SparkRun, event_log: &str, instances: &[TaskInstance], interrupted: &[Interrupted]) -> Self {
         let on_interrupted = |host: &str| {
-            interrupted.iter().any(|one| one.private_dns_name.as_deref().is_some_and(|name| same_host(host, name)))
+            interrupted.iter().any(|one| {
+                one.private_dns_name
+                    .as_deref()
+                    .is_some_and(|name| same_host(host, name))
+            })
         };
         let rows: Vec<ExecutorRow> = run
             .executors
@@ -120,7 +124,11 @@ impl Spark {
                 removed_reason: executor.removed_reason.clone(),
             })
             .collect();
-        let attempt = run.attempt_id.as_deref().and_then(|attempt| attempt.parse().ok()).unwrap_or(1);
+        let attempt = run
+            .attempt_id
+            .as_deref()
+            .and_then(|attempt| attempt.parse().ok())
+            .unwrap_or(1);
         Self {
             application_id: run.application_id.clone(),
             attempts: attempt,
@@ -139,7 +147,11 @@ impl Spark {
                 .filter_map(|(ms, count)| Some((at(Some(*ms))?, *count)))
                 .take(ROWS_MAX)
                 .collect(),
-            stage_attempts_failed: run.stages.iter().filter(|stage| stage.status == StageStatus::Failed).count(),
+            stage_attempts_failed: run
+                .stages
+                .iter()
+                .filter(|stage| stage.status == StageStatus::Failed)
+                .count(),
             stage_attempts_again: run.stages.iter().filter(|stage| stage.attempt > 0).count(),
             stages: run.stages.iter().take(ROWS_MAX).map(StageRow::new).collect(),
             jobs_succeeded: run.jobs.iter().filter(|job| job.succeeded == Some(true)).count(),

@@ -96,19 +96,39 @@ pub(super) fn draw(report: &Report) -> Option<Timeline> {
     let until = report.observed_at.max(report.step.ended_at?);
     let seconds = ((until - from).num_milliseconds() as f64 / 1000.0).max(1.0);
     let scale = Scale { from, seconds };
-    let mut drawing = Timeline { width: LEFT + WIDTH + 20.0, left: LEFT, ..Timeline::default() };
+    let mut drawing = Timeline {
+        width: LEFT + WIDTH + 20.0,
+        left: LEFT,
+        ..Timeline::default()
+    };
     let mut y = 8.0;
-    row(&mut drawing, &scale, &mut y, "step", &[(from, report.step.ended_at, "step", &report.step.state)]);
+    let step = Span {
+        from,
+        until: report.step.ended_at,
+        class: "step",
+        title: report.step.state.clone(),
+    };
+    row(&mut drawing, &scale, &mut y, "step", vec![step]);
     for experiment in &report.drill.experiments {
         let title = format!(
             "{} {}",
             experiment.experiment_id.as_deref().unwrap_or("experiment"),
             experiment.status.as_deref().unwrap_or("")
         );
-        let begin = experiment.started_at.or(experiment.asked_at);
-        if let Some(begin) = begin {
-            let label = format!("experiment {}", experiment.wave);
-            row(&mut drawing, &scale, &mut y, &label, &[(begin, experiment.ended_at, "experiment", &title)]);
+        if let Some(from) = experiment.started_at.or(experiment.asked_at) {
+            let span = Span {
+                from,
+                until: experiment.ended_at,
+                class: "experiment",
+                title,
+            };
+            row(
+                &mut drawing,
+                &scale,
+                &mut y,
+                &format!("experiment {}", experiment.wave),
+                vec![span],
+            );
         }
     }
     for one in &report.interruptions {
@@ -119,21 +139,17 @@ pub(super) fn draw(report: &Report) -> Option<Timeline> {
         curve(&mut drawing, &scale, &mut y, "task units", &levels, until, "capacity");
     }
     if let Some(spark) = &report.spark {
-        curve(&mut drawing, &scale, &mut y, "executors", &spark.executors_over_time, until, "executors");
-        for stage in spark.stages.iter().filter(|stage| stage.submitted_at.is_some()).take(STAGES_MAX) {
-            let label = match stage.attempt {
-                0 => format!("stage {}", stage.stage_id),
-                again => format!("stage {}, attempt {again}", stage.stage_id),
-            };
-            let class = match (stage.status.as_str(), stage.attempt) {
-                ("FAILED", _) => "stage-failed",
-                (_, 0) => "stage",
-                _ => "stage-again",
-            };
-            let title = format!("{} ({} tasks) {}", stage.name, stage.tasks, stage.status);
-            if let Some(begin) = stage.submitted_at {
-                row(&mut drawing, &scale, &mut y, &label, &[(begin, stage.completed_at, class, &title)]);
-            }
+        curve(
+            &mut drawing,
+            &scale,
+            &mut y,
+            "executors",
+            &spark.executors_over_time,
+            until,
+            "executors",
+        );
+        for stage in spark.stages.iter().take(STAGES_MAX) {
+            stage_row(&mut drawing, &scale, &mut y, stage);
         }
     }
     drawing.ticks = ticks(&scale);
@@ -144,37 +160,96 @@ pub(super) fn draw(report: &Report) -> Option<Timeline> {
 /// From notice to loss, and from loss to the replacement.
 fn instance_row(drawing: &mut Timeline, scale: &Scale, y: &mut f64, one: &super::InterruptionFacts) {
     let interrupted = &one.interrupted;
-    let mut bars: Vec<(DateTime<Utc>, Option<DateTime<Utc>>, &'static str, String)> = Vec::new();
-    if let Some(noticed) = interrupted.noticed_at {
-        bars.push((noticed, interrupted.terminated_at, "noticed", "noticed, not yet gone".into()));
+    let mut spans: Vec<Span> = Vec::new();
+    if let Some(from) = interrupted.noticed_at {
+        let title = "noticed, not yet gone".into();
+        spans.push(Span {
+            from,
+            until: interrupted.terminated_at,
+            class: "noticed",
+            title,
+        });
     }
-    if let (Some(gone), Replacement::Replaced { ready_at, by, .. }) = (interrupted.terminated_at, &one.replacement) {
-        bars.push((gone, Some(*ready_at), "lost", format!("gone; replaced by {}", by.join(", "))));
-    } else if let (Some(gone), Replacement::NotReplaced { .. }) = (interrupted.terminated_at, &one.replacement) {
-        bars.push((gone, None, "lost", "gone, not replaced".into()));
+    match (interrupted.terminated_at, &one.replacement) {
+        (Some(from), Replacement::Replaced { ready_at, by, .. }) => {
+            let title = format!("gone; replaced by {}", by.join(", "));
+            spans.push(Span {
+                from,
+                until: Some(*ready_at),
+                class: "lost",
+                title,
+            });
+        }
+        (Some(from), Replacement::NotReplaced { .. }) => {
+            spans.push(Span {
+                from,
+                until: None,
+                class: "lost",
+                title: "gone, not replaced".into(),
+            });
+        }
+        _ => {}
     }
-    let bars: Vec<_> = bars.iter().map(|(from, until, class, title)| (*from, *until, *class, title.as_str())).collect();
-    row(drawing, scale, y, &interrupted.instance_id, &bars);
+    row(drawing, scale, y, &interrupted.instance_id, spans);
 }
 
-fn row(
-    drawing: &mut Timeline,
-    scale: &Scale,
-    y: &mut f64,
-    label: &str,
-    bars: &[(DateTime<Utc>, Option<DateTime<Utc>>, &'static str, &str)],
-) {
-    drawing.labels.push(Label { y: round(*y + ROW * 0.65), text: label.into() });
-    for (from, until, class, title) in bars {
-        let x = scale.x(*from);
+fn stage_row(drawing: &mut Timeline, scale: &Scale, y: &mut f64, stage: &super::StageRow) {
+    let Some(from) = stage.submitted_at else { return };
+    let label = match stage.attempt {
+        0 => format!("stage {}", stage.stage_id),
+        again => format!("stage {}, attempt {again}", stage.stage_id),
+    };
+    let class = match (stage.status.as_str(), stage.attempt) {
+        ("FAILED", _) => "stage-failed",
+        (_, 0) => "stage",
+        _ => "stage-again",
+    };
+    let title = format!("{} ({} tasks) {}", stage.name, stage.tasks, stage.status);
+    row(
+        drawing,
+        scale,
+        y,
+        &label,
+        vec![Span {
+            from,
+            until: stage.completed_at,
+            class,
+            title,
+        }],
+    );
+}
+
+/// What a bar stands for.
+struct Span {
+    from: DateTime<Utc>,
+    /// `None`: to the end of the picture.
+    until: Option<DateTime<Utc>>,
+    class: &'static str,
+    title: String,
+}
+
+fn row(drawing: &mut Timeline, scale: &Scale, y: &mut f64, label: &str, spans: Vec<Span>) {
+    drawing.labels.push(Label {
+        y: round(*y + ROW * 0.65),
+        text: label.into(),
+    });
+    for Span {
+        from,
+        until,
+        class,
+        title,
+    } in spans
+    {
+        let x = scale.x(from);
         let end = until.map_or(LEFT + WIDTH, |until| scale.x(until));
+        let width = round((end - x).max(2.0));
         drawing.bars.push(Bar {
             x,
             y: *y + 3.0,
-            width: round((end - x).max(2.0)),
+            width,
             height: ROW - 7.0,
             class,
-            title: (*title).to_owned(),
+            title,
         });
     }
     *y += ROW;
@@ -204,8 +279,16 @@ fn curve(
     if last.is_some() {
         path.push_str(&format!("H{}", scale.x(until)));
     }
-    drawing.labels.push(Label { y: round(*y + BAND / 2.0), text: label.into() });
-    drawing.curves.push(Curve { path, class, top, label_y: height(top) });
+    drawing.labels.push(Label {
+        y: round(*y + BAND / 2.0),
+        text: label.into(),
+    });
+    drawing.curves.push(Curve {
+        path,
+        class,
+        top,
+        label_y: height(top),
+    });
     *y += BAND;
 }
 
