@@ -22,6 +22,8 @@ pub struct Cluster {
     pub release_label: Option<String>,
     /// Does it consist of instance fleets? Else of uniform instance groups.
     pub has_fleets: bool,
+    /// Where EMR pushes the steps' logs to.
+    pub log_uri: Option<String>,
     /// The classification `spark-defaults`.
     pub spark_defaults: BTreeMap<String, String>,
     /// When it ended, if it did.

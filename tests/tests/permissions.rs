@@ -11,23 +11,83 @@ use local::template::Template;
 
 /// Allowed to a role though no story shows the call: who makes it, or when.
 const NEVER_SEEN: [(&str, &str, &str); 18] = [
-    ("*", "logs:CreateLogStream", "the Lambda service writes the function's log"),
+    (
+        "*",
+        "logs:CreateLogStream",
+        "the Lambda service writes the function's log",
+    ),
     ("*", "logs:PutLogEvents", "the Lambda service writes the function's log"),
-    ("*", "sqs:SendMessage", "the Lambda service sends on an event that failed for good"),
-    ("*", "xray:PutTraceSegments", "the Lambda service's tracing daemon, where tracing is switched on"),
-    ("*", "xray:PutTelemetryRecords", "the Lambda service's tracing daemon, where tracing is switched on"),
-    ("RecordInterruption", "sqs:ReceiveMessage", "the Lambda service polls the queue"),
-    ("RecordInterruption", "sqs:DeleteMessage", "the Lambda service deletes what was recorded"),
-    ("RecordInterruption", "sqs:GetQueueAttributes", "the Lambda service polls the queue"),
-    ("WriteReport", "sns:Publish", "the Lambda service hands the verdict on, where a topic is given"),
-    ("WriteReport", "events:PutEvents", "the Lambda service hands the verdict on, where a bus is given"),
-    ("StartExperiment", "fis:TagResource", "FIS checks it for a create or a start that carries tags"),
-    ("StartExperiment", "iam:PassRole", "FIS checks it when a template is made that names a role"),
-    ("StartExperiment", "iam:CreateServiceLinkedRole", "FIS makes its role at an account's first experiment"),
-    ("StartExperiment", "fis:StopExperiment", "only when FIS resolves others than those that were chosen"),
-    ("StartExperiment", "fis:ListExperiments", "only after a crash between a start and its answer"),
+    (
+        "*",
+        "sqs:SendMessage",
+        "the Lambda service sends on an event that failed for good",
+    ),
+    (
+        "*",
+        "xray:PutTraceSegments",
+        "the Lambda service's tracing daemon, where tracing is switched on",
+    ),
+    (
+        "*",
+        "xray:PutTelemetryRecords",
+        "the Lambda service's tracing daemon, where tracing is switched on",
+    ),
+    (
+        "RecordInterruption",
+        "sqs:ReceiveMessage",
+        "the Lambda service polls the queue",
+    ),
+    (
+        "RecordInterruption",
+        "sqs:DeleteMessage",
+        "the Lambda service deletes what was recorded",
+    ),
+    (
+        "RecordInterruption",
+        "sqs:GetQueueAttributes",
+        "the Lambda service polls the queue",
+    ),
+    (
+        "WriteReport",
+        "sns:Publish",
+        "the Lambda service hands the verdict on, where a topic is given",
+    ),
+    (
+        "WriteReport",
+        "events:PutEvents",
+        "the Lambda service hands the verdict on, where a bus is given",
+    ),
+    (
+        "StartExperiment",
+        "fis:TagResource",
+        "FIS checks it for a create or a start that carries tags",
+    ),
+    (
+        "StartExperiment",
+        "iam:PassRole",
+        "FIS checks it when a template is made that names a role",
+    ),
+    (
+        "StartExperiment",
+        "iam:CreateServiceLinkedRole",
+        "FIS makes its role at an account's first experiment",
+    ),
+    (
+        "StartExperiment",
+        "fis:StopExperiment",
+        "only when FIS resolves others than those that were chosen",
+    ),
+    (
+        "StartExperiment",
+        "fis:ListExperiments",
+        "only after a crash between a start and its answer",
+    ),
     ("StartExperiment", "dynamodb:Query", "TODO"),
-    ("WriteReport", "fis:DeleteExperimentTemplate", "only when a crash left a copy behind, two hours later"),
+    (
+        "WriteReport",
+        "fis:DeleteExperimentTemplate",
+        "only when a crash left a copy behind, two hours later",
+    ),
     ("WriteReport", "elasticmapreduce:ListInstanceGroups", "TODO"),
 ];
 
@@ -41,7 +101,13 @@ fn tell(scenario: Scenario, changes: &[&str], called: &mut Called) {
     }
     let run = run::run(scenario, &settings, 1, |_| ()).unwrap_or_else(|error| panic!("{}: {error:#}", scenario.name));
     let state = run.world.lock();
-    for entry in state.account.journal.entries().iter().filter(|entry| entry.kind == Kind::Call) {
+    for entry in state
+        .account
+        .journal
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind == Kind::Call)
+    {
         let text = |name: &str| entry.data[name].as_str().unwrap_or_default().to_owned();
         called.entry(text("caller")).or_default().insert(text("action"));
     }
@@ -54,10 +120,18 @@ fn roles_allow_what_their_functions_call_and_nothing_else() {
         tell(scenario, &[], &mut called);
     }
     let workshop = Scenario::find("workshop").unwrap();
-    for changes in [&["mode=preview"][..], &["mode=off"], &["lost=60"], &["twice=60"], &["victims=7"]] {
+    for changes in [
+        &["mode=preview"][..],
+        &["mode=off"],
+        &["lost=60"],
+        &["twice=60"],
+        &["victims=7"],
+    ] {
         tell(workshop, changes, &mut called);
     }
-    for (name, actions) in &called { println!("{name}: {actions:?}"); }
+    for (name, actions) in &called {
+        println!("{name}: {actions:?}");
+    }
     let template = Template::load(TEMPLATE, &SCENARIOS[0].parameters(&SCENARIOS[0].settings())).unwrap();
     let mut wrong = Vec::new();
     for (id, function) in &template.functions {
@@ -66,7 +140,9 @@ fn roles_allow_what_their_functions_call_and_nothing_else() {
             wrong.push(format!("{id} calls {action}, which its role does not allow"));
         }
         for action in function.allowed_actions.difference(&used) {
-            let known = NEVER_SEEN.iter().any(|(role, known, _)| (*role == id || *role == "*") && known == action);
+            let known = NEVER_SEEN
+                .iter()
+                .any(|(role, known, _)| (*role == id || *role == "*") && known == action);
             if !known {
                 wrong.push(format!("{id}'s role allows {action}, which no story calls"));
             }

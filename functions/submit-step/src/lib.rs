@@ -148,7 +148,10 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
 async fn empty(aws: &Aws, results: &S3Location, active: &[Step]) -> Result<usize, Error> {
     let place = results.to_string();
     let place = place.trim_end_matches('/');
-    if let Some(writer) = active.iter().find(|step| step.args.iter().any(|word| word.contains(place))) {
+    if let Some(writer) = active
+        .iter()
+        .find(|step| step.args.iter().any(|word| word.contains(place)))
+    {
         return Err(Error::Refused(format!(
             "emptying {results}: step {} ({}), which is {}, names that place; nothing was deleted or added",
             writer.id, writer.name, writer.state

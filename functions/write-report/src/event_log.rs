@@ -1,8 +1,9 @@
 //! Which event log is the step's, and reading it.
 //!
 //! Spark writes to `spark.eventLog.dir`: the step's own `--conf` wins over the cluster's `spark-defaults`, and a
-//! setting of the deployment comes last. Of the logs there, those of applications that began and ended inside the
-//! step's time may be the step's: one is taken, none or several are said, not guessed.
+//! setting of the deployment comes last. Of the logs there, the step's is that of the application that its `stderr`
+//! names. Where that is not to be had, applications that began and ended inside the step's time may be the step's: one
+//! is taken, none or several are said, not guessed.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use shared::spark_log::{Limits, Part, SparkRun, order_parts, read};
 use shared::step::Step;
 use shared::{Aws, Error};
 
-use crate::Config;
+use crate::{Config, step_log};
 
 /// A log that was read, and where it lies.
 pub(crate) struct EventLog {
@@ -29,7 +30,7 @@ const CANDIDATES_MAX: usize = 8;
 /// Bytes of one log file read at most; Lambda's memory is the bound.
 const BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// How far the driver's clock and EMR's may be apart, and how long a step takes around its application.
-const SLACK: TimeDelta = TimeDelta::seconds(60);
+const SLACK: TimeDelta = TimeDelta::seconds(15);
 
 /// Finds and reads the step's log. The inner error says why there is none.
 pub(crate) async fn find(
@@ -45,8 +46,12 @@ pub(crate) async fn find(
     let (Some(began), Some(ended)) = (step.started_at, step.ended_at) else {
         return Ok(Err("EMR does not say when the step ran".into()));
     };
+    let submitted = step_log::applications(aws, cluster, step).await?;
     let objects = aws.list(&place, OBJECTS_MAX).await?;
-    let logs = candidates(&place, objects, began);
+    let mut logs = candidates(&place, objects, began);
+    if !submitted.is_empty() {
+        logs.retain(|location, _| submitted.iter().any(|id| is_of(location, id)));
+    }
     if logs.len() > CANDIDATES_MAX {
         return Ok(Err(format!(
             "{} logs in {place} were written since the step began: too many to tell which is its own",
@@ -56,24 +61,41 @@ pub(crate) async fn find(
     let mut inside = Vec::new();
     for (location, keys) in logs {
         let run = open(aws, &place.bucket, &keys).await?;
-        if is_inside(&run, began, ended) {
-            inside.push(EventLog {
-                run,
-                location: format!("s3://{}/{location}", place.bucket),
-            });
+        if !submitted.is_empty() || is_inside(&run, began, ended) {
+            let location = format!("s3://{}/{location}", place.bucket);
+            inside.push(EventLog { run, location });
         }
     }
-    // A second attempt of an application has a log of its own: the last one tells how it ended.
-    inside.sort_by_key(|log| (log.run.application_id.clone(), log.run.started_at_ms));
-    let mut applications: Vec<Option<String>> = inside.iter().map(|log| log.run.application_id.clone()).collect();
+    Ok(choose(inside, &submitted, &place))
+}
+
+/// The one application's log: of several attempts, each with a log of its own, the last tells how it ended.
+fn choose(mut logs: Vec<EventLog>, submitted: &[String], place: &S3Location) -> Result<EventLog, String> {
+    logs.sort_by_key(|log| (log.run.application_id.clone(), log.run.started_at_ms));
+    let mut applications: Vec<Option<String>> = logs.iter().map(|log| log.run.application_id.clone()).collect();
     applications.dedup();
-    Ok(match (applications.len(), inside.pop()) {
+    match (applications.len(), logs.pop()) {
         (1, Some(log)) => Ok(log),
-        (0, _) | (_, None) => Err(format!(
+        (0, _) | (_, None) if submitted.is_empty() => Err(format!(
             "no log in {place} is of an application that ran inside the step's time"
         )),
-        (several, Some(_)) => Err(format!("{several} applications in {place} ran inside the step's time")),
-    })
+        (0, _) | (_, None) => Err(format!("no log in {place} is of {}", submitted.join(" or "))),
+        (several, Some(_)) if submitted.is_empty() => {
+            Err(format!("{several} applications in {place} ran inside the step's time"))
+        }
+        (several, Some(_)) => Err(format!(
+            "the step submitted {several} applications: {}",
+            submitted.join(", ")
+        )),
+    }
+}
+
+/// Is a log's file or folder named for this application, or for an attempt of it?
+fn is_of(location: &str, application_id: &str) -> bool {
+    let name = location.rsplit('/').next().unwrap_or_default();
+    let name = name.strip_prefix("eventlog_v2_").unwrap_or(name);
+    name.strip_prefix(application_id)
+        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<S3Location, String> {

@@ -8,7 +8,7 @@
 //! * [`facts`]: from what was read to the report;
 //! * [`recovery`]: the bounded wait until victims are gone and capacity is back;
 //! * [`experiments`]: what FIS says of the drill's experiments;
-//! * [`event_log`]: which event log is the step's, and reading it;
+//! * [`event_log`]: which event log is the step's, and reading it; [`step_log`]: what the step submitted;
 //! * [`history`]: the job's earlier runs, to compare with;
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
 
@@ -17,6 +17,7 @@ mod experiments;
 mod facts;
 mod history;
 mod recovery;
+mod step_log;
 mod step_report;
 mod sweep;
 

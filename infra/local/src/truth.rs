@@ -22,8 +22,8 @@ pub struct Hit {
     pub units: u32,
     /// When EC2 gave notice.
     pub noticed_at: Time,
-    /// When it was gone.
-    pub terminated_at: Option<Time>,
+    /// When it began to shut down, by the notice or by somebody else first.
+    pub shutting_down_at: Option<Time>,
     /// The experiment that did it; `None`: EC2 itself.
     pub experiment_id: Option<String>,
     /// Its name inside the VPC.
@@ -45,7 +45,7 @@ pub fn hits(state: &State, cluster: &Cluster, from: Time, until: Time) -> Vec<Hi
                 pool_id: instance.pool_id.clone(),
                 units: instance.weight,
                 noticed_at: interruption.noticed_at,
-                terminated_at: machine.terminated_at,
+                shutting_down_at: machine.shutting_down_at,
                 experiment_id: match &interruption.cause {
                     Cause::Experiment(id) => Some(id.clone()),
                     Cause::NoCapacity | Cause::User => None,

@@ -331,6 +331,7 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
             .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
             .collect(),
         release_label: cluster.release_label,
+        log_uri: cluster.log_uri,
         has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
         spark_defaults,
         ended_at: status

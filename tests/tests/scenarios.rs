@@ -1,0 +1,310 @@
+//! Each story's report, held against what really happened in it. What holds in every story is in the crate's library;
+//! here is what each story is told for.
+
+use local::api::Time;
+use local::run::Run;
+use shared::drill::DrillState;
+use shared::interruption::Cause;
+use shared::replacement::Replacement;
+use shared::report::Report;
+use shared::verdict::Verdict;
+use tests::{report_of, tell};
+
+fn replaced(report: &Report) -> usize {
+    report
+        .interruptions
+        .iter()
+        .filter(|one| matches!(one.replacement, Replacement::Replaced { .. }))
+        .count()
+}
+
+fn experiments(run: &Run) -> usize {
+    run.world.lock().account.fis.experiments().count()
+}
+
+fn interrupted(run: &Run) -> usize {
+    run.world
+        .lock()
+        .account
+        .ec2
+        .instances()
+        .filter(|instance| instance.interruption.is_some())
+        .count()
+}
+
+fn reason(report: &Report) -> &str {
+    report.drill.reason.as_deref().unwrap_or_default()
+}
+
+#[test]
+fn workshop_survives_three_victims_and_all_are_replaced() {
+    let run = tell("workshop", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!(
+        report.judgement.verdict,
+        Verdict::Survived,
+        "{}",
+        report.judgement.sentence
+    );
+    assert_eq!((interrupted(&run), replaced(&report)), (3, 3));
+    assert_eq!(report.drill.state, Some(DrillState::Started));
+    let experiment = &report.drill.experiments[0];
+    assert_eq!(experiment.status.as_deref(), Some("completed"));
+    assert_eq!((experiment.resolved.len(), experiment.resolved_are_victims), (3, true));
+    assert!(report.output.as_ref().is_some_and(|output| output.has_success_marker));
+    let began: Time = report.step.started_at.unwrap();
+    let asked = experiment.asked_at.unwrap();
+    assert!(
+        (90..=120).contains(&(asked - began).num_seconds()),
+        "asked {} s in",
+        (asked - began).num_seconds()
+    );
+}
+
+#[test]
+fn no_capacity_gives_up_at_the_limit_and_interrupts_nobody() {
+    let run = tell("no-capacity", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!(report.judgement.verdict, Verdict::Inconclusive);
+    assert_eq!(report.drill.state, Some(DrillState::GaveUp));
+    assert!(
+        reason(&report).contains("0 Spot task instances run; the experiment needs 3"),
+        "{}",
+        reason(&report)
+    );
+    assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+}
+
+#[test]
+fn no_replacement_is_degraded() {
+    let report = report_of(&tell("no-replacement", 1, &[]));
+    assert_eq!(
+        report.judgement.verdict,
+        Verdict::Degraded,
+        "{}",
+        report.judgement.sentence
+    );
+    assert_eq!(replaced(&report), 0);
+    assert!(report.findings.iter().any(|finding| finding.id == "not-replaced"));
+    assert_eq!(report.capacity.unwrap().dip.unwrap().until, None);
+}
+
+#[test]
+fn a_job_that_ends_before_the_first_loss_shows_nothing() {
+    let run = tell("short-job", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!(
+        report.judgement.verdict,
+        Verdict::Inconclusive,
+        "{}",
+        report.judgement.sentence
+    );
+    assert_eq!(interrupted(&run), 3);
+    assert!(
+        report
+            .interruptions
+            .iter()
+            .all(|one| one.interrupted.terminated_at > report.step.ended_at)
+    );
+    let expected =
+        |one: &shared::report::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
+    assert!(report.interruptions.iter().all(expected));
+}
+
+#[test]
+fn a_driver_on_a_victim_is_told() {
+    let run = tell("driver-on-victim", 1, &[]);
+    let report = report_of(&run);
+    let state = run.world.lock();
+    let cluster = state.account.emr.clusters().next().unwrap();
+    let application = &cluster.yarn().truth()[0];
+    assert!(
+        application.attempts[0].driver_lost,
+        "the story is told for a lost driver"
+    );
+    assert_eq!(
+        report.judgement.verdict,
+        Verdict::Degraded,
+        "{}",
+        report.judgement.sentence
+    );
+    assert!(
+        report.judgement.sentence.contains("2 attempts"),
+        "{}",
+        report.judgement.sentence
+    );
+}
+
+#[test]
+fn a_job_that_fails_by_itself_is_failed_with_sparks_own_words() {
+    let report = report_of(&tell("job-fails", 1, &[]));
+    assert_eq!(report.judgement.verdict, Verdict::Failed);
+    assert!(
+        report.judgement.sentence.contains("Job aborted due to stage failure"),
+        "{}",
+        report.judgement.sentence
+    );
+}
+
+#[test]
+fn a_natural_interruption_is_told_from_the_injected_ones() {
+    let report = report_of(&tell("natural-interruption", 1, &[]));
+    let natural: Vec<_> = report
+        .interruptions
+        .iter()
+        .filter(|one| one.interrupted.cause == Cause::Natural)
+        .collect();
+    assert_eq!((natural.len(), report.interruptions.len()), (1, 4));
+    assert_eq!(
+        natural[0].interrupted.spot_status.as_deref(),
+        Some("instance-terminated-no-capacity")
+    );
+}
+
+#[test]
+fn a_lowered_target_expects_no_replacement() {
+    let report = report_of(&tell("scale-down", 1, &[]));
+    assert_eq!(replaced(&report), 0);
+    for one in &report.interruptions {
+        let Replacement::NotExpected { why } = &one.replacement else {
+            panic!("{:?}", one.replacement)
+        };
+        assert!(why.contains("target"), "{why}");
+    }
+}
+
+#[test]
+fn instance_groups_are_drilled_and_replaced_as_fleets_are() {
+    let run = tell("instance-groups", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!(
+        report.judgement.verdict,
+        Verdict::Survived,
+        "{}",
+        report.judgement.sentence
+    );
+    assert_eq!((interrupted(&run), replaced(&report)), (3, 3));
+    assert!(
+        report
+            .interruptions
+            .iter()
+            .all(|one| one.interrupted.pool_id.as_ref().unwrap().starts_with("ig-"))
+    );
+}
+
+#[test]
+fn two_steps_share_one_drill() {
+    let run = tell("two-steps-one-cluster", 1, &[]);
+    let reports: Vec<Report> = run.steps.iter().map(|step| step.report().unwrap()).collect();
+    assert_eq!((reports.len(), experiments(&run), interrupted(&run)), (2, 1, 3));
+    let refused: Vec<&Report> = reports
+        .iter()
+        .filter(|report| report.drill.state == Some(DrillState::Refused))
+        .collect();
+    assert_eq!(refused.len(), 1);
+    assert!(reason(refused[0]).contains("has the cluster"), "{}", reason(refused[0]));
+    assert!(
+        refused[0]
+            .interruptions
+            .iter()
+            .all(|one| one.interrupted.cause == Cause::OtherExperiment)
+    );
+}
+
+#[test]
+fn a_cluster_that_is_not_opted_in_is_left_alone() {
+    let run = tell("not-opted-in", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+    assert_eq!(report.drill.state, Some(DrillState::Refused));
+    assert!(reason(&report).contains("spot-drill=on"), "{}", reason(&report));
+    assert_eq!(report.judgement.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_step_that_is_not_spark_is_left_alone_and_has_no_report() {
+    let run = tell("not-spark", 1, &[]);
+    assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+    assert!(run.steps[0].json.is_none());
+}
+
+#[test]
+fn a_cancelled_step_is_not_drilled() {
+    let run = tell("cancelled-step", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+    assert_eq!(report.step.state, "CANCELLED");
+    assert_eq!(report.judgement.verdict, Verdict::Inconclusive);
+    assert_eq!(report.drill.state, Some(DrillState::GaveUp));
+}
+
+#[test]
+fn an_engaged_safety_lever_stops_the_drill() {
+    let run = tell("safety-lever", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+    assert!(
+        reason(&report).contains("safety lever is engaged: change freeze"),
+        "{}",
+        reason(&report)
+    );
+}
+
+#[test]
+fn the_scheduled_check_empties_the_results_and_submits_one_step() {
+    let run = tell("scheduled-check", 1, &["twice=100"]);
+    let report = report_of(&run);
+    assert_eq!(interrupted(&run), 3);
+    assert!(
+        report.step.properties.contains_key("spot-drill.execution-id"),
+        "{:?}",
+        report.step.properties
+    );
+    let state = run.world.lock();
+    let left = state.account.s3.list("emr-spot-workshop-data", "resultsspot/").unwrap();
+    assert!(!left.iter().any(|key| key.ends_with("of-last-week")), "{left:?}");
+    assert!(left.iter().any(|key| key.ends_with("_SUCCESS")));
+}
+
+#[test]
+fn waves_are_several_experiments_with_different_victims() {
+    let run = tell("waves", 1, &[]);
+    let report = report_of(&run);
+    assert_eq!((experiments(&run), interrupted(&run)), (2, 6));
+    let [first, second] = report.drill.experiments.as_slice() else {
+        panic!("two experiments")
+    };
+    assert!(first.victims.iter().all(|id| !second.victims.contains(id)));
+    let apart = (second.asked_at.unwrap() - first.asked_at.unwrap()).num_seconds();
+    assert!((180..=215).contains(&apart), "{apart} s apart");
+}
+
+#[test]
+fn more_than_five_victims_take_several_targets_and_actions() {
+    let run = tell("workshop", 1, &["victims=7"]);
+    assert_eq!((experiments(&run), interrupted(&run)), (1, 7));
+    let state = run.world.lock();
+    let experiment = state.account.fis.experiments().next().unwrap();
+    assert_eq!(experiment.actions.len(), 2);
+}
+
+#[test]
+fn a_preview_shows_victims_and_interrupts_nobody() {
+    let run = tell("workshop", 1, &["mode=preview"]);
+    let report = report_of(&run);
+    assert_eq!((experiments(&run), interrupted(&run)), (1, 0));
+    assert_eq!(report.drill.experiments[0].victims.len(), 3);
+    assert_eq!(report.drill.experiments[0].resolved.len(), 3);
+    assert_eq!(report.judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        report.judgement.sentence.contains("preview"),
+        "{}",
+        report.judgement.sentence
+    );
+}
+
+#[test]
+fn off_means_off() {
+    let run = tell("workshop", 1, &["mode=off"]);
+    assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+}
