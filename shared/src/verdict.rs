@@ -233,10 +233,10 @@ fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement 
         .iter()
         .filter(|(_, answer)| matches!(answer, Replacement::Replaced { .. }))
         .count();
-    let capacity = if replaced == hit {
-        "all capacity was replaced".to_owned()
-    } else {
-        format!("{replaced} were replaced, and for the others none was expected")
+    let capacity = match replaced {
+        all if all == hit => "all capacity was replaced".to_owned(),
+        0 => "no replacement was expected".to_owned(),
+        some => format!("{some} of them replaced, while for the others no replacement was expected"),
     };
     Judgement {
         verdict: Verdict::Survived,

@@ -164,13 +164,22 @@ fn a_natural_interruption_is_told_from_the_injected_ones() {
 #[test]
 fn a_lowered_target_expects_no_replacement() {
     let report = report_of(&tell("scale-down", 1, &[]));
-    assert_eq!(replaced(&report), 0);
+    let (mut not_expected, mut replaced) = (0, 0);
     for one in &report.interruptions {
-        let Replacement::NotExpected { why } = &one.replacement else {
-            panic!("{:?}", one.replacement)
-        };
-        assert!(why.contains("target"), "{why}");
+        match &one.replacement {
+            Replacement::NotExpected { why } => {
+                assert!(why.contains("the target was lowered from 64 to 16 units"), "{why}");
+                not_expected += one.interrupted.units;
+            }
+            Replacement::Replaced { .. } => replaced += one.interrupted.units,
+            other => panic!("{other:?}"),
+        }
     }
+    // EMR refills the lowered target too, if a victim was to stay; the others' units nobody asks for.
+    assert!(
+        not_expected > replaced,
+        "{not_expected} units not expected, {replaced} replaced"
+    );
 }
 
 #[test]
@@ -307,4 +316,39 @@ fn a_preview_shows_victims_and_interrupts_nobody() {
 fn off_means_off() {
     let run = tell("workshop", 1, &["mode=off"]);
     assert_eq!((experiments(&run), interrupted(&run)), (0, 0));
+}
+
+#[test]
+fn an_experiment_that_fails_or_is_stopped_is_recorded_for_what_it_is_and_shows_nothing() {
+    for (name, status) in [("experiment-fails", "failed"), ("stop-alarm", "stopped")] {
+        let run = tell(name, 1, &[]);
+        let report = report_of(&run);
+        assert_eq!(interrupted(&run), 0, "{name}");
+        let experiment = &report.drill.experiments[0];
+        assert_eq!(experiment.status.as_deref(), Some(status), "{name}");
+        assert_eq!(report.judgement.verdict, Verdict::Inconclusive, "{name}");
+        assert!(
+            report.judgement.sentence.contains(status),
+            "{name}: {}",
+            report.judgement.sentence
+        );
+    }
+}
+
+#[test]
+fn a_missing_event_log_is_said_and_the_rest_is_reported() {
+    let report = report_of(&tell("no-event-log", 1, &[]));
+    assert_eq!(report.spark, None);
+    let missing = report
+        .missing
+        .iter()
+        .find(|missing| missing.what == "event log")
+        .expect("it is said");
+    assert!(missing.why.contains("spark.eventLog.dir is not set"), "{}", missing.why);
+    assert_eq!(
+        report.judgement.verdict,
+        Verdict::Survived,
+        "{}",
+        report.judgement.sentence
+    );
 }

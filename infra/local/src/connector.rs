@@ -3,6 +3,7 @@
 //! Separate because this is the seam: everything above it is what runs on AWS.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -17,8 +18,11 @@ use aws_types::region::Region;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use crate::api::REGION;
+use crate::deployed;
+use crate::fault::Fate;
 use crate::wire::{self, Call, Service};
 use crate::world::World;
 
@@ -26,10 +30,11 @@ use crate::world::World;
 const LATENCY_MS_MAX: u64 = 25;
 
 /// The SDK's configuration for a caller in this world.
-pub fn sdk_config(world: &World, caller: &str) -> SdkConfig {
+pub fn sdk_config(world: &World, caller: &str, died: Arc<Notify>) -> SdkConfig {
     let connector = SharedHttpConnector::new(Connector {
         world: world.clone(),
         caller: caller.into(),
+        died,
     });
     SdkConfig::builder()
         .behavior_version(aws_config::BehaviorVersion::latest())
@@ -53,6 +58,8 @@ pub fn sdk_config(world: &World, caller: &str) -> SdkConfig {
 struct Connector {
     world: World,
     caller: String,
+    /// Told when the caller's process dies of a fault.
+    died: Arc<Notify>,
 }
 
 impl fmt::Debug for Connector {
@@ -78,15 +85,39 @@ impl Connector {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(ConnectorError::user)?.to_bytes();
         self.latency().await;
-        let response = answer(&self.world, &self.caller, http::Request::from_parts(parts, body)).await;
+        let fate = self.world.lock().fate(&self.caller);
+        let response = match fate {
+            Fate::CrashBefore => return self.die().await,
+            Fate::Unavailable => unavailable(),
+            Fate::Answered | Fate::AnswerLost | Fate::CrashAfter => {
+                answer(&self.world, &self.caller, http::Request::from_parts(parts, body)).await
+            }
+        };
+        match fate {
+            Fate::CrashAfter => return self.die().await,
+            Fate::AnswerLost => return Err(ConnectorError::timeout("the answer was lost".into())),
+            Fate::Answered | Fate::CrashBefore | Fate::Unavailable => {}
+        }
         self.latency().await;
         HttpResponse::try_from(response.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
+    }
+
+    /// The process is gone: nothing comes back to it.
+    async fn die<T>(&self) -> T {
+        self.died.notify_one();
+        std::future::pending().await
     }
 
     async fn latency(&self) {
         let milliseconds = self.world.lock().account.rng().u64(2..=LATENCY_MS_MAX);
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
+}
+
+fn unavailable() -> http::Response<Bytes> {
+    let mut response = http::Response::new(Bytes::new());
+    *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+    response
 }
 
 /// Answers one HTTP request of a client's, whoever it is.
@@ -106,6 +137,7 @@ pub async fn answer(world: &World, caller: &str, request: http::Request<Bytes>) 
             note(world, caller, &call, &response);
             response
         }
+        Ok(call) if deployed::has(&call.service) => deployed::answer(world, caller, &call).await,
         Ok(call) => world.lock().account.answer(now, caller, &call, request.body()),
         Err(refusal) => world.lock().account.refuse(now, caller, &refusal),
     };

@@ -184,6 +184,8 @@ impl DynamoDb {
         // A random id that nobody asks for.
         if let Some(table) = table.as_object_mut() {
             table.remove("TableId");
+            // DynamoDB's published model has no such member.
+            table.remove("TableThroughputModeSummary");
         }
     }
 }

@@ -62,6 +62,11 @@ impl EventBus {
         Ok(())
     }
 
+    /// Whether the rule with this logical id sends events on.
+    pub fn is_enabled(&self, id: &str) -> bool {
+        self.enabled.contains(id)
+    }
+
     /// The rules, by logical id.
     pub fn rules(&self) -> &BTreeMap<String, Rule> {
         &self.rules

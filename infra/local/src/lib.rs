@@ -8,10 +8,12 @@
 //!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
 //! * [`account`]: the services together;
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
+//! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
+//!   [`deployed`]: together;
 //! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
-//! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run;
-//! * [`scenario`]: the stories; [`run`]: a story from begin to report; [`truth`]: what really happened in it;
-//! * [`drill_command`], [`spark_log_command`]: the program.
+//! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`fault`]: what goes wrong;
+//! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what really happened in it;
+//! * [`drill_command`], [`serve`], [`spark_log_command`]: the program.
 //!
 //! # What is simulated, and where it is known to differ
 //!
@@ -22,23 +24,33 @@
 pub mod account;
 pub mod api;
 pub mod clock;
+pub mod cloudformation;
 pub mod connector;
+pub mod deployed;
 pub mod drill_command;
 pub mod dynamodb;
 pub mod ec2;
 pub mod emr;
 pub mod event_bus;
+pub mod events;
+pub mod fault;
 pub mod fis;
 pub mod functions;
 pub mod instance_type;
 pub mod journal;
+pub mod lambda;
+pub mod logs;
 pub mod queue;
 pub mod run;
 pub mod s3;
 pub mod scenario;
 pub mod scheduler;
+pub mod schedules;
+pub mod serve;
+pub mod settings;
 pub mod spark;
 pub mod spark_log_command;
+pub mod sts;
 pub mod template;
 pub mod truth;
 pub mod wire;

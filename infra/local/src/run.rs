@@ -11,10 +11,12 @@ use shared::report::Report;
 use crate::api::Time;
 use crate::ec2::Market;
 use crate::emr::{Cluster, ClusterState, Role, Step, StepState};
+use crate::fault::Faults;
 use crate::journal::Entry;
-use crate::scenario::{DATA_BUCKET, RESULTS_PREFIX, Scenario, Settings, Twist};
+use crate::scenario::{DATA_BUCKET, RESULTS_PREFIX, Scenario, Twist};
+use crate::settings::Settings;
 use crate::wire::Service;
-use crate::world::{Deliveries, State, World};
+use crate::world::{State, World};
 
 /// The stack that is deployed: the project's own.
 pub const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"));
@@ -73,10 +75,13 @@ pub fn run(scenario: Scenario, settings: &Settings, seed: u64, mut watch: impl F
         .context("starting the runtime")?;
     runtime.block_on(async {
         let begun_at: Time = EPOCH.parse().context("the epoch is a time")?;
-        let faults = Deliveries {
+        let faults = Faults {
             twice_percent: settings.twice,
             lost_percent: settings.lost,
-            ..Deliveries::default()
+            errors_percent: settings.errors,
+            lost_answers_percent: settings.lost_answers,
+            crash: settings.crash.clone(),
+            ..Faults::default()
         };
         let world = World::new(TEMPLATE, &scenario.parameters(settings), seed, begun_at, faults)
             .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
@@ -177,7 +182,12 @@ async fn direct(world: World, scenario: Scenario, settings: Settings) -> anyhow:
     }
     add_step(&world, &cluster_id, scenario.step())?;
     match scenario.twist {
-        Twist::None | Twist::NoCapacity | Twist::SafetyLever | Twist::ScheduledCheck => {}
+        Twist::None
+        | Twist::NoCapacity
+        | Twist::SafetyLever
+        | Twist::ScheduledCheck
+        | Twist::ExperimentFails
+        | Twist::StopAlarm => {}
         Twist::TwoSteps => {
             tokio::time::sleep(Duration::from_secs(20)).await;
             add_step(&world, &cluster_id, scenario.second_step())?;
@@ -213,8 +223,9 @@ async fn direct(world: World, scenario: Scenario, settings: Settings) -> anyhow:
     Ok(())
 }
 
-fn prepare(world: &World, scenario: Scenario) {
+pub(crate) fn prepare(world: &World, scenario: Scenario) {
     let mut state = world.lock();
+    let state = &mut *state;
     let now = world.clock.now();
     let account = &mut state.account;
     account
@@ -229,6 +240,13 @@ fn prepare(world: &World, scenario: Scenario) {
     match scenario.twist {
         Twist::NoCapacity => account.ec2.set_spot_capacity(Some(0)),
         Twist::SafetyLever => account.fis.set_safety_lever(true, "change freeze"),
+        Twist::ExperimentFails => account
+            .fis
+            .fail_next("InternalFailure", "Something went wrong inside FIS."),
+        Twist::StopAlarm => {
+            let alarm = state.template.experiment_template["stopConditions"][0]["value"].as_str();
+            account.fis.set_alarm(alarm.unwrap_or_default(), true);
+        }
         _ => {}
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::settings::Settings;
 use crate::spark::{Placement, Workload};
 
 /// The bucket of the scripts, the results and Spark's event logs.
@@ -36,6 +37,10 @@ pub enum Twist {
     SafetyLever,
     /// Nobody submits: the deployment's schedule does.
     ScheduledCheck,
+    /// FIS fails to run the experiment.
+    ExperimentFails,
+    /// The stop condition's alarm is in ALARM.
+    StopAlarm,
 }
 
 /// A story.
@@ -50,7 +55,7 @@ pub struct Scenario {
 }
 
 /// All stories, the workshop's first.
-pub const SCENARIOS: [Scenario; 16] = [
+pub const SCENARIOS: [Scenario; 19] = [
     Scenario {
         name: "workshop",
         about: "the workshop's job, three victims, replacements",
@@ -131,34 +136,22 @@ pub const SCENARIOS: [Scenario; 16] = [
         about: "two experiments, one after the other",
         twist: Twist::None,
     },
+    Scenario {
+        name: "experiment-fails",
+        about: "FIS fails to run the experiment",
+        twist: Twist::ExperimentFails,
+    },
+    Scenario {
+        name: "stop-alarm",
+        about: "the stop condition's alarm is on: FIS stops the experiment",
+        twist: Twist::StopAlarm,
+    },
+    Scenario {
+        name: "no-event-log",
+        about: "Spark's event log stays on the cluster, where nobody else reads it",
+        twist: Twist::None,
+    },
 ];
-
-/// What can be set for a run, by `--set key=value`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Spot units that the task fleet begins with, or instances of the task group.
-    pub units: u32,
-    /// Managed scaling's least units.
-    pub units_min: u32,
-    /// Managed scaling's most units.
-    pub units_max: u32,
-    /// Seconds from the step's begin to the experiment.
-    pub delay: u32,
-    /// Seconds that start-experiment waits for capacity at most.
-    pub wait: u32,
-    /// Instances to interrupt.
-    pub victims: u32,
-    /// Experiments.
-    pub waves: u32,
-    /// Seconds between experiments.
-    pub wave_interval: u32,
-    /// `run`, `preview` or `off`.
-    pub mode: String,
-    /// Of a hundred deliveries so many come twice.
-    pub twice: u32,
-    /// Of a hundred events so many are lost.
-    pub lost: u32,
-}
 
 impl Scenario {
     /// The story of this name; the error says which there are.
@@ -187,6 +180,9 @@ impl Scenario {
             mode: "run".into(),
             twice: 3,
             lost: 0,
+            errors: 0,
+            lost_answers: 0,
+            crash: None,
         };
         match self.name {
             "no-capacity" => settings.units = 0,
@@ -255,6 +251,9 @@ impl Scenario {
             "Tags": [{"Key": "Name", "Value": CLUSTER_NAME}, {"Key": "spot-drill", "Value": "on"}],
             "Instances": {"KeepJobFlowAliveWhenNoSteps": true},
         });
+        if self.name == "no-event-log" {
+            cluster["Configurations"] = json!([]);
+        }
         if self.name == "not-opted-in" {
             cluster["Tags"] = json!([{"Key": "Name", "Value": CLUSTER_NAME}]);
         }
@@ -335,48 +334,6 @@ impl Scenario {
     }
 }
 
-impl Settings {
-    /// Sets one by `key=value`; the error says what is allowed.
-    pub fn set(&mut self, text: &str) -> Result<(), String> {
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| format!("expected key=value, found {text:?}; {KEYS}"))?;
-        let number = |least: u32, most: u32| -> Result<u32, String> {
-            value
-                .parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number))
-                .ok_or_else(|| format!("{key}: expected a number from {least} to {most}, found {value:?}"))
-        };
-        match key {
-            "units" => self.units = number(0, 1000)?,
-            "units-min" => self.units_min = number(0, 1000)?,
-            "units-max" => self.units_max = number(1, 1000)?,
-            "delay" => self.delay = number(0, 600)?,
-            "wait" => self.wait = number(1, 780)?,
-            "victims" => self.victims = number(1, 50)?,
-            "waves" => self.waves = number(1, 5)?,
-            "wave-interval" => self.wave_interval = number(30, 600)?,
-            "twice" => self.twice = number(0, 100)?,
-            "lost" => self.lost = number(0, 100)?,
-            "mode" if ["run", "preview", "off"].contains(&value) => self.mode = value.into(),
-            "mode" => return Err(format!("mode: expected run, preview or off, found {value:?}")),
-            _ => return Err(format!("{key:?} cannot be set; {KEYS}")),
-        }
-        if self.units_min > self.units_max {
-            return Err(format!(
-                "units-min is {} and units-max {}: the least must not be more than the most",
-                self.units_min, self.units_max
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// What can be set.
-pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, \
-                        twice, lost";
-
 fn spark_arguments(results: &str) -> Vec<String> {
     let script = format!("s3://{DATA_BUCKET}/script.py");
     let results = format!("s3://{DATA_BUCKET}/{results}");
@@ -408,23 +365,6 @@ fn groups(settings: &Settings) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_wrong_name_or_value_says_what_is_allowed() {
-        assert!(Scenario::find("workshp").unwrap_err().contains("workshop, no-capacity"));
-        let mut settings = SCENARIOS[0].settings();
-        for (bad, words) in [
-            ("victims", "key=value"),
-            ("victims=0", "from 1 to 50"),
-            ("victims=three", "from 1 to 50"),
-            ("size=3", "can be set: units"),
-            ("mode=dry", "run, preview or off"),
-            ("units-min=100", "must not be more"),
-        ] {
-            let error = settings.set(bad).unwrap_err();
-            assert!(error.contains(words), "{bad}: {error}");
-        }
-    }
 
     #[test]
     fn each_scenario_is_found_by_its_name() {

@@ -6,6 +6,7 @@ mod encode;
 mod fis;
 mod json;
 mod query;
+mod rest;
 mod s3_operation;
 
 use bytes::Bytes;
@@ -20,16 +21,28 @@ pub use self::encode::{encode, encode_dynamodb};
 /// A service of AWS, as the wire tells them apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
+    /// CloudFormation.
+    CloudFormation,
     /// DynamoDB.
     DynamoDb,
     /// EC2.
     Ec2,
     /// EMR.
     Emr,
+    /// EventBridge.
+    Events,
     /// FIS.
     Fis,
+    /// Lambda.
+    Lambda,
+    /// CloudWatch Logs.
+    Logs,
     /// S3.
     S3,
+    /// EventBridge Scheduler.
+    Scheduler,
+    /// The Security Token Service.
+    Sts,
     /// One that the simulated account lacks, by its signing name.
     Unknown(String),
 }
@@ -38,11 +51,17 @@ impl Service {
     /// The name that IAM's actions have before the colon.
     pub fn iam_prefix(&self) -> &str {
         match self {
+            Self::CloudFormation => "cloudformation",
             Self::DynamoDb => "dynamodb",
             Self::Ec2 => "ec2",
             Self::Emr => "elasticmapreduce",
+            Self::Events => "events",
             Self::Fis => "fis",
+            Self::Lambda => "lambda",
+            Self::Logs => "logs",
             Self::S3 => "s3",
+            Self::Scheduler => "scheduler",
+            Self::Sts => "sts",
             Self::Unknown(name) => name,
         }
     }
@@ -55,6 +74,7 @@ impl Service {
             (Self::S3, "HeadBucket" | "ListObjects" | "ListObjectsV2") => "ListBucket",
             (Self::S3, "ListBuckets") => "ListAllMyBuckets",
             (Self::S3, "DeleteObjects") => "DeleteObject",
+            (Self::Lambda, "Invoke") => "InvokeFunction",
             (Self::S3, "CopyObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => {
                 "PutObject"
             }
@@ -65,11 +85,17 @@ impl Service {
 
     fn of_signing_name(name: &str) -> Self {
         match name {
+            "cloudformation" => Self::CloudFormation,
             "dynamodb" => Self::DynamoDb,
             "ec2" => Self::Ec2,
             "elasticmapreduce" => Self::Emr,
+            "events" => Self::Events,
             "fis" => Self::Fis,
+            "lambda" => Self::Lambda,
+            "logs" => Self::Logs,
             "s3" => Self::S3,
+            "scheduler" => Self::Scheduler,
+            "sts" => Self::Sts,
             other => Self::Unknown(other.to_owned()),
         }
     }
@@ -102,9 +128,12 @@ pub fn decode(request: &Request<Bytes>) -> Result<Call, Refusal> {
     let call = match &service {
         Service::DynamoDb => json::target(request).map(|operation| (operation, Value::Null)),
         Service::Ec2 => query::decode(request),
-        Service::Emr => json::decode(request),
+        Service::CloudFormation | Service::Sts => query::decode_members(request),
+        Service::Emr | Service::Events | Service::Logs => json::decode(request),
         Service::Fis => fis::decode(request),
-        Service::S3 => Ok((s3_operation::name(request), Value::Null)),
+        Service::Lambda => rest::lambda(request),
+        Service::Scheduler => rest::scheduler(request),
+        Service::S3 => s3_operation::decode(request).map(|operation| (operation, Value::Null)),
         Service::Unknown(name) => {
             let operation = json::target(request).or_else(|_| query::action(request));
             let operation = operation.unwrap_or_else(|_| format!("{} {}", request.method(), request.uri().path()));
@@ -121,6 +150,14 @@ pub fn decode(request: &Request<Bytes>) -> Result<Call, Refusal> {
     }
 }
 
+/// The refusal of a request whose body could not be read, in the envelope of the service that it was for.
+pub fn refusal(request: &Request<Bytes>, error: ApiError) -> Refusal {
+    Refusal {
+        service: service_of(request),
+        error,
+    }
+}
+
 /// Whose request it is: by the signature's scope, then the target header, then the path, and else S3's.
 ///
 /// The host is no help: over TCP it is always the local machine.
@@ -131,7 +168,9 @@ fn service_of(request: &Request<Bytes>) -> Service {
     }
     if let Some(target) = header(request, "x-amz-target") {
         return match target.split('.').next().unwrap_or(target) {
+            "AWSEvents" => Service::Events,
             "ElasticMapReduce" => Service::Emr,
+            "Logs_20140328" => Service::Logs,
             prefix if prefix.starts_with("DynamoDB_") => Service::DynamoDb,
             other => Service::Unknown(other.to_lowercase()),
         };

@@ -3,49 +3,28 @@
 //! Separate from the account because time passes only here. One task does everything that is due by itself; each
 //! invocation of a function is a task of its own, whose AWS calls come back here through the SDK's HTTP client.
 
+mod bus;
+mod invoke;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shared::Aws;
 use tokio::sync::Notify;
 
 use crate::account::Account;
-use crate::api::{ACCOUNT, ApiError, BusEvent, REGION, Time};
+use crate::api::{ACCOUNT, REGION, Time};
 use crate::clock::Clock;
+use crate::cloudformation::Stacks;
 use crate::connector;
-use crate::event_bus::{self, EventBus};
+use crate::event_bus::EventBus;
+use crate::fault::{Fate, Faults};
 use crate::functions::Function;
-use crate::journal::Kind;
-use crate::queue::{self, Message, Queue};
+use crate::queue::{self, Queue};
 use crate::s3;
 use crate::scheduler::{Execution, Expression};
 use crate::template::{Destination, Template};
-
-/// How deliveries go wrong, in the ways that AWS allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deliveries {
-    /// Of a hundred deliveries so many come twice.
-    //= https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html
-    pub twice_percent: u32,
-    /// Of a hundred events so many are never emitted: EMR's and EC2's are best effort.
-    //= https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event.html
-    pub lost_percent: u32,
-    /// Milliseconds that a delivery takes at most.
-    pub delay_ms_max: u64,
-}
-
-impl Default for Deliveries {
-    fn default() -> Self {
-        Self {
-            twice_percent: 3,
-            lost_percent: 0,
-            delay_ms_max: 1_500,
-        }
-    }
-}
 
 /// The simulated world. Clones share it.
 #[derive(Clone)]
@@ -66,13 +45,17 @@ pub struct State {
     pub queues: BTreeMap<String, Queue>,
     /// What went to log groups, by group.
     pub logs: BTreeMap<String, Vec<(Time, Value)>>,
+    /// The stacks, of which the deployed template is one.
+    pub stacks: Stacks,
+    /// The default event bus.
+    pub bus: EventBus,
     functions: BTreeMap<String, Function>,
-    bus: EventBus,
     s3: s3::Service,
     schedules: Vec<Scheduled>,
     deliveries: BTreeMap<(Time, u64), Delivery>,
     delivered: u64,
-    faults: Deliveries,
+    faults: Faults,
+    calls: BTreeMap<String, u32>,
     invocations_running: usize,
     bug: Option<String>,
 }
@@ -98,7 +81,7 @@ impl World {
         parameters: &BTreeMap<String, String>,
         seed: u64,
         epoch: Time,
-        faults: Deliveries,
+        faults: Faults,
     ) -> Result<Self, String> {
         // The SDK draws the jitter of its back-off here.
         fastrand::seed(seed);
@@ -138,9 +121,11 @@ impl World {
             .map(|(id, queue)| (id.clone(), Queue::new(queue.clone())))
             .collect();
         let s3 = s3::service(account.s3.clone());
+        let stacks = Stacks::new(epoch, parameters.clone(), template.outputs.clone());
         let state = State {
             account,
             template,
+            stacks,
             queues,
             logs: BTreeMap::new(),
             functions,
@@ -150,6 +135,7 @@ impl World {
             deliveries: BTreeMap::new(),
             delivered: 0,
             faults,
+            calls: BTreeMap::new(),
             invocations_running: 0,
             bug: None,
         };
@@ -165,9 +151,9 @@ impl World {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Clients whose calls are noted as this caller's.
-    pub fn aws(&self, caller: &str) -> Aws {
-        Aws::new(&connector::sdk_config(self, caller))
+    /// Clients whose calls are noted as this caller's. `died` is told when the caller's process dies of a fault.
+    pub fn aws(&self, caller: &str, died: Arc<Notify>) -> Aws {
+        Aws::new(&connector::sdk_config(self, caller, died))
     }
 
     /// S3's protocol over the account's buckets.
@@ -261,112 +247,6 @@ impl World {
             }
         }
     }
-
-    /// An asynchronous invocation: up to two more attempts, one and then two minutes later; what fails for good goes to
-    /// the function's failure destination.
-    //= https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
-    async fn invoke_asynchronously(self, id: String, request_id: String, payload: Value) {
-        let begun_at = self.clock.now();
-        let settings = self.lock().template.functions[&id].asynchronous.clone();
-        let age_max = TimeDelta::seconds(i64::try_from(settings.event_age_seconds_max).unwrap_or(i64::MAX / 1000));
-        let mut attempt = 0;
-        loop {
-            let answer = self.invoke(&id, &request_id, payload.clone()).await;
-            let Err(error) = answer else { break };
-            let pause = Duration::from_secs(60 * (attempt + 1));
-            let next_at = self.clock.now() + TimeDelta::from_std(pause).unwrap_or_default();
-            if attempt == settings.retries || next_at - begun_at > age_max {
-                if let Some(queue) = &settings.failure_queue {
-                    let body = json!({
-                        "version": "1.0",
-                        "requestContext": {"requestId": request_id, "condition": "RetriesExhausted",
-                            "approximateInvokeCount": attempt + 1},
-                        "requestPayload": payload,
-                        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
-                        "responsePayload": error,
-                    });
-                    let now = self.clock.now();
-                    self.lock().send(now, queue, body.to_string());
-                }
-                break;
-            }
-            attempt += 1;
-            tokio::time::sleep(pause).await;
-        }
-        self.lock().invocations_running -= 1;
-        self.changed();
-    }
-
-    /// Lambda polls a queue for a function: what the function did not name as failed is deleted.
-    async fn invoke_with_batch(
-        self,
-        function: String,
-        queue: String,
-        request_id: String,
-        payload: Value,
-        messages: Vec<Message>,
-    ) {
-        let answer = self.invoke(&function, &request_id, payload).await;
-        let failed = match &answer {
-            Ok(answer) => queue::failed_messages(answer, &messages),
-            Err(_) => None,
-        };
-        let mut state = self.lock();
-        if let (Some(failed), Some(queue)) = (failed, state.queues.get_mut(&queue)) {
-            for message in messages.iter().filter(|message| !failed.contains(&message.id)) {
-                queue.delete(message.receipt_handle.as_deref().unwrap_or_default());
-            }
-        }
-        state.invocations_running -= 1;
-        drop(state);
-        self.changed();
-    }
-
-    /// One attempt of an invocation, ended by Lambda at the function's timeout.
-    pub async fn invoke(&self, id: &str, request_id: &str, payload: Value) -> Result<Value, Value> {
-        let (function, name, timeout) = {
-            let state = self.lock();
-            let deployed = &state.template.functions[id];
-            (
-                state.functions[id].clone(),
-                deployed.name.clone(),
-                Duration::from_secs(deployed.timeout_seconds),
-            )
-        };
-        let begun_at = self.clock.now();
-        self.lock()
-            .account
-            .note(begun_at, Kind::Invocation, &name, request_id, "begins", Value::Null);
-        let deadline = begun_at + TimeDelta::from_std(timeout).unwrap_or_default();
-        let aws = self.aws(&name);
-        let request = request_id.to_owned();
-        let handled = tokio::spawn(async move { function.invoke(&aws, request, deadline, payload).await });
-        let abort = handled.abort_handle();
-        let answer = match tokio::time::timeout(timeout, handled).await {
-            Ok(Ok(Ok(answer))) => Ok(answer),
-            Ok(Ok(Err(diagnostic))) => {
-                Err(json!({"errorType": diagnostic.error_type, "errorMessage": diagnostic.error_message}))
-            }
-            Ok(Err(panic)) => {
-                self.lock().bug = Some(format!("{name} panicked: {panic}"));
-                Err(json!({"errorType": "Panic", "errorMessage": panic.to_string()}))
-            }
-            Err(_) => {
-                abort.abort();
-                let message = format!("{request_id} Task timed out after {}.00 seconds", timeout.as_secs());
-                Err(json!({"errorType": "Sandbox.Timedout", "errorMessage": message}))
-            }
-        };
-        let ended_at = self.clock.now();
-        let (text, data) = match &answer {
-            Ok(answer) => ("ends", answer.clone()),
-            Err(error) => ("fails", error.clone()),
-        };
-        self.lock()
-            .account
-            .note(ended_at, Kind::Invocation, &name, request_id, text, data);
-        answer
-    }
 }
 
 impl State {
@@ -388,6 +268,35 @@ impl State {
     /// A bug of a function's that the run met: no AWS behaviour makes a function panic.
     pub fn bug(&self) -> Option<&str> {
         self.bug.as_deref()
+    }
+
+    /// What becomes of a caller's next AWS call.
+    pub fn fate(&mut self, caller: &str) -> Fate {
+        let calls = self.calls.entry(caller.to_owned()).or_default();
+        *calls += 1;
+        if let Some(crash) = self
+            .faults
+            .crash
+            .as_ref()
+            .filter(|crash| crash.function == caller && crash.call == *calls)
+        {
+            return if crash.after {
+                Fate::CrashAfter
+            } else {
+                Fate::CrashBefore
+            };
+        }
+        let draw = self.account.rng().u32(..100);
+        match (self.faults.errors_percent, self.faults.lost_answers_percent) {
+            (errors, _) if draw < errors => Fate::Unavailable,
+            (errors, lost) if draw < errors + lost => Fate::AnswerLost,
+            _ => Fate::Answered,
+        }
+    }
+
+    /// How many AWS calls a caller has made.
+    pub fn calls(&self, caller: &str) -> u32 {
+        self.calls.get(caller).copied().unwrap_or(0)
     }
 
     fn due(&self) -> Option<Time> {
@@ -412,7 +321,7 @@ impl State {
         }
     }
 
-    fn new_id(&mut self, now: Time) -> String {
+    pub(crate) fn new_id(&mut self, now: Time) -> String {
         Execution::new(&mut self.account.ctx(now), "", now).id
     }
 
@@ -433,77 +342,4 @@ impl State {
             self.schedule_delivery(now, &destination, &payload);
         }
     }
-
-    /// Puts the account's events on the bus, and their deliveries on their way.
-    fn take_events(&mut self, now: Time) {
-        for event in self.account.take_events() {
-            let lost = self.account.rng().u32(..100) < self.faults.lost_percent;
-            let envelope = event_bus::envelope(&mut self.account.ctx(now), &event);
-            let text = format!("{}{}", event.detail_type, if lost { ", and it is lost" } else { "" });
-            self.account
-                .note(now, Kind::Event, event.source, &subject(&event), text, envelope.clone());
-            if lost {
-                continue;
-            }
-            let destinations: Vec<Destination> = self
-                .bus
-                .matching(&envelope)
-                .into_iter()
-                .map(|target| target.destination.clone())
-                .collect();
-            for destination in destinations {
-                self.schedule_delivery(now, &destination, &envelope);
-            }
-        }
-    }
-
-    /// Once, and now and then twice.
-    fn schedule_delivery(&mut self, now: Time, destination: &Destination, payload: &Value) {
-        let faults = self.faults;
-        let times = if self.account.rng().u32(..100) < faults.twice_percent {
-            2
-        } else {
-            1
-        };
-        for _ in 0..times {
-            let delay = self.account.rng().u64(100..=faults.delay_ms_max.max(100));
-            let at = now + TimeDelta::milliseconds(i64::try_from(delay).unwrap_or(0));
-            self.delivered += 1;
-            let delivery = Delivery {
-                destination: destination.clone(),
-                payload: payload.clone(),
-            };
-            self.deliveries.insert((at, self.delivered), delivery);
-        }
-    }
-
-    /// Puts an event of somebody's own on the bus.
-    pub fn put_event(&mut self, now: Time, payload: &Value) -> Result<usize, ApiError> {
-        let destinations: Vec<Destination> = self
-            .bus
-            .matching(payload)
-            .into_iter()
-            .map(|target| target.destination.clone())
-            .collect();
-        for destination in &destinations {
-            self.schedule_delivery(now, destination, payload);
-        }
-        Ok(destinations.len())
-    }
-}
-
-/// The resource that an event is about, for the journal.
-fn subject(event: &BusEvent) -> String {
-    [
-        "stepId",
-        "instance-id",
-        "experiment-id",
-        "instanceFleetId",
-        "instanceGroupId",
-        "clusterId",
-    ]
-    .iter()
-    .find_map(|key| event.detail[*key].as_str())
-    .unwrap_or_default()
-    .to_owned()
 }

@@ -17,6 +17,7 @@ pub(super) fn call(emr: &Emr, operation: &str, input: &Value) -> Option<Result<V
     Some(match operation {
         "DescribeCluster" => cluster(emr, input).map(|cluster| json!({"Cluster": describe::cluster(cluster)})),
         "ListClusters" => list_clusters(emr, input),
+        "ListBootstrapActions" => list_bootstrap_actions(emr, input),
         "ListInstances" => list_instances(emr, input),
         "ListInstanceFleets" => list_pools(emr, input, Collection::Fleet),
         "ListInstanceGroups" => list_pools(emr, input, Collection::Group),
@@ -47,6 +48,22 @@ fn list_clusters(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
             && before.is_none_or(|before| cluster.created_at <= before)
     });
     page(input, "Clusters", clusters.map(describe::cluster_summary).collect())
+}
+
+/// What the cluster was asked for with; the scripts are not run.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListBootstrapActions.html
+fn list_bootstrap_actions(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
+    let actions = cluster(emr, input)?.request["BootstrapActions"].as_array();
+    let shown = actions.into_iter().flatten().map(|action| {
+        let script = &action["ScriptBootstrapAction"];
+        let arguments = if script["Args"].is_array() {
+            script["Args"].clone()
+        } else {
+            json!([])
+        };
+        json!({"Name": action["Name"], "ScriptPath": script["Path"], "Args": arguments})
+    });
+    page(input, "BootstrapActions", shown.collect())
 }
 
 /// In the order in which they were asked for. Neither the order nor the size of a page is published: assumed.

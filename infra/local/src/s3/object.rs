@@ -190,6 +190,38 @@ pub(super) async fn upload_part(store: &Store, request: S3Request<UploadPartInpu
     Ok(with_checksums(output, &checksums))
 }
 
+/// A part that is a range of another object: how clients copy what is large.
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+pub(super) fn copy_part(store: &Store, input: UploadPartCopyInput) -> Answer<UploadPartCopyOutput> {
+    let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
+        return Err(ApiError::client("InvalidArgument", "the simulated account copies from buckets only").into());
+    };
+    let mut state = store.lock();
+    let mut bytes = state.object(bucket, key)?.bytes.clone();
+    if let Some(range) = &input.copy_source_range {
+        let ends = range.strip_prefix("bytes=").and_then(|ends| ends.split_once('-'));
+        let ends = ends.and_then(|(first, last)| Some((first.parse().ok()?, last.parse::<usize>().ok()?)));
+        let Some((first, last)) = ends.filter(|(first, last)| first <= last && *last < bytes.len()) else {
+            let message = format!(
+                "Range specified is not valid for source object of size: {}",
+                bytes.len()
+            );
+            return Err(ApiError::client("InvalidArgument", message).into());
+        };
+        bytes = bytes.slice(first..=last);
+    }
+    let at = (input.bucket.as_str(), input.key.as_str(), input.upload_id.as_str());
+    let result = CopyPartResult {
+        e_tag: Some(ETag::Strong(state.put_part(at, input.part_number, bytes)?)),
+        last_modified: Some(timestamp(state.now)),
+        ..CopyPartResult::default()
+    };
+    Ok(S3Response::new(UploadPartCopyOutput {
+        copy_part_result: Some(result),
+        ..UploadPartCopyOutput::default()
+    }))
+}
+
 pub(super) fn complete_upload(
     store: &Store,
     input: CompleteMultipartUploadInput,

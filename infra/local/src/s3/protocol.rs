@@ -286,6 +286,10 @@ impl S3 for Protocol {
         object::upload_part(&self.store, request).await
     }
 
+    async fn upload_part_copy(&self, request: S3Request<UploadPartCopyInput>) -> Answer<UploadPartCopyOutput> {
+        object::copy_part(&self.store, request.input)
+    }
+
     async fn complete_multipart_upload(
         &self,
         request: S3Request<CompleteMultipartUploadInput>,

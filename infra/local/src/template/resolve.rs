@@ -62,8 +62,13 @@ impl Stack {
         }
         let mut outputs = BTreeMap::new();
         for (name, output) in entries(section("Outputs")) {
+            let at = format!("Outputs.{name}");
+            let condition = output.get("Condition").and_then(Yaml::as_str);
+            if !condition.map_or(Ok(true), |condition| scope.condition(condition, &at, 0))? {
+                continue;
+            }
             let value = output.get("Value").unwrap_or(&Yaml::Null);
-            outputs.insert(name.to_owned(), scope.json(value, &format!("Outputs.{name}.Value"), 0)?);
+            outputs.insert(name.to_owned(), scope.json(value, &format!("{at}.Value"), 0)?);
         }
         Ok(Self { resources, outputs })
     }

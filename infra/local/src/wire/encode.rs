@@ -13,18 +13,11 @@ use crate::api::ApiError;
 use crate::dynamodb::Failure;
 
 /// Services that the simulated account lacks and whose clients read errors as XML.
-const QUERY_SERVICES: [&str; 8] = [
-    "autoscaling",
-    "cloudformation",
-    "elasticloadbalancing",
-    "iam",
-    "monitoring",
-    "rds",
-    "sns",
-    "sts",
-];
+const QUERY_SERVICES: [&str; 6] = ["autoscaling", "elasticloadbalancing", "iam", "monitoring", "rds", "sns"];
 
+const CLOUDFORMATION_NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 const EC2_NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
 /// The answer to one call. `request_number` counts the account's requests and becomes the request id.
 pub fn encode(
@@ -35,12 +28,18 @@ pub fn encode(
 ) -> Response<Bytes> {
     let id = request_id(request_number);
     match service {
+        Service::CloudFormation => query(CLOUDFORMATION_NAMESPACE, operation, answer, &id),
         Service::Ec2 => ec2(operation, answer, &id),
-        Service::Fis => rest_json(answer, &id),
+        Service::Fis | Service::Scheduler => rest_json(answer, &id),
+        Service::Lambda if operation == "Invoke" => invocation(answer, &id),
+        Service::Lambda => rest_json(answer, &id),
         Service::S3 => s3(answer, &id),
         Service::DynamoDb => aws_json(answer, "application/x-amz-json-1.0", &id),
-        Service::Unknown(name) if QUERY_SERVICES.contains(&name.as_str()) => query_error(answer, &id),
-        Service::Emr | Service::Unknown(_) => aws_json(answer, "application/x-amz-json-1.1", &id),
+        Service::Sts => query(STS_NAMESPACE, operation, answer, &id),
+        Service::Unknown(name) if QUERY_SERVICES.contains(&name.as_str()) => query("", operation, answer, &id),
+        Service::Emr | Service::Events | Service::Logs | Service::Unknown(_) => {
+            aws_json(answer, "application/x-amz-json-1.1", &id)
+        }
     }
 }
 
@@ -114,7 +113,7 @@ fn ec2(operation: &str, answer: Result<Value, ApiError>, id: &str) -> Response<B
     let status = match answer {
         Ok(output) => {
             let mut members = String::new();
-            children(&mut members, &output);
+            children(&mut members, &output, "item");
             let _ = write!(
                 xml,
                 "<{operation}Response xmlns=\"{EC2_NAMESPACE}\"><requestId>{id}</requestId>{members}</{operation}Response>"
@@ -140,9 +139,16 @@ fn ec2(operation: &str, answer: Result<Value, ApiError>, id: &str) -> Response<B
 }
 
 //= https://smithy.io/2.0/aws/protocols/aws-query-protocol.html
-fn query_error(answer: Result<Value, ApiError>, id: &str) -> Response<Bytes> {
+fn query(namespace: &str, operation: &str, answer: Result<Value, ApiError>, id: &str) -> Response<Bytes> {
     let (status, body) = match answer {
-        Ok(_) => (200, String::new()),
+        Ok(output) => {
+            let mut members = String::new();
+            children(&mut members, &output, "member");
+            let result = format!("<{operation}Result>{members}</{operation}Result>");
+            let metadata = format!("<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata>");
+            let xml = format!("<{operation}Response xmlns=\"{namespace}\">{result}{metadata}</{operation}Response>");
+            (200, xml)
+        }
         Err(error) => {
             let (code, message) = (text(&error.code), text(&error.message));
             let error_xml =
@@ -154,6 +160,33 @@ fn query_error(answer: Result<Value, ApiError>, id: &str) -> Response<Bytes> {
         }
     };
     respond(status, body, &[("content-type", "text/xml"), ("x-amzn-requestid", id)])
+}
+
+/// Lambda's Invoke answers with the function's own bytes; what else there is to say is in status and headers.
+//= https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+fn invocation(answer: Result<Value, ApiError>, id: &str) -> Response<Bytes> {
+    let output = match answer {
+        Ok(output) => output,
+        Err(error) => return rest_json(Err(error), id),
+    };
+    let status = output["StatusCode"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok())
+        .unwrap_or(200);
+    let body = if status == 200 {
+        output["Payload"].to_string()
+    } else {
+        String::new()
+    };
+    let mut headers = vec![
+        ("content-type", "application/json"),
+        ("x-amzn-requestid", id),
+        ("x-amz-executed-version", "$LATEST"),
+    ];
+    if let Some(error) = output["FunctionError"].as_str() {
+        headers.push(("x-amz-function-error", error));
+    }
+    respond(status, body, &headers)
 }
 
 //= https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
@@ -176,24 +209,24 @@ fn s3(answer: Result<Value, ApiError>, id: &str) -> Response<Bytes> {
     )
 }
 
-/// A value's content as elements: members by name, a list's entries as `item`, nothing for null.
-fn children(xml: &mut String, value: &Value) {
+/// A value's content as elements: members by name, a list's entries by `item`, nothing for null.
+fn children(xml: &mut String, value: &Value, item: &str) {
     match value {
         Value::Null => {}
         Value::Object(members) => {
             for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-                element(xml, name, value);
+                element(xml, name, value, item);
             }
         }
-        Value::Array(items) => items.iter().for_each(|item| element(xml, "item", item)),
+        Value::Array(items) => items.iter().for_each(|entry| element(xml, item, entry, item)),
         Value::String(string) => xml.push_str(&text(string)),
         other => xml.push_str(&other.to_string()),
     }
 }
 
-fn element(xml: &mut String, name: &str, value: &Value) {
+fn element(xml: &mut String, name: &str, value: &Value, item: &str) {
     let _ = write!(xml, "<{name}>");
-    children(xml, value);
+    children(xml, value, item);
     let _ = write!(xml, "</{name}>");
 }
 

@@ -115,7 +115,7 @@ pub(super) fn decode(request: &Request<Bytes>) -> Result<(String, Value), ApiErr
 }
 
 /// The path's parameters, when it is of this route.
-fn parameters<'a>(route: &'a str, path: &str) -> Option<Vec<(&'a str, String)>> {
+pub(super) fn parameters<'a>(route: &'a str, path: &str) -> Option<Vec<(&'a str, String)>> {
     let mut path: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let joined;
     if first(route) == "tags" && path.len() > 3 {

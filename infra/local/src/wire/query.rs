@@ -1,6 +1,6 @@
-//! EC2's Query protocol: a form whose names are paths, `Filter.1.Value.2`.
+//! The Query protocol: a form whose names are paths, `Filter.1.Value.2`.
 //!
-//! Separate because no other simulated service has it.
+//! Separate because only EC2 and older services have it.
 
 use std::collections::BTreeMap;
 
@@ -55,6 +55,27 @@ pub(super) fn decode(request: &Request<Bytes>) -> Result<(String, Value), ApiErr
         input => input,
     };
     Ok((operation, input))
+}
+
+/// As [`decode`], of a service whose lists are `Name.member.1`: the lists come without their `member`.
+//= https://smithy.io/2.0/aws/protocols/aws-query-protocol.html
+pub(super) fn decode_members(request: &Request<Bytes>) -> Result<(String, Value), ApiError> {
+    let (operation, input) = decode(request)?;
+    Ok((operation, without_member(input)))
+}
+
+fn without_member(value: Value) -> Value {
+    match value {
+        Value::Object(mut members) if members.len() == 1 && members.contains_key("member") => {
+            without_member(members.remove("member").unwrap_or_default())
+        }
+        Value::Object(members) => {
+            let members = members.into_iter().map(|(name, value)| (name, without_member(value)));
+            Value::Object(members.collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_member).collect()),
+        other => other,
+    }
 }
 
 fn pairs(request: &Request<Bytes>) -> impl Iterator<Item = (String, String)> {

@@ -1,15 +1,68 @@
-//! The names of S3's operations, for the record of calls.
+//! The names of S3's operations, for the record of calls, and a refusal of those that nobody here knows.
 //!
-//! Separate because S3 itself never needs them: its protocol has methods, paths and sub-resources.
+//! Separate because S3 itself never needs names: its protocol has methods, paths and sub-resources.
 
 use bytes::Bytes;
 use http::{Method, Request};
 
 use super::header;
+use crate::api::ApiError;
+
+/// The query parameters of the operations that the account offers, but for those of signatures and `response-…`.
+const PARAMETERS: [&str; 18] = [
+    "bucket-region",
+    "continuation-token",
+    "delimiter",
+    "encoding-type",
+    "fetch-owner",
+    "key-marker",
+    "list-type",
+    "marker",
+    "max-buckets",
+    "max-keys",
+    "max-parts",
+    "part-number-marker",
+    "partNumber",
+    "prefix",
+    "start-after",
+    "uploadId",
+    "versionId",
+    "x-id",
+];
+
+/// Sub-resources, and the one method that the account offers of each.
+const SUB_RESOURCES: [(&str, Method); 4] = [
+    ("delete", Method::POST),
+    ("location", Method::GET),
+    ("uploads", Method::POST),
+    ("versioning", Method::GET),
+];
+
+/// The operation's name. A parameter that is not known makes it another operation, one that would be taken for what is
+/// left of it: `DELETE /bucket?new-thing` must not delete the bucket.
+pub(super) fn decode(request: &Request<Bytes>) -> Result<String, ApiError> {
+    let query = request.uri().query().unwrap_or("");
+    let is_known = |name: &str| {
+        let lower = name.to_ascii_lowercase();
+        PARAMETERS.contains(&name)
+            || SUB_RESOURCES.contains(&(name, request.method().clone()))
+            || lower.starts_with("x-amz-")
+            || lower.starts_with("response-")
+            || ["AWSAccessKeyId", "Signature", "Expires"].contains(&name)
+    };
+    match form_urlencoded::parse(query.as_bytes()).find(|(name, _)| !is_known(name)) {
+        None => Ok(name(request)),
+        Some((parameter, _)) => {
+            let named = name(request);
+            let operation = format!("{} with ?{parameter} ({named} without it)", request.method());
+            Err(ApiError::not_implemented("s3", &operation))
+        }
+    }
+}
 
 /// The operation's name: what the SDK says in `x-id`, or else what method, path and query amount to.
 //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
-pub(super) fn name(request: &Request<Bytes>) -> String {
+fn name(request: &Request<Bytes>) -> String {
     let query = request.uri().query().unwrap_or("");
     let parameters: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes())
         .map(|(name, value)| (name.into(), value.into()))
@@ -30,6 +83,9 @@ pub(super) fn name(request: &Request<Bytes>) -> String {
         (&Method::HEAD, true, false) => "HeadBucket",
         (&Method::HEAD, true, true) => "HeadObject",
         (&Method::PUT, true, false) => "CreateBucket",
+        (&Method::PUT, true, true) if has("partNumber") && header(request, "x-amz-copy-source").is_some() => {
+            "UploadPartCopy"
+        }
         (&Method::PUT, true, true) if has("partNumber") => "UploadPart",
         (&Method::PUT, true, true) if header(request, "x-amz-copy-source").is_some() => "CopyObject",
         (&Method::PUT, true, true) => "PutObject",

@@ -217,8 +217,97 @@ fn errors_have_the_envelope_of_their_service() {
     let response = encode(&Service::Fis, "GetExperiment", error(), 1);
     assert_eq!(response.headers()["x-amzn-errortype"], "InvalidInstanceID.NotFound");
     assert!(text(&encode(&Service::S3, "GetObject", error(), 1)).contains("<Error><Code>"));
-    let sts = Service::Unknown("sts".into());
-    assert!(text(&encode(&sts, "GetCallerIdentity", error(), 1)).starts_with("<ErrorResponse><Error>"));
+    for service in [Service::Sts, Service::CloudFormation, Service::Unknown("iam".into())] {
+        assert!(text(&encode(&service, "GetCallerIdentity", error(), 1)).starts_with("<ErrorResponse><Error>"));
+    }
+}
+
+#[test]
+fn lists_of_the_query_protocol_lose_and_get_their_member() {
+    let form = "Action=CreateStack&StackName=s&Capabilities.member.1=A&Capabilities.member.2=B&\
+                Parameters.member.1.ParameterKey=k&Parameters.member.1.ParameterValue=v&member.x=1&Version=2010-05-15";
+    let call = decode(&signed("cloudformation", Request::post("/"), form)).unwrap();
+    let expected = json!({
+        "StackName": "s", "Capabilities": ["A", "B"], "Parameters": [{"ParameterKey": "k", "ParameterValue": "v"}],
+        "member": {"x": "1"},
+    });
+    assert_eq!((call.service, call.input), (Service::CloudFormation, expected));
+    let answer = Ok(json!({"Stacks": [{"StackName": "a<b"}], "Empty": [], "None": null}));
+    let response = encode(&Service::CloudFormation, "DescribeStacks", answer, 1);
+    let expected =
+        "<DescribeStacksResult><Stacks><member><StackName>a&lt;b</StackName></member></Stacks></DescribeStacksResult>";
+    assert!(
+        text(&response).replace("<Empty></Empty>", "").contains(expected),
+        "{}",
+        text(&response)
+    );
+}
+
+#[test]
+fn lambdas_and_schedulers_paths_are_operations_and_others_keep_their_name() {
+    let path = "/2015-03-31/functions/a%3Ab/invocations";
+    let request = Request::post(path).header("x-amz-invocation-type", "Event");
+    let call = decode(&signed("lambda", request, r#"{"x": 1}"#)).unwrap();
+    assert_eq!(call.operation, "Invoke");
+    assert_eq!(
+        call.input,
+        json!({"FunctionName": "a:b", "InvocationType": "Event", "Payload": {"x": 1}})
+    );
+    let refusal = decode(&signed("lambda", Request::post(path), "{")).unwrap_err();
+    assert_eq!(refusal.error.code, "InvalidRequestContentException");
+    let call = decode(&signed(
+        "lambda",
+        Request::get("/2019-09-25/functions/f/event-invoke-config"),
+        "",
+    ))
+    .unwrap();
+    assert_eq!(call.operation, "GET /2019-09-25/functions/f/event-invoke-config");
+    let call = decode(&signed("scheduler", Request::get("/schedules/a?groupName=g"), "")).unwrap();
+    assert_eq!(
+        (call.operation.as_str(), call.input),
+        ("GetSchedule", json!({"Name": "a", "groupName": "g"}))
+    );
+}
+
+#[test]
+fn an_unknown_sub_resource_of_s3_is_not_taken_for_the_rest_of_the_request() {
+    for (method, path) in [
+        ("DELETE", "/b?metadataConfiguration"),
+        ("PUT", "/b/k?renameObject"),
+        ("GET", "/b?abac&prefix=x"),
+    ] {
+        let request = Request::builder().method(method).uri(path);
+        assert_eq!(
+            decode(&signed("s3", request, "")).unwrap_err().error.status,
+            501,
+            "{path}"
+        );
+    }
+    let known =
+        "/b/k?X-Amz-Credential=a%2Fb%2Fc%2Fs3%2Faws4_request&X-Amz-Signature=x&response-content-type=text%2Fplain";
+    assert_eq!(
+        decode(&signed("s3", Request::get(known), "")).unwrap().operation,
+        "GetObject"
+    );
+    assert_eq!(
+        decode(&signed("s3", Request::get("/b/k?x-id=GetObject"), ""))
+            .unwrap()
+            .operation,
+        "GetObject"
+    );
+}
+
+#[test]
+fn an_invocations_answer_is_the_functions_own() {
+    let answer = json!({"StatusCode": 200, "FunctionError": "Unhandled", "Payload": {"errorType": "X"}});
+    let response = encode(&Service::Lambda, "Invoke", Ok(answer), 1);
+    assert_eq!(
+        (text(&response), response.status().as_u16()),
+        (r#"{"errorType":"X"}"#, 200)
+    );
+    assert_eq!(response.headers()["x-amz-function-error"], "Unhandled");
+    let response = encode(&Service::Lambda, "Invoke", Ok(json!({"StatusCode": 202})), 1);
+    assert_eq!((text(&response), response.status().as_u16()), ("", 202));
 }
 
 #[test]
@@ -251,7 +340,20 @@ fn no_request_whatever_panics() {
         "é",
         ":",
     ];
-    let services = ["ec2", "elasticmapreduce", "fis", "s3", "dynamodb", "glue", "", "/"];
+    let services = [
+        "ec2",
+        "elasticmapreduce",
+        "fis",
+        "s3",
+        "dynamodb",
+        "cloudformation",
+        "lambda",
+        "logs",
+        "scheduler",
+        "glue",
+        "",
+        "/",
+    ];
     for _ in 0..20_000 {
         let mut text = |length: usize| {
             (0..rng.usize(..length))

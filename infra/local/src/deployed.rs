@@ -1,0 +1,83 @@
+//! The services through which clients see and steer what is deployed around the account's own services: stacks, rules,
+//! schedules, functions, logs.
+//!
+//! Separate because their state is the world's: what they change is how events travel, not what an account holds.
+
+use bytes::Bytes;
+use http::Response;
+use serde_json::Value;
+
+use crate::api::{ApiError, Time};
+use crate::wire::{Call, Service};
+use crate::world::{State, World};
+use crate::{cloudformation, events, lambda, logs, schedules, sts};
+
+/// Whether the service is one of these.
+pub fn has(service: &Service) -> bool {
+    matches!(
+        service,
+        Service::CloudFormation | Service::Events | Service::Lambda | Service::Logs | Service::Scheduler | Service::Sts
+    )
+}
+
+/// Answers one request of a client's. Only a function's synchronous invocation takes time.
+pub async fn answer(world: &World, caller: &str, call: &Call) -> Response<Bytes> {
+    let now = world.clock.now();
+    world.lock().account.advance(now);
+    let answer = if call.service == Service::Lambda && call.operation == "Invoke" {
+        lambda::invoke(world, &call.input).await
+    } else {
+        dispatch(&mut world.lock(), now, call)
+    };
+    let now = world.clock.now();
+    world.lock().account.conclude(now, caller, call, answer)
+}
+
+fn dispatch(state: &mut State, now: Time, call: &Call) -> Result<Value, ApiError> {
+    let (operation, input) = (call.operation.as_str(), &call.input);
+    match call.service {
+        Service::CloudFormation => cloudformation::call(state, now, operation, input),
+        Service::Events => events::call(state, now, operation, input),
+        Service::Lambda => lambda::call(state, operation, input),
+        Service::Logs => logs::call(state, operation, input),
+        Service::Scheduler => schedules::call(state, operation, input),
+        Service::Sts => sts::call(operation),
+        _ => Err(ApiError::not_implemented(call.service.iam_prefix(), operation)),
+    }
+}
+
+/// One page of a list: `items` from the position that the token names, `size` at most, and the token of the next page.
+pub(crate) fn page(
+    items: Vec<Value>,
+    token: &Value,
+    size: usize,
+    invalid_token: impl Fn() -> ApiError,
+) -> Result<(Vec<Value>, Option<String>), ApiError> {
+    let begin = match token {
+        Value::Null => 0,
+        token => token
+            .as_str()
+            .and_then(|token| token.strip_prefix("after-")?.parse().ok())
+            .filter(|begin| *begin <= items.len())
+            .ok_or_else(invalid_token)?,
+    };
+    let end = items.len().min(begin + size.max(1));
+    let next = (end < items.len()).then(|| format!("after-{end}"));
+    Ok((items.into_iter().skip(begin).take(end - begin).collect(), next))
+}
+
+/// A number that says how long a page may be: of JSON, or of a query string.
+pub(crate) fn page_size(value: &Value, most: usize, invalid: impl Fn() -> ApiError) -> Result<usize, ApiError> {
+    match value {
+        Value::Null => Ok(most),
+        given => given
+            .as_u64()
+            .or_else(|| given.as_str()?.parse().ok())
+            .and_then(|size| usize::try_from(size).ok())
+            .filter(|size| (1..=most).contains(size))
+            .ok_or_else(invalid),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! `serve`: the account over TCP, for clients that are not ours: the `aws` CLI, boto3, the functions' own binaries.
+//!
+//! Separate from `drill` because nobody tells a story here: the cluster is there, and what happens to it is up to the
+//! clients. How time passes meanwhile is `pace`'s matter, HTTP is `connection`'s.
+
+mod connection;
+mod pace;
+mod page;
+mod reports;
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, anyhow, bail};
+use chrono::SubsecRound;
+use clap::Args;
+use tokio::net::TcpListener;
+
+use crate::api::{REGION, Time};
+use crate::emr::ClusterState;
+use crate::fault::Faults;
+use crate::run;
+use crate::scenario::{CLUSTER_NAME, DATA_BUCKET, RESULTS_PREFIX, Scenario};
+use crate::settings::Settings;
+use crate::template::STACK;
+use crate::wire::Service;
+use crate::world::World;
+use connection::Server;
+use pace::{Gate, Pace};
+
+/// The log group that Spot warnings go to, as in the workshop.
+const LOG_GROUP: &str = "/aws/events/spotinterruptions";
+
+/// A cluster is ready long before this, in virtual seconds, or never.
+const START_SECONDS_MAX: u32 = 3600;
+
+/// What `serve` takes.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The port on 127.0.0.1; 0 for any that is free.
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+    /// How fast virtual time passes: virtual seconds per real second (1, 60, …); `leap`, from one event to the next
+    /// while no request is being answered; or `held`, only while a client waits for it.
+    ///
+    /// Wait with `curl -X POST "$AWS_ENDPOINT_URL/-/sleep?seconds=90"`, which answers when 90 virtual seconds have
+    /// passed, at every pace. A client's own `sleep 90` takes 90 virtual seconds at pace 1 and 90 virtual minutes at pace
+    /// 60. At `leap` everything that is under way has ended long before, and time stands still since; at `held` it takes no
+    /// virtual time at all.
+    #[arg(long, default_value = "1", value_name = "PACE")]
+    pace: Pace,
+    /// The story that the cluster and its job are taken from; `drill --list` shows them.
+    #[arg(long, default_value = "workshop", value_name = "NAME")]
+    scenario: String,
+    /// All chance is drawn from this.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Change the story, as for `drill`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// When virtual time begins; by default now, since clients compare the account's times with their own clock.
+    #[arg(long, value_name = "TIME")]
+    begin: Option<Time>,
+    /// Where reports go as they appear.
+    #[arg(long, default_value = "out/serve", value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Runs the command; it only ends with an error, or with the process.
+pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
+    let scenario = Scenario::find(&serve.scenario).map_err(|error| anyhow!(error))?;
+    let mut settings = scenario.settings();
+    for set in &serve.sets {
+        settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
+    }
+    runtime()?.block_on(async {
+        let address = (Ipv4Addr::LOCALHOST, serve.port);
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("listening on port {}", serve.port))?;
+        let port = listener.local_addr().context("the port that is listened on")?.port();
+        let world = begin(
+            scenario,
+            &settings,
+            serve.seed,
+            serve.begin.unwrap_or_else(machine_time),
+        )
+        .await?;
+        let cluster = start_cluster(&world, scenario, &settings).await?;
+        let gate = Gate::new(serve.pace);
+        tokio::spawn(pace::keep(world.clone(), gate.clone()));
+        tokio::spawn(reports::keep(world.clone(), serve.out.clone()));
+        announce(port, &cluster)?;
+        Server::new(world, gate).run(listener).await
+    })
+}
+
+/// One thread and a paused clock, as for a drill; `pace` lets the clock go on.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .context("starting the runtime")
+}
+
+/// The machine's time, to the second. Read once: from then on virtual time has nothing to do with it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where virtual time begins is up to the user, and `now` is one answer"
+)]
+fn machine_time() -> Time {
+    Time::from(SystemTime::now()).trunc_subsecs(0)
+}
+
+/// The account with the template deployed, its log of Spot warnings on, and the workshop's data in their bucket.
+async fn begin(scenario: Scenario, settings: &Settings, seed: u64, epoch: Time) -> anyhow::Result<World> {
+    let mut parameters = scenario.parameters(settings);
+    parameters.insert("TrackingLogGroup".into(), LOG_GROUP.into());
+    let faults = Faults {
+        twice_percent: settings.twice,
+        lost_percent: settings.lost,
+        errors_percent: settings.errors,
+        lost_answers_percent: settings.lost_answers,
+        ..Faults::default()
+    };
+    let world = World::new(run::TEMPLATE, &parameters, seed, epoch, faults)
+        .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
+    {
+        let mut state = world.lock();
+        let now = world.clock.now();
+        state.account.journal.omit_calls();
+        state.account.s3.create_bucket(DATA_BUCKET);
+        let script = format!("# What this job does is the scenario's matter: {}.\n", scenario.about);
+        for (key, bytes) in [
+            ("script.py".to_owned(), script.as_str()),
+            (format!("{RESULTS_PREFIX}part-00000-of-last-week"), "old"),
+            (format!("{RESULTS_PREFIX}_SUCCESS"), ""),
+        ] {
+            state
+                .account
+                .s3
+                .put(&format!("s3://{DATA_BUCKET}/{key}"), bytes.to_owned(), now)?;
+        }
+    }
+    run::prepare(&world, scenario);
+    tokio::spawn(world.clone().run());
+    Ok(world)
+}
+
+/// Makes the story's cluster and waits, in virtual time that leaps, until it is ready. Answers its id.
+async fn start_cluster(world: &World, scenario: Scenario, settings: &Settings) -> anyhow::Result<String> {
+    let now = world.clock.now();
+    let request = scenario.cluster(settings);
+    let answer = world.lock().account.call(now, Service::Emr, "RunJobFlow", request)?;
+    world.changed();
+    let id = answer["JobFlowId"]
+        .as_str()
+        .context("RunJobFlow answers an id")?
+        .to_owned();
+    for _ in 0..START_SECONDS_MAX {
+        let state = world.lock().account.emr.cluster(&id).map(|cluster| cluster.state);
+        if state == Some(ClusterState::Waiting) {
+            return Ok(id);
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    bail!("cluster {id} was not ready after {START_SECONDS_MAX} virtual seconds")
+}
+
+/// Says how clients find the account: lines for a shell on standard output, the rest beside it.
+fn announce(port: u16, cluster: &str) -> anyhow::Result<()> {
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_REGION", REGION),
+        ("AWS_DEFAULT_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "simulated"),
+        ("AWS_SECRET_ACCESS_KEY", "simulated"),
+        ("AWS_PAGER", ""),
+        ("S3_BUCKET", DATA_BUCKET),
+        ("STACK_NAME", STACK),
+        ("FIS_EXP_NAME", STACK),
+        ("EMRClusterName", CLUSTER_NAME),
+        ("EMRClusterID", cluster),
+        ("LOG_GROUP", LOG_GROUP),
+    ];
+    let mut out = std::io::stdout().lock();
+    for (name, value) in variables {
+        writeln!(out, "export {name}={value}").context("writing to standard output")?;
+    }
+    out.flush().context("writing to standard output")?;
+    eprintln!("\nServing the account at {endpoint}, where a browser shows it. Ctrl-C stops.");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

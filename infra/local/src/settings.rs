@@ -1,0 +1,104 @@
+//! What can be set for a run, by `--set key=value`.
+//!
+//! Separate from the stories because each begins with settings of its own, and anybody may change them.
+
+use crate::fault::Crash;
+
+/// What can be set for a run, by `--set key=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Spot units that the task fleet begins with, or instances of the task group.
+    pub units: u32,
+    /// Managed scaling's least units.
+    pub units_min: u32,
+    /// Managed scaling's most units.
+    pub units_max: u32,
+    /// Seconds from the step's begin to the experiment.
+    pub delay: u32,
+    /// Seconds that start-experiment waits for capacity at most.
+    pub wait: u32,
+    /// Instances to interrupt.
+    pub victims: u32,
+    /// Experiments.
+    pub waves: u32,
+    /// Seconds between experiments.
+    pub wave_interval: u32,
+    /// `run`, `preview` or `off`.
+    pub mode: String,
+    /// Of a hundred deliveries so many come twice.
+    pub twice: u32,
+    /// Of a hundred events so many are lost.
+    pub lost: u32,
+    /// Of a hundred AWS calls so many are answered with 503.
+    pub errors: u32,
+    /// Of a hundred AWS calls so many are carried out, and the answer is lost.
+    pub lost_answers: u32,
+    /// A function's process that dies; only tests set it.
+    pub crash: Option<Crash>,
+}
+
+impl Settings {
+    /// Sets one by `key=value`; the error says what is allowed.
+    pub fn set(&mut self, text: &str) -> Result<(), String> {
+        let (key, value) = text
+            .split_once('=')
+            .ok_or_else(|| format!("expected key=value, found {text:?}; {KEYS}"))?;
+        let number = |least: u32, most: u32| -> Result<u32, String> {
+            value
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .ok_or_else(|| format!("{key}: expected a number from {least} to {most}, found {value:?}"))
+        };
+        match key {
+            "units" => self.units = number(0, 1000)?,
+            "units-min" => self.units_min = number(0, 1000)?,
+            "units-max" => self.units_max = number(1, 1000)?,
+            "delay" => self.delay = number(0, 600)?,
+            "wait" => self.wait = number(1, 780)?,
+            "victims" => self.victims = number(1, 50)?,
+            "waves" => self.waves = number(1, 5)?,
+            "wave-interval" => self.wave_interval = number(30, 600)?,
+            "twice" => self.twice = number(0, 100)?,
+            "lost" => self.lost = number(0, 100)?,
+            "errors" => self.errors = number(0, 50)?,
+            "lost-answers" => self.lost_answers = number(0, 50)?,
+            "mode" if ["run", "preview", "off"].contains(&value) => self.mode = value.into(),
+            "mode" => return Err(format!("mode: expected run, preview or off, found {value:?}")),
+            _ => return Err(format!("{key:?} cannot be set; {KEYS}")),
+        }
+        if self.units_min > self.units_max {
+            return Err(format!(
+                "units-min is {} and units-max {}: the least must not be more than the most",
+                self.units_min, self.units_max
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What can be set.
+pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, \
+                        twice, lost, errors, lost-answers";
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::{SCENARIOS, Scenario};
+
+    #[test]
+    fn a_wrong_name_or_value_says_what_is_allowed() {
+        assert!(Scenario::find("workshp").unwrap_err().contains("workshop, no-capacity"));
+        let mut settings = SCENARIOS[0].settings();
+        for (bad, words) in [
+            ("victims", "key=value"),
+            ("victims=0", "from 1 to 50"),
+            ("victims=three", "from 1 to 50"),
+            ("size=3", "can be set: units"),
+            ("mode=dry", "run, preview or off"),
+            ("units-min=100", "must not be more"),
+        ] {
+            let error = settings.set(bad).unwrap_err();
+            assert!(error.contains(words), "{bad}: {error}");
+        }
+    }
+}

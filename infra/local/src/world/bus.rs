@@ -1,0 +1,88 @@
+//! What EventBridge does: events to the rules' targets, at least once, after a while.
+//!
+//! Separate from the world because it is EventBridge's part of it.
+
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::{Delivery, State};
+use crate::api::{ApiError, BusEvent, Time};
+use crate::event_bus;
+use crate::journal::Kind;
+use crate::template::Destination;
+
+/// How late a second delivery may be.
+const AGAIN_MS_MAX: u64 = 90_000;
+
+impl State {
+    /// Puts the account's events on the bus, and their deliveries on their way.
+    pub(super) fn take_events(&mut self, now: Time) {
+        for event in self.account.take_events() {
+            let lost = self.account.rng().u32(..100) < self.faults.lost_percent;
+            let envelope = event_bus::envelope(&mut self.account.ctx(now), &event);
+            let text = format!("{}{}", event.detail_type, if lost { ", and it is lost" } else { "" });
+            self.account
+                .note(now, Kind::Event, event.source, &subject(&event), text, envelope.clone());
+            if lost {
+                continue;
+            }
+            let destinations: Vec<Destination> = self
+                .bus
+                .matching(&envelope)
+                .into_iter()
+                .map(|target| target.destination.clone())
+                .collect();
+            for destination in destinations {
+                self.schedule_delivery(now, &destination, &envelope);
+            }
+        }
+    }
+
+    /// Once, and now and then a second time, up to a minute and a half later.
+    pub(crate) fn schedule_delivery(&mut self, now: Time, destination: &Destination, payload: &Value) {
+        let delay_ms_max = self.faults.delay_ms_max.max(100);
+        let mut delays = vec![self.account.rng().u64(100..=delay_ms_max)];
+        if self.account.rng().u32(..100) < self.faults.twice_percent {
+            delays.push(self.account.rng().u64(100..=AGAIN_MS_MAX));
+        }
+        for delay in delays {
+            let at = now + TimeDelta::milliseconds(i64::try_from(delay).unwrap_or(0));
+            self.delivered += 1;
+            let delivery = Delivery {
+                destination: destination.clone(),
+                payload: payload.clone(),
+            };
+            self.deliveries.insert((at, self.delivered), delivery);
+        }
+    }
+
+    /// Puts an event of somebody's own on the bus.
+    pub fn put_event(&mut self, now: Time, payload: &Value) -> Result<usize, ApiError> {
+        let destinations: Vec<Destination> = self
+            .bus
+            .matching(payload)
+            .into_iter()
+            .map(|target| target.destination.clone())
+            .collect();
+        for destination in &destinations {
+            self.schedule_delivery(now, destination, payload);
+        }
+        Ok(destinations.len())
+    }
+}
+
+/// The resource that an event is about, for the journal.
+fn subject(event: &BusEvent) -> String {
+    [
+        "stepId",
+        "instance-id",
+        "experiment-id",
+        "instanceFleetId",
+        "instanceGroupId",
+        "clusterId",
+    ]
+    .iter()
+    .find_map(|key| event.detail[*key].as_str())
+    .unwrap_or_default()
+    .to_owned()
+}

@@ -1,0 +1,151 @@
+//! Invocations as Lambda makes them: with retries, from queues, and ended at the timeout.
+//!
+//! Separate from the world because it is Lambda's part of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use lambda_runtime::Diagnostic;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio::task::JoinError;
+
+use super::World;
+use crate::journal::Kind;
+use crate::queue::{self, Message};
+
+/// How an attempt ended.
+enum End {
+    /// The function came back, or panicked.
+    Answered(Result<Result<Value, Diagnostic>, JoinError>),
+    /// Lambda ended it.
+    TimedOut,
+    /// Its process died.
+    Died,
+}
+
+impl World {
+    /// An asynchronous invocation: up to two more attempts, one and then two minutes later; what fails for good goes to
+    /// the function's failure destination.
+    //= https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    pub(super) async fn invoke_asynchronously(self, id: String, request_id: String, payload: Value) {
+        let begun_at = self.clock.now();
+        let settings = self.lock().template.functions[&id].asynchronous.clone();
+        let age_max = TimeDelta::seconds(i64::try_from(settings.event_age_seconds_max).unwrap_or(i64::MAX / 1000));
+        let mut attempt = 0;
+        loop {
+            let answer = self.invoke(&id, &request_id, payload.clone()).await;
+            let Err(error) = answer else { break };
+            let pause = Duration::from_secs(60 * (attempt + 1));
+            let next_at = self.clock.now() + TimeDelta::from_std(pause).unwrap_or_default();
+            if attempt == settings.retries || next_at - begun_at > age_max {
+                if let Some(queue) = &settings.failure_queue {
+                    let body = json!({
+                        "version": "1.0",
+                        "requestContext": {"requestId": request_id, "condition": "RetriesExhausted",
+                            "approximateInvokeCount": attempt + 1},
+                        "requestPayload": payload,
+                        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+                        "responsePayload": error,
+                    });
+                    let now = self.clock.now();
+                    self.lock().send(now, queue, body.to_string());
+                }
+                break;
+            }
+            attempt += 1;
+            tokio::time::sleep(pause).await;
+        }
+        self.lock().invocations_running -= 1;
+        self.changed();
+    }
+
+    /// Lambda polls a queue for a function: what the function did not name as failed is deleted.
+    pub(super) async fn invoke_with_batch(
+        self,
+        function: String,
+        queue: String,
+        request_id: String,
+        payload: Value,
+        messages: Vec<Message>,
+    ) {
+        let answer = self.invoke(&function, &request_id, payload).await;
+        let failed = match &answer {
+            Ok(answer) => queue::failed_messages(answer, &messages),
+            Err(_) => None,
+        };
+        let mut state = self.lock();
+        if let (Some(failed), Some(queue)) = (failed, state.queues.get_mut(&queue)) {
+            for message in messages.iter().filter(|message| !failed.contains(&message.id)) {
+                queue.delete(message.receipt_handle.as_deref().unwrap_or_default());
+            }
+        }
+        state.invocations_running -= 1;
+        drop(state);
+        self.changed();
+    }
+
+    /// One attempt of an invocation, ended by Lambda at the function's timeout.
+    pub async fn invoke(&self, id: &str, request_id: &str, payload: Value) -> Result<Value, Value> {
+        let (function, name, timeout) = {
+            let state = self.lock();
+            let deployed = &state.template.functions[id];
+            (
+                state.functions[id].clone(),
+                deployed.name.clone(),
+                Duration::from_secs(deployed.timeout_seconds),
+            )
+        };
+        let begun_at = self.clock.now();
+        self.lock()
+            .account
+            .note(begun_at, Kind::Invocation, &name, request_id, "begins", Value::Null);
+        let deadline = begun_at + TimeDelta::from_std(timeout).unwrap_or_default();
+        let died = Arc::new(Notify::new());
+        let aws = self.aws(&name, died.clone());
+        let request = request_id.to_owned();
+        let mut handled = tokio::spawn(async move { function.invoke(&aws, request, deadline, payload).await });
+        let ended = tokio::select! {
+            biased;
+            () = died.notified() => End::Died,
+            answer = tokio::time::timeout(timeout, &mut handled) => answer.map_or(End::TimedOut, End::Answered),
+        };
+        handled.abort();
+        let answer = match ended {
+            End::Answered(Ok(Ok(answer))) => Ok(answer),
+            End::Answered(Ok(Err(diagnostic))) => {
+                Err(json!({"errorType": diagnostic.error_type, "errorMessage": diagnostic.error_message}))
+            }
+            End::Answered(Err(panic)) => {
+                self.lock().bug = Some(format!("{name} panicked: {panic}"));
+                Err(json!({"errorType": "Panic", "errorMessage": panic.to_string()}))
+            }
+            End::TimedOut => {
+                let message = format!("{request_id} Task timed out after {}.00 seconds", timeout.as_secs());
+                Err(json!({"errorType": "Sandbox.Timedout", "errorMessage": message}))
+            }
+            End::Died => {
+                let message = format!("RequestId: {request_id} Error: Runtime exited with error: signal: killed");
+                Err(json!({"errorType": "Runtime.ExitError", "errorMessage": message}))
+            }
+        };
+        let ended_at = self.clock.now();
+        let (text, data) = match &answer {
+            Ok(answer) => (said("ends", &answer["outcome"]), answer.clone()),
+            Err(error) => (said("fails", &error["errorMessage"]), error.clone()),
+        };
+        self.lock()
+            .account
+            .note(ended_at, Kind::Invocation, &name, request_id, text, data);
+        answer
+    }
+}
+
+/// What the journal says of an invocation's end: the outcome's or the error's own word, where it has one.
+fn said(how: &str, word: &Value) -> String {
+    match word.as_str() {
+        Some(word) => format!("{how}: {word}"),
+        None => how.to_owned(),
+    }
+}

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Errors as botocore reads them, and requests that no client of AWS's would send. In the environment of `serve`."""
+
+import os
+import socket
+
+import urllib3
+
+from judge import ENDPOINT, Client, check
+
+CLUSTER = os.environ["EMRClusterID"]
+
+
+def refusals():
+    emr = Client("emr")
+    unknown = "j-0000000000000"
+    emr.refused("of an unknown cluster", "InvalidRequestException", "DescribeCluster", ClusterId=unknown)
+    emr.refused("of an unknown step", "InvalidRequestException", "DescribeStep", ClusterId=CLUSTER, StepId="s-0")
+    emr.refused("to a terminated cluster", "ValidationException", "AddJobFlowSteps", JobFlowId=unknown,
+                Steps=[{"Name": "x", "HadoopJarStep": {"Jar": "command-runner.jar"}}])
+    ec2 = Client("ec2")
+    ec2.refused("of an unknown id", "InvalidInstanceID.NotFound", "DescribeInstances", InstanceIds=["i-0123456789abcdef0"])
+    ec2.refused("of no id", "InvalidInstanceID.Malformed", "DescribeInstances", InstanceIds=["nonsense"])
+    ec2.refused("with an unknown filter", "InvalidParameterValue", "DescribeInstances",
+                Filters=[{"Name": "nonsense", "Values": ["x"]}])
+    fis = Client("fis")
+    fis.refused("of an unknown id", "ResourceNotFoundException", "GetExperiment", id="EXPx")
+    fis.refused("of an unknown template", "ResourceNotFoundException", "StartExperiment", experimentTemplateId="EXTx")
+    s3 = Client("s3")
+    s3.refused("of no key", "NoSuchKey", "GetObject", Bucket=os.environ["S3_BUCKET"], Key="none")
+    s3.refused("of no bucket", "NoSuchBucket", "ListObjectsV2", Bucket="no-such-bucket")
+    s3.refused("of no key", "404", "HeadObject", Bucket=os.environ["S3_BUCKET"], Key="none")
+    s3.refused("with objects in it", "BucketNotEmpty", "DeleteBucket", Bucket=os.environ["S3_BUCKET"])
+    s3.refused("of what is there", "PreconditionFailed", "PutObject", Bucket=os.environ["S3_BUCKET"], Key="script.py",
+               Body=b"x", IfNoneMatch="*")
+    upload = s3.call("CreateMultipartUpload", Bucket=os.environ["S3_BUCKET"], Key="x")["UploadId"]
+    s3.refused("beyond the end", "InvalidArgument", "UploadPartCopy", Bucket=os.environ["S3_BUCKET"], Key="x",
+               UploadId=upload, PartNumber=1, CopySource={"Bucket": os.environ["S3_BUCKET"], "Key": "script.py"},
+               CopySourceRange="bytes=0-99999999")
+    dynamodb = Client("dynamodb")
+    dynamodb.refused("of no table", "ResourceNotFoundException", "DescribeTable", TableName="none")
+    dynamodb.refused("without its key", "ValidationException", "PutItem", TableName="spot-drill-Ledger", Item={})
+    dynamodb.refused("whose condition fails", "ConditionalCheckFailedException", "PutItem", TableName="spot-drill-Ledger",
+                     Item={"pk": {"S": "a"}, "sk": {"S": "b"}}, ConditionExpression="attribute_exists(pk)")
+    more_refusals()
+
+
+def more_refusals():
+    stacks = Client("cloudformation")
+    stacks.refused("of no stack", "ValidationError", "DescribeStacks", StackName="none")
+    stacks.refused("without a template", "ValidationError", "CreateStack", StackName="x")
+    stacks.refused("of a name that is taken", "AlreadyExistsException", "CreateStack", StackName="spot-drill", TemplateBody="{}")
+    role = '{"Resources": {"R": {"Type": "AWS::IAM::Role"}}}'
+    stacks.refused("unacknowledged", "InsufficientCapabilitiesException", "CreateStack", StackName="x", TemplateBody=role)
+    stacks.refused("of another resource", "NotImplemented", "CreateStack", StackName="x",
+                   TemplateBody='{"Resources": {"R": {"Type": "AWS::SNS::Topic"}}}')
+    logs = Client("logs")
+    logs.refused("of no group", "ResourceNotFoundException", "FilterLogEvents", logGroupName="/none")
+    logs.refused("of no stream", "ResourceNotFoundException", "GetLogEvents", logGroupName=os.environ["LOG_GROUP"],
+                 logStreamName="none")
+    events = Client("events")
+    events.refused("of no rule", "ResourceNotFoundException", "DisableRule", Name="none")
+    events.refused("of no bus", "ResourceNotFoundException", "ListRules", EventBusName="none")
+    Client("scheduler").refused("of another group", "ResourceNotFoundException", "GetSchedule", Name="Sweep")
+    functions = Client("lambda")
+    functions.refused("of no function", "ResourceNotFoundException", "Invoke", FunctionName="none")
+    functions.refused("with no JSON", "InvalidRequestContentException", "Invoke", Payload=b"{",
+                      FunctionName="spot-drill-WriteReport")
+    Client("glue").refused("of a service that is not there", "NotImplemented", "GetTables", DatabaseName="x")
+
+
+def scope(service):
+    return {"Authorization": f"AWS4-HMAC-SHA256 Credential=AK/20270101/us-sim-1/{service}/aws4_request, Signature=x"}
+
+
+def answers(what, status, words, method="POST", path="/", body=b"", **headers):
+    """A request whose answer must be of this status and say these words."""
+    answer = urllib3.request(method, ENDPOINT + path, body=body, headers={k.replace("_", "-"): v for k, v in headers.items()},
+                             timeout=20, retries=False)
+    text = answer.data.decode(errors="replace")
+    check(what, answer.status == status and words in text, f"{answer.status} {text[:200]}")
+
+
+def bad_requests():
+    target = {"X_Amz_Target": "ElasticMapReduce.ListClusters"}
+    answers("broken JSON", 400, "SerializationException", body=b'{"a', **target, **scope("elasticmapreduce"))
+    answers("JSON that is no object", 400, "SerializationException", body=b"[]", **target, **scope("elasticmapreduce"))
+    answers("bytes that are no text", 400, "SerializationException", body=b"\xff\xfe", **target, **scope("elasticmapreduce"))
+    answers("JSON without end", 400, "SerializationException", body=b"[" * 100_000, **target, **scope("elasticmapreduce"))
+    answers("no target", 400, "UnknownOperationException", body=b"{}", **scope("elasticmapreduce"))
+    answers("an unknown target", 501, "Nonsense", body=b"{}", X_Amz_Target="ElasticMapReduce.Nonsense", **scope("elasticmapreduce"))
+    answers("a form without an action", 400, "MissingAction", body=b"x=1", **scope("ec2"))
+    answers("a form that contradicts itself", 400, "MalformedQueryString", body=b"Action=DescribeInstances&A=1&A.1=2", **scope("ec2"))
+    answers("a stack's form of the wrong shape", 400, "ValidationError", body=b"Action=CreateStack&StackName.member.1=x",
+            **scope("cloudformation"))
+    answers("broken XML", 400, "MalformedXML", path=f"/{os.environ['S3_BUCKET']}?delete", body=b"<Delete><Obj", **scope("s3"))
+    answers("a path of no operation", 404, "no operation at", path="/experiments/a/b/c/d", method="GET", **scope("fis"))
+    answers("a signature's header that is broken", 501, "NotImplemented", X_Amz_Target="x.Y", Authorization="AWS4-HMAC-SHA256 Credential=")
+    answers("a body that is too large", 413, "EntityTooLarge", method="PUT", path="/bucket/key",
+            body=b"", Content_Length=str(10**12), **scope("s3"))
+    answers("a sleep without end", 400, "seconds must be", path="/-/sleep?seconds=1e99")
+    answers("a clock that is not there", 404, "/-/now", path="/-/nothing")
+    answers("the page", 200, "The simulated account", method="GET")
+
+
+def raw(what, request, expected):
+    """Bytes on a socket, which is closed for writing after them."""
+    with socket.create_connection(("127.0.0.1", int(ENDPOINT.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while chunk := connection.recv(65536):
+            answer += chunk
+    check(what, expected in answer, answer[:200])
+
+
+def sockets():
+    raw("no HTTP at all", b"\x16\x03\x01\x02\x00\x01\x00", b"")
+    raw("two lengths", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxy", b"400")
+    raw("a length that is no number", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", b"400")
+    raw("a body that is cut short", b"PUT /b/k HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nabc", b"")
+    raw("a chunk that is none", b"PUT /b/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"IncompleteBody")
+    answers("and the account goes on", 200, "The simulated account", method="GET")
+
+
+refusals()
+bad_requests()
+sockets()
