@@ -151,12 +151,12 @@ mod tests {
                 "spark-submit",
                 "--deploy-mode",
                 "cluster",
-                "s3://b/script.py",
-                "s3://b/out/",
+                "s3://bucket/script.py",
+                "s3://bucket/out/",
             ],
         );
         assert_eq!(step.spark_arguments().unwrap()[0], "--deploy-mode");
-        assert_eq!(step.output().unwrap().to_string(), "s3://b/out/");
+        assert_eq!(step.output().unwrap().to_string(), "s3://bucket/out/");
         assert!(step.waits_for_application());
     }
 
@@ -173,7 +173,7 @@ mod tests {
         assert!(!shell.waits_for_application());
         let script = step(
             "s3://eu-west-1.elasticmapreduce/libs/script-runner/script-runner.jar",
-            &["s3://b/run-spark-job.sh"],
+            &["s3://bucket/run-spark-job.sh"],
         );
         assert!(script.spark_arguments().is_some());
     }
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn other_steps_are_not_spark() {
         assert!(
-            step("command-runner.jar", &["s3-dist-cp", "--src", "s3://b/spark/"])
+            step("command-runner.jar", &["s3-dist-cp", "--src", "s3://bucket/spark/"])
                 .spark_arguments()
                 .is_none()
         );
@@ -190,7 +190,7 @@ mod tests {
                 .spark_arguments()
                 .is_none()
         );
-        assert!(step("s3://b/my.jar", &["spark-submit"]).spark_arguments().is_none());
+        assert!(step("s3://bucket/my.jar", &["spark-submit"]).spark_arguments().is_none());
         assert!(step("command-runner.jar", &[]).spark_arguments().is_none());
     }
 
