@@ -190,7 +190,11 @@ mod tests {
                 .spark_arguments()
                 .is_none()
         );
-        assert!(step("s3://bucket/my.jar", &["spark-submit"]).spark_arguments().is_none());
+        assert!(
+            step("s3://bucket/my.jar", &["spark-submit"])
+                .spark_arguments()
+                .is_none()
+        );
         assert!(step("command-runner.jar", &[]).spark_arguments().is_none());
     }
 

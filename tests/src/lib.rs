@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use local::emr::{Cluster, Role, Step};
 use local::run::{self, Run, StepRun};
 use local::scenario::Scenario;
-use local::spark::ApplicationTruth;
+use local::spark::{ApplicationTruth, AttemptTruth};
 use local::truth::{self, Hit};
 use local::world::State;
 use serde_json::{Value, json};
 use shared::interruption::Cause;
 use shared::replacement::Replacement;
-use shared::report::Report;
+use shared::report::{Report, Spark};
 
 /// A warning given this long before the step's begin may still take an instance while it runs.
 const NOTICE: TimeDelta = TimeDelta::seconds(130);
@@ -303,6 +303,31 @@ fn spark_is_as_it_was(report: &Report, application: &ApplicationTruth, hits: &[H
     let was_hit = |id: &str| hits.iter().any(|hit| hit.instance_id == id);
     let driver_hit = attempt.driver_instance.as_deref().is_some_and(was_hit);
     assert_eq!(spark.driver_was_interrupted, Some(driver_hit), "{story}: the driver");
+    executors_are_those_that_were(spark, attempt, &was_hit, story);
+    assert_eq!(
+        spark.stages.len(),
+        attempt.stage_attempts.len(),
+        "{story}: stage attempts"
+    );
+    let failed = |attempt: &&local::spark::StageAttemptTruth| attempt.failure_reason.is_some();
+    assert_eq!(
+        spark.stage_attempts_failed,
+        attempt.stage_attempts.iter().filter(failed).count(),
+        "{story}"
+    );
+    assert_eq!(
+        spark.tasks.successful,
+        u64::from(attempt.tasks.successful),
+        "{story}: successful tasks"
+    );
+    assert_eq!(
+        spark.tasks.failed,
+        u64::from(attempt.tasks.failed),
+        "{story}: failed tasks"
+    );
+}
+
+fn executors_are_those_that_were(spark: &Spark, attempt: &AttemptTruth, was_hit: &dyn Fn(&str) -> bool, story: &str) {
     let reported: BTreeSet<(String, String, bool)> = spark
         .executors
         .iter()
@@ -328,27 +353,6 @@ fn spark_is_as_it_was(report: &Report, application: &ApplicationTruth, hits: &[H
             .expect("compared above");
         assert_eq!(row.removed_at, lost.removed_at, "{story}: executor {} fell", lost.id);
     }
-    assert_eq!(
-        spark.stages.len(),
-        attempt.stage_attempts.len(),
-        "{story}: stage attempts"
-    );
-    let failed = |attempt: &&local::spark::StageAttemptTruth| attempt.failure_reason.is_some();
-    assert_eq!(
-        spark.stage_attempts_failed,
-        attempt.stage_attempts.iter().filter(failed).count(),
-        "{story}"
-    );
-    assert_eq!(
-        spark.tasks.successful,
-        u64::from(attempt.tasks.successful),
-        "{story}: successful tasks"
-    );
-    assert_eq!(
-        spark.tasks.failed,
-        u64::from(attempt.tasks.failed),
-        "{story}: failed tasks"
-    );
 }
 
 fn whole_seconds(at: DateTime<Utc>) -> DateTime<Utc> {

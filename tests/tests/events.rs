@@ -1,5 +1,7 @@
 //! The sample events, as AWS documents and sends them: each parses, and each field that is missing or wrong is named.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::path::PathBuf;
 
 use serde_json::{Value, json};

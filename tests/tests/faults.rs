@@ -3,6 +3,8 @@
 //! What holds in every story holds here too (at most one experiment for each wave, only Spot task instances of the own
 //! cluster, every warning on record once, a report for every step, no template left); and the drill is not lost.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use local::api::Time;
 use local::fault::Crash;
 use local::run::{self, Run};

@@ -1,5 +1,7 @@
 //! Inputs that are wrong, foreign or half right, given to the deployed functions in the simulated account.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::collections::BTreeMap;
 
 use local::api::Time;

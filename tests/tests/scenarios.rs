@@ -1,6 +1,8 @@
 //! Each story's report, held against what really happened in it. What holds in every story is in the crate's library;
 //! here is what each story is told for.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use local::api::Time;
 use local::run::Run;
 use shared::drill::DrillState;

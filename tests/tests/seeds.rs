@@ -2,6 +2,8 @@
 //!
 //! Split into several tests so that they run side by side.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use local::drill_command::journal;
 use tests::tell;
 

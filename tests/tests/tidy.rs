@@ -1,5 +1,7 @@
 //! The conventions as a test: sizes, names, and a README whose layout is the one that is there.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::path::{Path, PathBuf};
 
 /// A file that is longer is probably two of something.

@@ -49,6 +49,7 @@ fn the_sixth_active_experiment_is_refused() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "one table, which says more in one place")]
 fn a_template_that_cannot_work_is_refused() {
     let mut world = World::new(1);
     let arns: Vec<String> = (0..6).map(|i| format!("i-0123456789abcdef{i}")).collect();
