@@ -22,6 +22,7 @@ pub struct Finding {
 pub fn find(report: &Report) -> Vec<Finding> {
     [
         driver_on_spot(report),
+        began_again(report),
         no_stop_condition(report),
         foreign_targets(report),
         not_replaced(report),
@@ -54,6 +55,23 @@ fn driver_on_spot(report: &Report) -> Option<Finding> {
         format!("The driver's host was {host}."),
         "Keep application masters off Spot task nodes: YARN node labels (yarn.node-labels.enabled, \
          yarn.node-labels.am.default-node-label-expression=CORE, or ON_DEMAND from EMR 7.2 on).",
+    )
+}
+
+fn began_again(report: &Report) -> Option<Finding> {
+    let spark = report.spark.as_ref()?;
+    (spark.attempts > 1 && !report.interruptions.is_empty()).then_some(())?;
+    finding(
+        "application-began-again",
+        "The application had to begin again from nothing.",
+        format!(
+            "YARN made {} attempts, and {} instances were interrupted; {} of the earlier attempts left no event log.",
+            spark.attempts,
+            report.interruptions.len(),
+            spark.attempts_without_log
+        ),
+        "A driver that goes with its node takes all work with it. Keep application masters off Spot task nodes \
+         (YARN node labels), and let long jobs write checkpoints.",
     )
 }
 

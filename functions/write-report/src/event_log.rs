@@ -21,6 +21,8 @@ use crate::{Config, step_log};
 pub(crate) struct EventLog {
     pub run: SparkRun,
     pub location: String,
+    /// Of how many of the application's attempts a log was found; `run` is the last one's.
+    pub attempts_found: usize,
 }
 
 /// Objects of the log directory looked at most.
@@ -63,7 +65,11 @@ pub(crate) async fn find(
         let run = open(aws, &place.bucket, &keys).await?;
         if !submitted.is_empty() || is_inside(&run, began, ended) {
             let location = format!("s3://{}/{location}", place.bucket);
-            inside.push(EventLog { run, location });
+            inside.push(EventLog {
+                run,
+                location,
+                attempts_found: 1,
+            });
         }
     }
     Ok(choose(inside, &submitted, &place))
@@ -74,8 +80,9 @@ fn choose(mut logs: Vec<EventLog>, submitted: &[String], place: &S3Location) -> 
     logs.sort_by_key(|log| (log.run.application_id.clone(), log.run.started_at_ms));
     let mut applications: Vec<Option<String>> = logs.iter().map(|log| log.run.application_id.clone()).collect();
     applications.dedup();
+    let attempts_found = logs.len();
     match (applications.len(), logs.pop()) {
-        (1, Some(log)) => Ok(log),
+        (1, Some(log)) => Ok(EventLog { attempts_found, ..log }),
         (0, _) | (_, None) if submitted.is_empty() => Err(format!(
             "no log in {place} is of an application that ran inside the step's time"
         )),

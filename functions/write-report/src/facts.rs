@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::cluster::Cluster;
+use shared::cluster::{Cluster, TaskInstance};
 use shared::drill::Drill;
 use shared::interruption::{self, Interrupted};
 use shared::ledger;
@@ -55,9 +55,7 @@ pub(crate) async fn report(
     let interrupted = interrupted(aws, config, drill, &step, &recovery, &mut missing).await?;
     let pairs = with_replacements(drill, &step, cluster.as_ref(), &recovery, &interrupted);
     let log = event_log(aws, config, cluster.as_ref(), &step, &mut missing).await;
-    let spark = log
-        .as_ref()
-        .map(|log| Spark::new(&log.run, &log.location, instances, &interrupted));
+    let spark = spark(log.as_ref(), instances, &interrupted, &mut missing);
     let output = output(aws, config, &step, &mut missing).await;
     let run_seconds = run_seconds(&step);
     let comparison = history::compare(aws, config, &step.name, &step.id, run_seconds).await;
@@ -102,6 +100,26 @@ pub(crate) async fn report(
     add_up(&mut report);
     report.findings = finding::find(&report);
     Ok(report)
+}
+
+/// What the report says of Spark, and what it cannot say.
+fn spark(
+    log: Option<&EventLog>,
+    instances: &[TaskInstance],
+    interrupted: &[Interrupted],
+    missing: &mut Vec<Missing>,
+) -> Option<Spark> {
+    let log = log?;
+    let spark = Spark::new(&log.run, &log.location, log.attempts_found, instances, interrupted);
+    if spark.attempts_without_log > 0 {
+        let why = format!(
+            "{} of {} attempts left none",
+            spark.attempts_without_log, spark.attempts
+        );
+        let what = "event log of earlier attempts".into();
+        missing.push(Missing { what, why });
+    }
+    Some(spark)
 }
 
 fn drill_facts(drill: &Drill, no_experiment: Option<String>, experiments: Vec<ExperimentFacts>) -> DrillFacts {
@@ -152,7 +170,9 @@ fn add_up(report: &mut Report) {
         .as_ref()
         .and_then(|one| one.dip.as_ref())
         .map(|dip| dip.unit_seconds_lost);
-    *lost_task_ms = report.spark.as_ref().map(Spark::lost_task_ms);
+    // What went with an attempt that left no log is not known, so neither is the sum.
+    let whole = report.spark.as_ref().filter(|spark| spark.attempts_without_log == 0);
+    *lost_task_ms = whole.map(Spark::lost_task_ms);
     for experiment in report.drill.experiments.iter().filter(|one| !one.preview) {
         if let (Some(from), Some(until)) = (experiment.started_at, experiment.ended_at) {
             // One action for each five victims, side by side.

@@ -257,7 +257,16 @@ fn spark(report: &Report) -> Vec<(&'static str, String)> {
             "Application",
             clean(spark.application_id.as_deref().unwrap_or("not known")),
         ),
-        ("Attempts", spark.attempts.to_string()),
+        (
+            "Attempts",
+            match spark.attempts_without_log {
+                0 => spark.attempts.to_string(),
+                unread => format!(
+                    "{}; what follows is of the last one. {unread} left no log: what was lost with it is not known",
+                    spark.attempts
+                ),
+            },
+        ),
         ("Driver", clean(&driver)),
         (
             "Executors",
@@ -291,7 +300,12 @@ fn spark(report: &Report) -> Vec<(&'static str, String)> {
         (
             "Task time lost",
             format!(
-                "{:.1} s of {:.1} s",
+                "{}{:.1} s of {:.1} s",
+                if spark.attempts_without_log > 0 {
+                    "at least "
+                } else {
+                    ""
+                },
                 spark.lost_task_ms() as f64 / 1000.0,
                 spark.lost_work.total_task_time_ms as f64 / 1000.0
             ),

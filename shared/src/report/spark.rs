@@ -16,8 +16,10 @@ const ROWS_MAX: usize = 2_000;
 pub struct Spark {
     /// `application_…`
     pub application_id: Option<String>,
-    /// YARN's attempts whose logs were found, or that their ids tell of.
+    /// How often YARN began the application, by the number of the last attempt. What follows is of that one.
     pub attempts: usize,
+    /// Earlier attempts that left no log: what they lost is in none of the numbers.
+    pub attempts_without_log: usize,
     /// Spark's version.
     pub version: Option<String>,
     /// Where the log lies.
@@ -99,8 +101,14 @@ pub struct StageRow {
 }
 
 impl Spark {
-    /// Joins a run to the cluster's instances.
-    pub fn new(run: &SparkRun, event_log: &str, instances: &[TaskInstance], interrupted: &[Interrupted]) -> Self {
+    /// Joins the last attempt's run to the cluster's instances; `logs` of the application's attempts were found.
+    pub fn new(
+        run: &SparkRun,
+        event_log: &str,
+        logs: usize,
+        instances: &[TaskInstance],
+        interrupted: &[Interrupted],
+    ) -> Self {
         let on_interrupted = |host: &str| {
             interrupted.iter().any(|one| {
                 one.private_dns_name
@@ -132,6 +140,7 @@ impl Spark {
         Self {
             application_id: run.application_id.clone(),
             attempts: attempt,
+            attempts_without_log: attempt.saturating_sub(logs),
             version: run.spark_version.clone(),
             event_log: event_log.into(),
             started_at: at(run.started_at_ms),
