@@ -9,6 +9,7 @@ mod ec2;
 mod emr;
 mod fis;
 mod s3;
+mod s3_ranges;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
 pub use fis::{ExperimentState, ExperimentTemplate, Lever, ThrowAway};
 pub use s3::{Found, Object};
+pub use s3_ranges::RangeReader;
 
 use crate::error::Error;
 
@@ -93,6 +95,11 @@ impl Aws {
                 .unwrap_or_default(),
             time: config.time_source().unwrap_or_default(),
         }
+    }
+
+    /// The Region of the calls; empty if none is set.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// The time that requests are signed with: the system's on AWS, the simulation's in the simulated account. There

@@ -22,6 +22,19 @@ pub enum Error {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// A part of an object could not be read.
+    #[error("reading bytes {first} to {last} of {place}")]
+    Range {
+        /// The object, as `s3://bucket/key`.
+        place: String,
+        /// Its first byte asked for, counted from 0.
+        first: u64,
+        /// Its last byte asked for.
+        last: u64,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
     /// AWS answered, and the answer lacks what we need.
     #[error("reading AWS's answer: {0}")]
     Answer(String),
@@ -56,6 +69,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Aws { code, .. } => code.as_deref(),
+            Self::Range { source, .. } => source.code(),
             _ => None,
         }
     }
@@ -83,6 +97,7 @@ impl Error {
     fn variant(&self) -> &'static str {
         match self {
             Self::Aws { .. } => "Aws",
+            Self::Range { .. } => "Range",
             Self::Answer(_) => "Answer",
             Self::Event(_) => "Event",
             Self::Ledger(_) => "Ledger",

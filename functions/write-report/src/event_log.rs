@@ -6,6 +6,8 @@
 //! is taken, none or several are said, not guessed.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::{Found, Object};
@@ -29,8 +31,11 @@ pub(crate) struct EventLog {
 const OBJECTS_MAX: usize = 20_000;
 /// Applications whose logs are opened at most.
 const CANDIDATES_MAX: usize = 8;
-/// Bytes of one log file read at most; Lambda's memory is the bound.
-const BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// A log of at most so many stored bytes is held in memory; a larger one is read while it is fetched.
+const HELD_BYTES_MAX: u64 = 8 << 20;
+/// The longest that one log is read. Memory is bounded whatever its size; this leaves Lambda's 900 seconds enough for the
+/// rest of the report.
+const READ_SECONDS_MAX: u64 = 600;
 /// How far the driver's clock and EMR's may be apart, and how long a step takes around its application.
 const SLACK: TimeDelta = TimeDelta::seconds(15);
 
@@ -62,7 +67,10 @@ pub(crate) async fn find(
     }
     let mut inside = Vec::new();
     for (location, keys) in logs {
-        let run = open(aws, &place.bucket, &keys).await?;
+        let run = match open(aws, &place.bucket, keys).await? {
+            Ok(run) => run,
+            Err(why) => return Ok(Err(format!("s3://{}/{location}: {why}", place.bucket))),
+        };
         if !submitted.is_empty() || is_inside(&run, began, ended) {
             let location = format!("s3://{}/{location}", place.bucket);
             inside.push(EventLog {
@@ -147,20 +155,41 @@ fn candidates(place: &S3Location, objects: Vec<Object>, began: DateTime<Utc>) ->
     logs
 }
 
-async fn open(aws: &Aws, bucket: &str, objects: &[Object]) -> Result<SparkRun, Error> {
+/// Reads one log's files. The inner error says why it is not read.
+async fn open(aws: &Aws, bucket: &str, objects: Vec<Object>) -> Result<Result<SparkRun, String>, Error> {
     let mut keys: Vec<String> = objects.iter().map(|object| object.key.clone()).collect();
     order_parts(&mut keys);
+    let mut by_key: BTreeMap<String, Object> = objects.into_iter().map(|object| (object.key.clone(), object)).collect();
+    let objects: Vec<Object> = keys.iter().filter_map(|key| by_key.remove(key)).collect();
+    let bytes: u64 = objects.iter().map(|object| object.bytes).sum();
+    if bytes <= HELD_BYTES_MAX {
+        return Ok(Ok(read_held(aws, bucket, keys).await?));
+    }
+    let reading = aws.read_objects(bucket, &objects, move |readers| {
+        let parts = keys.into_iter().zip(readers);
+        let parts = parts.map(|(name, bytes)| Part { name, bytes }).collect();
+        read(parts, &Limits::default())
+    });
+    match tokio::time::timeout(Duration::from_secs(READ_SECONDS_MAX), reading).await {
+        Ok(run) => Ok(Ok(run?)),
+        Err(_) => Ok(Err(format!(
+            "its {bytes} bytes are more than {READ_SECONDS_MAX} seconds suffice to read"
+        ))),
+    }
+}
+
+async fn read_held(aws: &Aws, bucket: &str, keys: Vec<String>) -> Result<SparkRun, Error> {
     let mut parts = Vec::new();
     for key in keys {
-        match aws.object(bucket, &key, BYTES_MAX).await? {
+        match aws.object(bucket, &key, HELD_BYTES_MAX).await? {
             Found::Object { bytes, .. } => parts.push(Part {
                 name: key,
-                bytes: std::io::Cursor::new(bytes),
+                bytes: Cursor::new(bytes),
             }),
             Found::Nothing => {}
             Found::TooLarge(bytes) => {
-                return Err(Error::Answer(format!(
-                    "{key} has {bytes} bytes; at most {BYTES_MAX} are read"
+                return Err(Error::NotYet(format!(
+                    "s3://{bucket}/{key} grew to {bytes} bytes since it was listed"
                 )));
             }
         }

@@ -21,7 +21,7 @@ enum Command {
     Serve(serve::Serve),
     /// Print what the event log reader finds in a log of Spark's, as JSON.
     SparkLog {
-        /// A file, or the folder of a rolling log.
+        /// A file, or the folder of a rolling log; or either in S3, as s3://bucket/key, with your own AWS settings.
         path: String,
         /// A table for people instead of JSON.
         #[arg(long)]

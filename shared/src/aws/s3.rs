@@ -22,6 +22,8 @@ pub struct Object {
     pub key: String,
     /// Its size in bytes.
     pub bytes: u64,
+    /// Its ETag, in quotes: what a read can be held to.
+    pub etag: Option<String>,
     /// When it was written.
     pub modified_at: Option<DateTime<Utc>>,
 }
@@ -63,6 +65,7 @@ impl Aws {
                 found.push(Object {
                     key: object.key.unwrap_or_default(),
                     bytes: u64::try_from(object.size.unwrap_or(0)).unwrap_or(0),
+                    etag: object.e_tag,
                     modified_at: object.last_modified.as_ref().and_then(time),
                 });
             }

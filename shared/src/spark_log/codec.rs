@@ -115,7 +115,7 @@ pub(super) struct Input<'a> {
 
 impl<'a> Input<'a> {
     /// Bytes asked of the reader at a time.
-    const READ_BYTES: usize = 128 << 10;
+    const READ_BYTES: usize = 64 << 10;
 
     /// An input with nothing read yet.
     pub(super) fn new(reader: Box<dyn Read + Send + 'a>) -> Self {

@@ -55,6 +55,10 @@ impl Lz4Blocks {
                     cut()
                 });
             }
+            if let Some((count, stored_bytes)) = decode_pair(&header, input.available(), out) {
+                input.consume(stored_bytes);
+                return Ok(count);
+            }
             let stored = &input.available()[HEADER_BYTES..HEADER_BYTES + header.stored_bytes];
             let decoded = self
                 .spill
@@ -63,6 +67,23 @@ impl Lz4Blocks {
             return decoded.map_err(|()| Fault::at("broken lz4 blocks", true));
         }
     }
+}
+
+/// Decodes this block and the next in one go, if both are at hand, alike, whole, and fit: the checksum waits for its own
+/// last result at every step, and two of them wait together. `None`: one at a time, which also tells what is broken.
+fn decode_pair(first: &Header, input: &[u8], out: &mut [u8]) -> Option<(usize, usize)> {
+    let (stored, rest) = input.get(HEADER_BYTES..)?.split_at_checked(first.stored_bytes)?;
+    let second = Header::parse(rest).filter(|second| second.decoded_bytes == first.decoded_bytes)?;
+    let stored_next = rest.get(HEADER_BYTES..HEADER_BYTES + second.stored_bytes)?;
+    let room = out.get_mut(..first.decoded_bytes * 2)?;
+    let (room, room_next) = room.split_at_mut(first.decoded_bytes);
+    first.expand(stored, room).ok()?;
+    second.expand(stored_next, room_next).ok()?;
+    let checksums = xxh32([&*room, &*room_next], SEED).map(|checksum| checksum & CHECKSUM_MASK);
+    (checksums == [first.checksum, second.checksum]).then_some((
+        first.decoded_bytes * 2,
+        HEADER_BYTES * 2 + first.stored_bytes + second.stored_bytes,
+    ))
 }
 
 fn cut() -> Fault {
@@ -102,50 +123,66 @@ impl Header {
     }
 
     fn decode(&self, stored: &[u8], out: &mut [u8]) -> Result<(), ()> {
-        if self.method == STORED {
-            out.copy_from_slice(stored);
-        } else if lz4_flex::block::decompress_into(stored, out).ok() != Some(out.len()) {
-            return Err(());
-        }
-        if xxh32(out, SEED) & CHECKSUM_MASK == self.checksum {
+        self.expand(stored, out)?;
+        if xxh32([&*out], SEED)[0] & CHECKSUM_MASK == self.checksum {
             Ok(())
         } else {
             Err(())
         }
     }
+
+    /// Decodes without a look at the checksum.
+    fn expand(&self, stored: &[u8], out: &mut [u8]) -> Result<(), ()> {
+        if self.method == STORED {
+            out.copy_from_slice(stored);
+        } else if lz4_flex::block::decompress_into(stored, out).ok() != Some(out.len()) {
+            return Err(());
+        }
+        Ok(())
+    }
 }
 
 const PRIMES: [u32; 5] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f, 0x1656_67b1];
 
-/// xxHash, 32 bits: <https://github.com/Cyan4973/xxHash/blob/v0.8.2/doc/xxhash_spec.md#xxh32-algorithm-description>
-fn xxh32(bytes: &[u8], seed: u32) -> u32 {
-    let (stripes, rest) = bytes.as_chunks::<16>();
-    let mut hash = if stripes.is_empty() {
-        seed.wrapping_add(PRIMES[4])
-    } else {
-        let mut lanes = [
-            seed.wrapping_add(PRIMES[0]).wrapping_add(PRIMES[1]),
-            seed.wrapping_add(PRIMES[1]),
-            seed,
-            seed.wrapping_sub(PRIMES[0]),
-        ];
-        for stripe in stripes {
-            for (lane, word) in lanes.iter_mut().zip(stripe.as_chunks::<4>().0) {
-                let word = u32::from_le_bytes(*word);
+/// xxHash, 32 bits, of texts of one length, side by side:
+/// <https://github.com/Cyan4973/xxHash/blob/v0.8.2/doc/xxhash_spec.md#xxh32-algorithm-description>
+fn xxh32<const TEXTS: usize>(texts: [&[u8]; TEXTS], seed: u32) -> [u32; TEXTS] {
+    let halves = texts.map(<[u8]>::as_chunks::<16>);
+    let mut lanes = [[
+        seed.wrapping_add(PRIMES[0]).wrapping_add(PRIMES[1]),
+        seed.wrapping_add(PRIMES[1]),
+        seed,
+        seed.wrapping_sub(PRIMES[0]),
+    ]; TEXTS];
+    let stripes = halves.iter().map(|(stripes, _)| stripes.len()).min().unwrap_or(0);
+    let sources = halves.map(|(source, _)| &source[..stripes]);
+    for index in 0..stripes {
+        for (lanes, source) in lanes.iter_mut().zip(&sources) {
+            for (lane, word) in lanes.iter_mut().zip(source[index].as_chunks::<4>().0) {
                 *lane = lane
-                    .wrapping_add(word.wrapping_mul(PRIMES[1]))
+                    .wrapping_add(u32::from_le_bytes(*word).wrapping_mul(PRIMES[1]))
                     .rotate_left(13)
                     .wrapping_mul(PRIMES[0]);
             }
         }
-        let [a, b, c, d] = lanes;
-        a.rotate_left(1)
-            .wrapping_add(b.rotate_left(7))
-            .wrapping_add(c.rotate_left(12))
-            .wrapping_add(d.rotate_left(18))
-    };
-    // The algorithm takes the length modulo 2^32.
-    hash = hash.wrapping_add(bytes.len() as u32);
+    }
+    std::array::from_fn(|text| {
+        let [a, b, c, d] = lanes[text];
+        let begun = if stripes == 0 {
+            seed.wrapping_add(PRIMES[4])
+        } else {
+            a.rotate_left(1)
+                .wrapping_add(b.rotate_left(7))
+                .wrapping_add(c.rotate_left(12))
+                .wrapping_add(d.rotate_left(18))
+        };
+        // The algorithm takes the length modulo 2^32.
+        finish(begun.wrapping_add(texts[text].len() as u32), halves[text].1)
+    })
+}
+
+/// The last bytes, fewer than 16, and the mixing of all.
+fn finish(mut hash: u32, rest: &[u8]) -> u32 {
     let (words, tail) = rest.as_chunks::<4>();
     for word in words {
         let word = u32::from_le_bytes(*word).wrapping_mul(PRIMES[2]);
@@ -168,8 +205,10 @@ mod tests {
 
     #[test]
     fn the_checksum_is_xxhash() {
-        assert_eq!(xxh32(b"", 0), 0x02cc_5d05);
-        assert_eq!(xxh32(b"abc", 0), 0x32d1_53ff);
-        assert_eq!(xxh32(b"Nobody inspects the spammish repetition", 0), 0xe229_3b2f);
+        assert_eq!(xxh32([b""], 0), [0x02cc_5d05]);
+        assert_eq!(xxh32([b"abc", b"abc"], 0), [0x32d1_53ff; 2]);
+        let text = b"Nobody inspects the spammish repetition";
+        assert_eq!(xxh32([text], 0), [0xe229_3b2f]);
+        assert_eq!(xxh32([text, &[0; 39]], 0), [0xe229_3b2f, xxh32([&[0; 39]], 0)[0]]);
     }
 }

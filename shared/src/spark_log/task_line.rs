@@ -110,11 +110,11 @@ fn end<'a>(cursor: &mut Cursor<'a>) -> Option<TaskEnd<'a>> {
     cursor.expect(br#","Task Type":"#)?;
     cursor.skip_text()?;
     cursor.expect(br#","Task End Reason":{"Reason":"#)?;
-    let reason = cursor.text()?;
+    let reason = cursor.skip_text()?;
     cursor.expect(b"}")?;
-    let message = match reason {
-        "Success" => "",
-        "Resubmitted" => reason,
+    let (reason, message) = match reason {
+        b"Success" => ("Success", ""),
+        b"Resubmitted" => ("Resubmitted", "Resubmitted"),
         _ => return None,
     };
     Some(TaskEnd {
