@@ -354,3 +354,26 @@ fn a_missing_event_log_is_said_and_the_rest_is_reported() {
         report.judgement.sentence
     );
 }
+
+#[test]
+fn a_large_event_log_is_read_while_it_is_fetched() {
+    let run = tell("many-tasks", 1, &[]);
+    let report = report_of(&run);
+    let spark = report.spark.as_ref().expect("the log was read");
+    assert!(
+        spark.reading.complete && spark.tasks.successful > 4_000,
+        "{:?}",
+        spark.reading
+    );
+    // What is smaller is held in memory whole.
+    assert!(spark.reading.bytes_read > 8 << 20, "{} bytes", spark.reading.bytes_read);
+    let state = run.world.lock();
+    let ranges = state
+        .account
+        .journal
+        .entries()
+        .iter()
+        .filter(|entry| entry.subject == "GetObject")
+        .count();
+    assert!(ranges > 5, "{ranges} reads");
+}

@@ -55,7 +55,7 @@ pub struct Scenario {
 }
 
 /// All stories, the workshop's first.
-pub const SCENARIOS: [Scenario; 19] = [
+pub const SCENARIOS: [Scenario; 20] = [
     Scenario {
         name: "workshop",
         about: "the workshop's job, three victims, replacements",
@@ -151,6 +151,11 @@ pub const SCENARIOS: [Scenario; 19] = [
         about: "Spark's event log stays on the cluster, where nobody else reads it",
         twist: Twist::None,
     },
+    Scenario {
+        name: "many-tasks",
+        about: "thousands of short tasks: an event log that is read while it is fetched",
+        twist: Twist::None,
+    },
 ];
 
 impl Scenario {
@@ -200,6 +205,7 @@ impl Scenario {
         match self.name {
             "short-job" => Workload::short(),
             "job-fails" => Workload::failing(),
+            "many-tasks" => Workload::workshop().split(7),
             "driver-on-victim" => Workload {
                 driver_on: Placement::Task,
                 ..Workload::workshop()

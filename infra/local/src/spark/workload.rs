@@ -77,6 +77,15 @@ impl Workload {
         }
     }
 
+    /// The same work in so many times as many tasks, each so much shorter.
+    pub fn split(mut self, times: u32) -> Self {
+        for stage in &mut self.stages {
+            stage.tasks *= times;
+            stage.task_seconds /= f64::from(times);
+        }
+        self
+    }
+
     /// A job that is over before an experiment's two minutes of notice are.
     pub fn short() -> Self {
         Self {
