@@ -20,24 +20,31 @@ pub(crate) struct Policy {
     pub template: ExperimentTemplate,
     /// How many victims.
     pub selection: Selection,
+    /// The cluster, as it was found when the policy was read.
+    pub cluster: Cluster,
 }
 
 impl Policy {
     /// Reads the policy. The inner error is a refusal, in words.
     pub(crate) async fn read(work: &Work<'_>) -> Result<Result<Self, String>, Error> {
-        if let Err(refusal) = may_be_drilled(work).await? {
-            return Ok(Err(refusal));
-        }
+        let cluster = match may_be_drilled(work).await? {
+            Ok(cluster) => cluster,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
         let id = &work.config.experiment_template_id;
         let Some(template) = work.aws.experiment_template(id).await? else {
             return Ok(Err(format!("there is no FIS experiment template {id}")));
         };
-        Ok(check(&template, work.config.victims.0).map(|selection| Self { template, selection }))
+        Ok(check(&template, work.config.victims.0).map(|selection| Self {
+            template,
+            selection,
+            cluster,
+        }))
     }
 }
 
 /// Is the cluster up and opted in, and does nobody hold the lever?
-pub(crate) async fn may_be_drilled(work: &Work<'_>) -> Result<Result<Cluster, String>, Error> {
+async fn may_be_drilled(work: &Work<'_>) -> Result<Result<Cluster, String>, Error> {
     let id = &work.drill.cluster_id;
     let Some(cluster) = work.aws.cluster(id).await? else {
         return Ok(Err(format!("EMR knows no cluster {id}")));

@@ -10,7 +10,7 @@ use shared::victim;
 use shared::{Error, Outcome};
 
 use crate::capacity::{self, Wait};
-use crate::policy::{self, Policy};
+use crate::policy::Policy;
 use crate::work::{Kept, Work};
 
 /// What comes after a wave.
@@ -85,13 +85,13 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
                 .map(Some);
         }
     }
-    let cluster = match policy::may_be_drilled(work).await? {
-        Ok(cluster) => cluster,
+    let policy = match Policy::read(work).await? {
+        Ok(policy) => policy,
         Err(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
     };
     if work.drill.waves.is_empty() {
         // The report compares with it; a drill is not worth losing for it.
-        match work.aws.task_pools(&cluster).await {
+        match work.aws.task_pools(&policy.cluster).await {
             Ok(pools) => work.drill.pools = pools,
             Err(error) => tracing::warn!(error = error.chain(), "what is asked for in task capacity is not known"),
         }
@@ -117,7 +117,7 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
     if let Some(stop) = keep(work).await? {
         return Ok(Some(stop));
     }
-    ask(work, policy, number).await
+    ask(work, &policy, number).await
 }
 
 /// Asks FIS for the experiment of a wave that is written down. Asked again with the same token, it is the same one.
