@@ -22,7 +22,7 @@ use chrono::{DateTime, Utc};
 
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
-pub use fis::{ExperimentState, ExperimentTemplate, Lever, ThrowAway};
+pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
 pub use s3::{Found, Object};
 pub use s3_ranges::RangeReader;
 

@@ -205,11 +205,4 @@ impl Report {
     pub fn to_html(&self) -> Result<String, askama::Error> {
         page::render(self)
     }
-
-    /// Was an interrupted instance the driver's host?
-    pub fn driver_was_hit(&self) -> bool {
-        self.spark
-            .as_ref()
-            .is_some_and(|spark| spark.driver_was_interrupted == Some(true))
-    }
 }

@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::Cluster;
 use crate::interruption::{Cause, Interrupted};
 use crate::replacement::Replacement;
 use crate::spark_log::SparkRun;
@@ -42,8 +41,6 @@ impl Verdict {
 pub struct Facts<'a> {
     /// The step, after its end.
     pub step: &'a Step,
-    /// Its cluster.
-    pub cluster: Option<&'a Cluster>,
     /// Who was interrupted, and what became of their capacity.
     pub interrupted: &'a [(Interrupted, Replacement)],
     /// The application's run, if its event log was found.

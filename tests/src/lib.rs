@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use local::emr::{Cluster, Role, Step};
+use local::fault::Faults;
 use local::run::{self, Run, StepRun};
-use local::scenario::Scenario;
+use local::scenario::{DATA_BUCKET, Scenario};
 use local::spark::{ApplicationTruth, AttemptTruth};
 use local::truth::{self, Hit};
-use local::world::State;
+use local::world::{State, World};
 use serde_json::{Value, json};
 use shared::interruption::Cause;
 use shared::replacement::Replacement;
@@ -16,6 +17,24 @@ use shared::report::{Report, Spark};
 
 /// A warning given this long before the step's begin may still take an instance while it runs.
 const NOTICE: TimeDelta = TimeDelta::seconds(130);
+
+/// A world with the stack in it and no cluster, on a paused runtime.
+pub fn in_a_world<F: Future<Output = ()>>(seed: u64, faults: Faults, story: impl FnOnce(World) -> F) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime needs only memory");
+    runtime.block_on(async {
+        let epoch = DateTime::from_timestamp(1_795_183_200, 0).expect("2026-11-20T14:00:00Z is a time");
+        let parameters = BTreeMap::from([
+            ("ResultsBucket".to_owned(), DATA_BUCKET.to_owned()),
+            ("CheckSchedule".to_owned(), "cron(0 0 1 1 ? 2030)".to_owned()),
+        ]);
+        let world = World::new(run::TEMPLATE, &parameters, seed, epoch, faults).expect("the template deploys");
+        story(world).await;
+    });
+}
 
 /// Tells a story with a seed, changed by `key=value`s, and holds it against the invariants.
 pub fn tell(name: &str, seed: u64, sets: &[&str]) -> Run {

@@ -4,30 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use local::api::Time;
 use local::ec2::{Launch, Market};
 use local::fault::Faults;
-use local::run::TEMPLATE;
+use local::scenario::DATA_BUCKET;
 use local::world::World;
 use serde_json::{Value, json};
 
-/// A world with the stack in it, on a paused runtime.
+/// A world in which everything happens that happens by itself, with a bucket for data.
 fn in_a_world<F: Future<Output = ()>>(story: impl FnOnce(World) -> F) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let epoch: Time = "2026-11-20T14:00:00Z".parse().unwrap();
-        let parameters = BTreeMap::from([
-            ("ResultsBucket".to_owned(), "emr-spot-workshop-data".to_owned()),
-            ("CheckSchedule".to_owned(), "cron(0 0 1 1 ? 2030)".to_owned()),
-        ]);
-        let world = World::new(TEMPLATE, &parameters, 1, epoch, Faults::default()).unwrap();
-        world.lock().account.s3.create_bucket("emr-spot-workshop-data");
+    tests::in_a_world(1, Faults::default(), |world| {
+        world.lock().account.s3.create_bucket(DATA_BUCKET);
         tokio::spawn(world.clone().run());
-        story(world).await;
+        story(world)
     });
 }
 

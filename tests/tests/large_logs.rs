@@ -2,15 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on is to stop")]
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use local::api::Time;
 use local::fault::Faults;
-use local::run::TEMPLATE;
 use local::spark_log_command::read_from_s3;
 use local::world::World;
 use shared::Aws;
@@ -36,27 +33,15 @@ fn with_objects<F: Future<Output = ()>>(
     objects: &[(&str, Vec<u8>)],
     story: impl FnOnce(World, Aws) -> F,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let epoch: Time = "2026-11-20T14:00:00Z".parse().unwrap();
-        let parameters = BTreeMap::from([
-            ("ResultsBucket".to_owned(), "emr-spot-workshop-data".to_owned()),
-            ("CheckSchedule".to_owned(), "cron(0 0 1 1 ? 2030)".to_owned()),
-        ]);
-        let world = World::new(TEMPLATE, &parameters, seed, epoch, faults).unwrap();
+    tests::in_a_world(seed, faults, |world| {
         let store = world.lock().account.s3.clone();
         store.create_bucket(BUCKET);
         for (key, bytes) in objects {
-            store
-                .put(&format!("s3://{BUCKET}/{key}"), bytes.clone(), epoch)
-                .unwrap();
+            let uri = format!("s3://{BUCKET}/{key}");
+            store.put(&uri, bytes.clone(), world.clock.now()).unwrap();
         }
         let aws = world.aws("reader", Arc::new(Notify::new()));
-        story(world, aws).await;
+        story(world, aws)
     });
 }
 

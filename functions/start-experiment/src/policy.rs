@@ -2,17 +2,12 @@
 //! before each experiment: tags, levers and templates change.
 
 use shared::Error;
-use shared::aws::{ExperimentTemplate, Lever};
+use shared::aws::{ACTION, ExperimentTemplate, Lever, RESOURCE_TYPE};
 use shared::cluster::Cluster;
 use shared::config::Clusters;
 use shared::victim::Selection;
 
 use crate::work::Work;
-
-/// FIS's name of the one action that a drill takes.
-const ACTION: &str = "aws:ec2:send-spot-instance-interruptions";
-/// FIS's name of what it acts on.
-const RESOURCE_TYPE: &str = "aws:ec2:spot-instance";
 
 /// What may be done, and to how many.
 pub(crate) struct Policy {

@@ -88,18 +88,10 @@ impl<'a> Work<'a> {
         match self.put().await? {
             None => Ok(Kept::Yes),
             Some(found) => {
-                let kept = if found.finished.is_some() {
-                    Kept::StepOver
-                } else {
-                    Kept::Lost
-                };
-                let ours = found.holder == holder;
+                // Only the report's side writes an item that we hold, and it writes when the step is over.
+                let step_over = found.finished.is_some() || found.holder == holder;
                 self.adopt(found);
-                Ok(if ours || kept == Kept::StepOver {
-                    Kept::StepOver
-                } else {
-                    Kept::Lost
-                })
+                Ok(if step_over { Kept::StepOver } else { Kept::Lost })
             }
         }
     }

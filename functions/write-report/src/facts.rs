@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use shared::aws::TARGET_ARNS_MAX;
 use shared::cluster::{Cluster, TaskInstance};
 use shared::drill::Drill;
 use shared::interruption::{self, Interrupted};
@@ -63,7 +64,6 @@ pub(crate) async fn report(
     let no_experiment = experiments::why_none(drill.state.map(|_| drill));
     let judgement = judge(
         &step,
-        cluster.as_ref(),
         &pairs,
         log.as_ref(),
         spark.as_ref(),
@@ -140,7 +140,6 @@ fn targets(drill: &Drill, recovery: &Recovery) -> Targets {
 
 fn judge(
     step: &Step,
-    cluster: Option<&Cluster>,
     interrupted: &[(Interrupted, Replacement)],
     log: Option<&EventLog>,
     spark: Option<&Spark>,
@@ -149,7 +148,6 @@ fn judge(
 ) -> Judgement {
     verdict::judge(&Facts {
         step,
-        cluster,
         interrupted,
         spark: log.map(|log| &log.run),
         application_attempts: spark.map(|spark| spark.attempts),
@@ -175,8 +173,8 @@ fn add_up(report: &mut Report) {
     *lost_task_ms = whole.map(Spark::lost_task_ms);
     for experiment in report.drill.experiments.iter().filter(|one| !one.preview) {
         if let (Some(from), Some(until)) = (experiment.started_at, experiment.ended_at) {
-            // One action for each five victims, side by side.
-            let actions = i64::try_from(experiment.victims.len().div_ceil(5)).unwrap_or(0);
+            // One action for each target, side by side.
+            let actions = i64::try_from(experiment.victims.len().div_ceil(TARGET_ARNS_MAX)).unwrap_or(0);
             *fis_action_seconds += actions * (until - from).num_seconds();
         }
     }

@@ -250,19 +250,13 @@ impl World {
 }
 
 impl State {
-    /// Is nothing under way that a function or a delivery has to do?
+    /// Is nothing under way that a function or a delivery has to do? What lies in a dead-letter queue, which itself
+    /// passes nothing on, waits for people.
     pub fn is_quiet(&self) -> bool {
-        let dead_letters: Vec<&String> = self
-            .template
-            .queues
-            .values()
-            .filter_map(|queue| queue.redrive.as_ref().map(|redrive| &redrive.queue))
-            .collect();
+        let mut worked_off = self.queues.values().filter(|queue| queue.settings().redrive.is_some());
         self.invocations_running == 0
             && self.deliveries.is_empty()
-            && self.queues.iter().all(|(id, queue)| {
-                dead_letters.contains(&id) || queue.settings().redrive.is_none() || queue.messages().next().is_none()
-            })
+            && worked_off.all(|queue| queue.messages().next().is_none())
     }
 
     /// A bug of a function's that the run met: no AWS behaviour makes a function panic.
