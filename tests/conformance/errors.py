@@ -77,7 +77,8 @@ def answers(what, status, words, method="POST", path="/", body=b"", **headers):
     """A request whose answer must be of this status and say these words."""
     answer = urllib3.request(method, ENDPOINT + path, body=body, headers={k.replace("_", "-"): v for k, v in headers.items()},
                              timeout=20, retries=False)
-    text = answer.data.decode(errors="replace")
+    # The REST interfaces have the code in a header.
+    text = answer.headers.get("x-amzn-errortype", "") + answer.data.decode(errors="replace")
     check(what, answer.status == status and words in text, f"{answer.status} {text[:200]}")
 
 
@@ -103,6 +104,64 @@ def bad_requests():
     answers("the page", 200, "The simulated account", method="GET")
 
 
+def unknown_operations():
+    """Each protocol's way to call what is not there."""
+    answers("a target that DynamoDB lacks", 501, "Nonsense", body=b"{}", X_Amz_Target="DynamoDB_20120810.Nonsense",
+            **scope("dynamodb"))
+    answers("a target that EventBridge lacks", 501, "NotImplemented", body=b"{}", X_Amz_Target="AWSEvents.Nonsense", **scope("events"))
+    answers("a target that Logs lacks", 501, "NotImplemented", body=b"{}", X_Amz_Target="Logs_20140328.Nonsense", **scope("logs"))
+    answers("a target without a dot", 400, "UnknownOperationException", body=b"{}", X_Amz_Target="ListClusters", **scope("elasticmapreduce"))
+    answers("an action that EC2 lacks", 501, "<Code>NotImplemented</Code>", body=b"Action=Nonsense&Version=2016-11-15", **scope("ec2"))
+    answers("an action that STS lacks", 501, "<Code>NotImplemented</Code>", body=b"Action=Nonsense", **scope("sts"))
+    answers("an action in two places", 400, "MissingAction", path="/?Action=DescribeInstances", body=b"Version=1", **scope("ec2"))
+    answers("a path that Lambda lacks", 501, "NotImplemented", path="/2015-03-31/nonsense", method="GET", **scope("lambda"))
+    answers("a path that Scheduler lacks", 501, "NotImplemented", path="/nonsense", method="PATCH", **scope("scheduler"))
+    answers("a sub-resource that S3 lacks", 501, "NotImplemented", path=f"/{os.environ['S3_BUCKET']}?nonsense", method="DELETE", **scope("s3"))
+    answers("a service that nobody has", 501, "NotImplemented", body=b"{}", X_Amz_Target="Nonsense_1.Do", **scope("nonsense"))
+
+
+def bodies():
+    bucket, xml = os.environ["S3_BUCKET"], b'<?xml version="1.0"?>'
+    bomb = b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + b"".join(
+        b'<!ENTITY %c "%s">' % (98 + depth, b"&%c;" % (97 + depth) * 10) for depth in range(9)) + b"]>"
+    bomb += b"<Delete><Object><Key>&j;</Key></Object></Delete>"
+    for what, body in {
+        "XML that never closes": b"<Delete><Object><Key>a</Key>", "XML with another root": b"<Other/>",
+        "XML whose entities multiply": xml + bomb, "XML of another encoding": "<Delete/>".encode("utf-16"),
+        "XML without end": xml + b"<Delete>" + b"<Object>" * 50_000, "no XML at all": b"{}",
+    }.items():
+        answers(what, 400, "<Code>MalformedXML</Code>", path=f"/{bucket}?delete", body=body, **scope("s3"))
+    answers("parts that are none", 400, "<Code>MalformedXML</Code>", path=f"/{bucket}/x?uploadId=none",
+            body=b"<CompleteMultipartUpload><Part><PartNumber>one</PartNumber></Part></CompleteMultipartUpload>", **scope("s3"))
+    answers("chunks that are none", 400, "IncompleteBody", method="PUT", path=f"/{bucket}/x", body=b"5\r\nhel",
+            Content_Encoding="aws-chunked", X_Amz_Content_SHA256="STREAMING-UNSIGNED-PAYLOAD-TRAILER", **scope("s3"))
+    answers("a checksum that is wrong", 400, "BadDigest", method="PUT", path=f"/{bucket}/x", body=b"x",
+            X_Amz_Checksum_CRC32="AAAAAA==", **scope("s3"))
+    put = {"X_Amz_Target": "DynamoDB_20120810.PutItem"}
+    answers("an item that is no JSON", 400, "SerializationException", body=b'{"TableName": ', **put, **scope("dynamodb"))
+    answers("an item of the wrong shape", 400, "Exception", body=b'{"TableName": [], "Item": 1}', **put, **scope("dynamodb"))
+    steps = {"X_Amz_Target": "ElasticMapReduce.AddJobFlowSteps"}
+    for body in (b'{"JobFlowId": 1, "Steps": {}}', b'{"JobFlowId": "%s", "Steps": [1, null, []]}' % CLUSTER.encode()):
+        answers(f"steps like {body[:40]}", 400, "Exception", body=body, **steps, **scope("elasticmapreduce"))
+    answers("a template that is a list", 400, "Exception", path="/experimentTemplates", body=b"[]", **scope("fis"))
+    answers("a number that is none", 400, "ValidationException", path="/experiments?maxResults=many", method="GET", **scope("fis"))
+    answers("a form too deep", 400, "MalformedQueryString", body=b"Action=DescribeInstances&" + b"A." * 5000 + b"A=1", **scope("ec2"))
+    answers("a form too long", 400, "MalformedQueryString", **scope("ec2"),
+            body=b"Action=DescribeInstances" + b"".join(b"&InstanceId.%d=i-1" % number for number in range(10_001)))
+
+
+def signatures():
+    """A signature is never checked; what is read of it is the service. What names none is told by target, path and form."""
+    list_clusters = {"X_Amz_Target": "ElasticMapReduce.ListClusters", "body": b"{}"}
+    for broken in ("", "AWS4-HMAC-SHA256", "Credential", "Credential=a/b", "Credential=////", "Basic YTpi", "x" * 5000):
+        answers(f"a signature like {broken[:20]!r}", 200, "Clusters", Authorization=broken, **list_clusters)
+    answers("a signature of bytes", 200, "Clusters", Authorization=b"\xff\xfe", **list_clusters)
+    answers("a signature for another service", 501, "NotImplemented", **list_clusters, **scope("s4"))
+    answers("a signature that contradicts the target", 400, "<Code>MissingAction</Code>", **list_clusters, **scope("ec2"))
+    answers("a link whose signature is broken", 404, "<Code>NoSuchBucket</Code>", method="GET",
+            path="/no-such-bucket/k?X-Amz-Credential=%2F%2F&X-Amz-Signature=")
+
+
 def raw(what, request, expected):
     """Bytes on a socket, which is closed for writing after them."""
     with socket.create_connection(("127.0.0.1", int(ENDPOINT.rpartition(":")[2])), timeout=20) as connection:
@@ -120,9 +179,39 @@ def sockets():
     raw("a length that is no number", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: x\r\n\r\n", b"400")
     raw("a body that is cut short", b"PUT /b/k HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nabc", b"")
     raw("a chunk that is none", b"PUT /b/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"IncompleteBody")
+    head = b"PUT /b/k HTTP/1.1\r\nhost: a\r\n"
+    raw("a length below nothing", head + b"content-length: -1\r\n\r\n", b"400")
+    raw("a length without end", head + b"content-length: " + b"9" * 40 + b"\r\n\r\n", b"400")
+    raw("a length and chunks", head + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"HTTP/1.1 4")
+    raw("a length too short", head + b"content-length: 1\r\n\r\nxyz / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400")
+    raw("too many headers", head + b"".join(b"h%d: x\r\n" % number for number in range(200)) + b"\r\n", b"431")
+    raw("a header too long", head + b"h: " + b"x" * 1_000_000 + b"\r\n\r\n", b"431")
+    raw("a path too long", b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\nhost: a\r\n\r\n", b"414")
+    raw("a head that is cut", head, b"")
+    huge()
     answers("and the account goes on", 200, "The simulated account", method="GET")
+
+
+def huge():
+    """A body that does not say how long it is, and goes on beyond what is taken."""
+    with socket.create_connection(("127.0.0.1", int(ENDPOINT.rpartition(":")[2])), timeout=20) as connection:
+        connection.sendall(b"PUT /b/k HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n")
+        answer, megabyte = b"", b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+        try:
+            for _ in range(80):
+                connection.sendall(megabyte)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        try:
+            answer = connection.recv(65536)
+        except ConnectionResetError:
+            pass
+    check("a body without end is cut off", b"413" in answer and b"EntityTooLarge" in answer, answer[:200])
 
 
 refusals()
 bad_requests()
+unknown_operations()
+bodies()
+signatures()
 sockets()

@@ -8,7 +8,7 @@ stage attempts with their status and tasks, the job's result, failed tasks by re
 It needs Java 17 and Spark 3.5, both only here; nothing else of the project needs them:
 
     python3 -m venv spark && spark/bin/pip install 'pyspark==3.5.*'
-    EVENT_LOGS=$PWD/logs cargo test -p local --lib -- --ignored event_logs_for_the_history_server
+    EVENT_LOGS=$PWD/logs cargo test --workspace --lib -- --ignored event_logs_for_the_history_server
     spark/bin/python tests/conformance/history_server.py logs logs/truth.json
 
 Arguments: the folder with the logs, the truth (a JSON list of applications), and optionally `--port`. Each difference

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use local::emr::{Cluster, Role, Step};
 use local::fault::Faults;
+use local::journal::Kind;
 use local::run::{self, Run, StepRun};
 use local::scenario::{DATA_BUCKET, Scenario};
 use local::spark::{ApplicationTruth, AttemptTruth};
@@ -46,7 +47,25 @@ pub fn tell(name: &str, seed: u64, sets: &[&str]) -> Run {
     let run =
         run::run(scenario, &settings, seed, |_| {}).unwrap_or_else(|error| panic!("{name}, seed {seed}: {error:#}"));
     hold(&run, &format!("{name}, seed {seed}"));
+    if settings.errors == 0 && settings.lost_answers == 0 {
+        no_invocation_fails(&run, &format!("{name}, seed {seed}"));
+    }
     run
+}
+
+/// Where AWS answers, a function has nothing to fail for, whatever it refuses or ignores: on AWS each failure is an
+/// alarm, two more attempts, and no verdict for whoever waits for one.
+fn no_invocation_fails(run: &Run, story: &str) {
+    let state = run.world.lock();
+    let failed: Vec<String> = state
+        .account
+        .journal
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind == Kind::Invocation && entry.text.starts_with("fails"))
+        .map(|entry| format!("{} {}: {}", entry.at, entry.source, entry.text))
+        .collect();
+    assert!(failed.is_empty(), "{story}: {failed:#?}");
 }
 
 /// The report of the story's only Spark step.

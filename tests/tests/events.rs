@@ -51,6 +51,20 @@ fn each_sample_of_ours_parses() {
 }
 
 #[test]
+fn each_functions_own_sample_parses() {
+    let sample = |name: &str| -> Value {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../functions/{name}/event.json"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    for (name, state) in [("start-experiment", "RUNNING"), ("write-report", "COMPLETED")] {
+        assert_eq!(StepStatusChange::parse(&sample(name)).unwrap().state, state);
+    }
+    let batch = sample("record-interruption");
+    let body: Value = serde_json::from_str(batch["Records"][0]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(InterruptionWarning::parse(&body).unwrap().action, "terminate");
+}
+
+#[test]
 fn each_sample_of_others_is_refused_by_its_detail_type_or_source() {
     for (name, event) in samples().into_iter().filter(|(_, event)| !is_ours(event)) {
         let error = parse(&event).unwrap_err();

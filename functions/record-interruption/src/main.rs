@@ -5,7 +5,7 @@ use lambda_runtime::{LambdaEvent, run, service_fn};
 use record_interruption::{Config, handle};
 use serde_json::Value;
 use shared::Aws;
-use shared::invocation::{answer, log_as_json};
+use shared::invocation::{Invocation, answer, log_as_json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
@@ -14,7 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let aws = Aws::from_environment(&config.clients.trusted_roots).await?;
     aws.open_connections().await;
     run(service_fn(async |event: LambdaEvent<Value>| {
-        answer(&aws, handle(&aws, &config, event.into()).await)
+        answer(&aws, handle(&aws, &config, Invocation::new(event, aws.now())).await)
     }))
     .await
 }

@@ -4,7 +4,7 @@ use clap::Parser;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
 use shared::Aws;
-use shared::invocation::{answer, log_as_json};
+use shared::invocation::{Invocation, answer, log_as_json};
 use write_report::{Config, handle};
 
 #[tokio::main(flavor = "current_thread")]
@@ -13,7 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = Config::parse();
     let aws = Aws::from_environment(&config.clients.trusted_roots).await?;
     run(service_fn(async |event: LambdaEvent<Value>| {
-        answer(&aws, handle(&aws, &config, event.into()).await)
+        answer(&aws, handle(&aws, &config, Invocation::new(event, aws.now())).await)
     }))
     .await
 }

@@ -102,10 +102,10 @@ impl Aws {
     pub async fn release_claim(&self, table: &str, claim: &Claim, expires_at: DateTime<Utc>) -> Result<(), Error> {
         let key = Key::claim(&claim.cluster_id);
         let values = vec![(":step", AttributeValue::S(claim.step_id.clone()))];
-        // What stands there instead is another step's: nothing of ours to let go.
-        self.put_if(table, &key, claim, expires_at, "step_id = :step", values)
+        // What stands there instead is another step's, or nothing at all: a step that was refused never had a claim.
+        self.put_under(table, &key, claim, expires_at, "step_id = :step", values)
             .await
-            .map(|_: Saved<Claim>| ())
+            .map(|_: Result<(), Option<Item>>| ())
     }
 
     /// Records a warning. The first delivery fills the item; each one counts.
@@ -244,6 +244,7 @@ impl Aws {
         answer.item.map(read).transpose()
     }
 
+    /// Writes an item under a condition that the same item has to meet, and which is there.
     async fn put_if<T: Serialize + DeserializeOwned>(
         &self,
         table: &str,
@@ -253,6 +254,25 @@ impl Aws {
         condition: &str,
         values: Vec<(&str, AttributeValue)>,
     ) -> Result<Saved<T>, Error> {
+        match self.put_under(table, key, value, expires_at, condition, values).await? {
+            Ok(()) => Ok(Saved::Yes),
+            Err(Some(old)) => Ok(Saved::No(read(old)?)),
+            Err(None) => Err(Error::NotYet(
+                "the ledger's item vanished between two looks at it".into(),
+            )),
+        }
+    }
+
+    /// Writes an item under a condition; where it is not met, the answer is the item that stands there, if any.
+    async fn put_under<T: Serialize>(
+        &self,
+        table: &str,
+        key: &Key,
+        value: &T,
+        expires_at: DateTime<Utc>,
+        condition: &str,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<Result<(), Option<Item>>, Error> {
         let mut item = item(value)?;
         item.insert("pk".into(), AttributeValue::S(key.pk.clone()));
         item.insert("sk".into(), AttributeValue::S(key.sk.clone()));
@@ -271,14 +291,10 @@ impl Aws {
             request = request.expression_attribute_names("#until", "until");
         }
         match request.send().await {
-            Ok(_) => Ok(Saved::Yes),
+            Ok(_) => Ok(Ok(())),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) => {
-                    let old = failed
-                        .item
-                        .clone()
-                        .ok_or_else(|| Error::NotYet("the ledger's item vanished between two looks at it".into()))?;
-                    Ok(Saved::No(read(old)?))
+                    Ok(Err(failed.item.clone()))
                 }
                 _ => Err(Error::aws("writing the ledger", error)),
             },

@@ -345,10 +345,10 @@ fn task_instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Opti
     let status = instance.status?;
     let timeline = status.timeline.as_ref();
     let instance_type = instance.instance_type.unwrap_or_default();
-    let pool_id = instance
-        .instance_fleet_id
-        .or(instance.instance_group_id)
-        .unwrap_or_default();
+    let mut pool_ids = [instance.instance_fleet_id, instance.instance_group_id]
+        .into_iter()
+        .flatten();
+    let pool_id = pool_ids.find(|id| !id.is_empty()).unwrap_or_default();
     let units = pools
         .iter()
         .find(|pool| pool.id == pool_id)

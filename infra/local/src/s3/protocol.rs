@@ -57,6 +57,9 @@ impl Service {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 match body.collect().await {
+                    Ok(body) if parts.status.is_client_error() => {
+                        Response::from_parts(parts, with_message(body.to_bytes()))
+                    }
                     Ok(body) => Response::from_parts(parts, body.to_bytes()),
                     Err(error) => internal(&error.to_string()),
                 }
@@ -72,6 +75,17 @@ impl Store {
         state.requests += 1;
         format!("{:016X}", state.requests)
     }
+}
+
+/// `s3s` refuses what it cannot read with a code alone; S3's errors have a message too.
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+fn with_message(body: Bytes) -> Bytes {
+    let text = String::from_utf8_lossy(&body);
+    let Some((head, tail)) = text.split_once("</Code></Error>") else {
+        return body;
+    };
+    let code = head.rsplit_once("<Code>").map_or("", |(_, code)| code);
+    format!("{head}</Code><Message>The request was refused: {code}</Message></Error>{tail}").into()
 }
 
 fn internal(message: &str) -> Response<Bytes> {

@@ -229,6 +229,7 @@ impl Scope<'_> {
         Ok(match kind {
             "AWS::SQS::Queue" => format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}"),
             "AWS::FIS::ExperimentTemplate" => EXPERIMENT_TEMPLATE_ID.to_owned(),
+            "AWS::SNS::Topic" => format!("arn:aws:sns:{REGION}:{ACCOUNT}:{name}"),
             _ => name,
         })
     }

@@ -158,6 +158,9 @@ fn unsigned_requests_are_told_by_their_path_and_else_are_s3s() {
 fn s3s_operations_have_their_names() {
     let name = |request: http::request::Builder| decode(&signed("s3", request, "")).unwrap().operation;
     assert_eq!(name(Request::put("/b/k?x-id=PutObject")), "PutObject");
+    // What is done counts, not what it is called.
+    assert_eq!(name(Request::delete("/b/k?x-id=GetObject")), "DeleteObject");
+    assert_eq!(name(Request::put("/b/k?x-id=")), "PutObject");
     assert_eq!(
         name(Request::get("https://b.s3.us-sim-1.amazonaws.com/?list-type=2")),
         "ListObjectsV2"

@@ -208,7 +208,12 @@ fn many_keys_are_deleted_at_once_but_never_more_than_a_thousand() {
             format!("<Delete>{objects}</Delete>"),
         )
     };
-    assert!(text(&delete(1001)).contains("<Code>MalformedXML</Code>"));
+    let refused = delete(1001);
+    assert!(
+        text(&refused).contains("<Code>MalformedXML</Code><Message>"),
+        "{}",
+        text(&refused)
+    );
     assert_eq!(store.list("bucket", "").unwrap().len(), 1);
     let response = delete(2);
     assert_eq!(response.status(), 200, "{}", text(&response));

@@ -1,0 +1,51 @@
+//! The program as it is typed: what it says of a wrong word, and that it says so with the status of a usage error.
+//!
+//! Separate from the modules' own tests because only here the program itself runs; which also has `cargo test --workspace`
+//! build it, so that the judges of `tests/conformance` need no build of their own.
+
+use std::process::{Command, Output};
+
+fn local(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(arguments)
+        .env_remove("AWS_ENDPOINT_URL")
+        .output()
+        .expect("the program starts")
+}
+
+#[test]
+fn help_names_every_command_and_each_has_help_of_its_own() {
+    let output = local(&["--help"]);
+    let help = String::from_utf8(output.stdout).expect("it is text");
+    assert!(output.status.success());
+    for command in ["drill", "serve", "spark-log"] {
+        assert!(help.contains(command), "{command} is not in {help}");
+        let own = local(&[command, "--help"]);
+        assert!(own.status.success());
+        assert!(
+            String::from_utf8_lossy(&own.stdout).contains("Usage: local"),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_word_ends_with_status_2_and_names_what_was_expected() {
+    for (arguments, expected) in [
+        (&["drill", "--scenario", "wrong"][..], "there are workshop"),
+        (&["drill", "--set", "victims=0"], "from 1 to 50"),
+        (&["drill", "--set", "size=3"], "can be set"),
+        (&["serve", "--pace", "fast"], "expected leap, held"),
+        (&["serve", "--scenario", "wrong"], "there are workshop"),
+        (&["spark-log", "/no/such/log"], "looking for /no/such/log"),
+        (&["spark-log", "s3:///key"], "names no bucket"),
+        (&["break"], "unrecognized subcommand"),
+    ] {
+        let output = local(arguments);
+        let said = String::from_utf8(output.stderr).expect("it is text");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(!said.contains("panicked"), "{said}");
+        assert!(output.stdout.is_empty(), "{arguments:?} wrote to standard output");
+    }
+}

@@ -1,0 +1,1 @@
+../../../../infra/local/src/s3/chunked.rs

@@ -1,0 +1,1 @@
+../../../shared/src/spark_log.rs

@@ -1,0 +1,1 @@
+../../../infra/local/src/wire.rs
