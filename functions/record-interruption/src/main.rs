@@ -11,7 +11,7 @@ use shared::invocation::{Invocation, answer, log_as_json};
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json();
     let config = Config::parse();
-    let aws = Aws::from_environment(&config.clients.trusted_roots).await?;
+    let aws = Aws::from_environment(&config.clients.trusted_roots)?;
     aws.open_connections().await;
     run(service_fn(async |event: LambdaEvent<Value>| {
         answer(&aws, handle(&aws, &config, Invocation::new(event, aws.now())).await)

@@ -11,7 +11,7 @@ use submit_step::{Config, handle};
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json();
     let config = Config::parse();
-    let aws = Aws::from_environment(&config.clients.trusted_roots).await?;
+    let aws = Aws::from_environment(&config.clients.trusted_roots)?;
     run(service_fn(async |event: LambdaEvent<Value>| {
         answer(&aws, handle(&aws, &config, Invocation::new(event, aws.now())).await)
     }))

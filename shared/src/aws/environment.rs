@@ -5,14 +5,22 @@
 
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::retry::RetryConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::env_config::EnvConfigValue;
+use aws_sdk_dynamodb::config::BehaviorVersion;
 use aws_sdk_dynamodb::config::http::HttpRequest;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use aws_types::os_shim_internal::Env;
+use aws_types::region::Region;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use tokio::time::timeout;
 
 use super::Aws;
@@ -27,14 +35,37 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 const OPENING_MAX: Duration = Duration::from_secs(1);
 
 impl Aws {
-    /// Clients for what Lambda's environment says: Region, credentials, and `AWS_ENDPOINT_URL` where it is set.
-    pub async fn from_environment(roots: &TrustedRoots) -> Result<Self, Error> {
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client(roots)?);
-        // Lambda's credentials are there, and the chain that would look for others need not be built.
-        if std::env::var_os("AWS_ACCESS_KEY_ID").is_some() {
-            loader = loader.credentials_provider(EnvironmentVariableCredentialsProvider::new());
-        }
-        Ok(Self::new(&loader.load().await))
+    /// Clients for what Lambda's environment says: Region, credentials, and endpoints where they are set.
+    ///
+    /// Without the chain of profiles, metadata and sign-on that the SDK can look through besides: Lambda has none of
+    /// them, and it would be a tenth of the program and of its start.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+    pub fn from_environment(roots: &TrustedRoots) -> Result<Self, Error> {
+        let required = |name: &str| {
+            variable(name).ok_or_else(|| Error::Refused(format!("{name} is not set, as it is in Lambda's environment")))
+        };
+        let credentials = Credentials::new(
+            required("AWS_ACCESS_KEY_ID")?,
+            required("AWS_SECRET_ACCESS_KEY")?,
+            variable("AWS_SESSION_TOKEN"),
+            None,
+            "environment",
+        );
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(required("AWS_REGION")?))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client(roots)?)
+            .sleep_impl(TokioSleep::new())
+            .time_source(SystemTimeSource::new())
+            .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+            .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+            .service_config(Environment(Env::real()));
+        let config = match variable("AWS_ENDPOINT_URL") {
+            Some(url) => config.endpoint_url(url),
+            None => config,
+        };
+        Ok(Self::new(&config.build()))
     }
 
     /// Opens the connections that a Spot warning's record needs. During init Lambda gives a whole CPU however little
@@ -59,6 +90,27 @@ impl Aws {
         tracing::debug!(in_time = opened.is_ok(), "connections opened");
         self.calls.take();
     }
+}
+
+/// What is set for one service alone, such as `AWS_ENDPOINT_URL_EC2`.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+#[derive(Debug)]
+struct Environment(Env);
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let value = EnvConfigValue::new().env(key.env()).service_id(key.service_id());
+        value.load(&self.0, None).map(|(value, _)| value.into_owned())
+    }
+}
+
+/// A variable that is set to something.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_on(name: &str) -> bool {
+    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Makes a request one that any of AWS's endpoints answers, and that needs no permission and counts towards no quota: a

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, anyhow, bail};
 use shared::aws::Object;
-use shared::config::{S3Location, TrustedRoots};
+use shared::config::S3Location;
 use shared::spark_log::{Limits, Part, SparkRun, read_parallel};
 use shared::{Aws, Error};
 
@@ -33,8 +33,8 @@ pub(super) fn read(bucket: &str, key: &str) -> anyhow::Result<SparkRun> {
         .build()
         .context("starting the runtime")?;
     let run = runtime.block_on(async {
-        let aws = Aws::from_environment(&TrustedRoots::System).await?;
-        read_from_s3(&aws, bucket, key).await
+        let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+        read_from_s3(&Aws::new(&config), bucket, key).await
     });
     // A wait for credentials that nobody waits for any more need not end.
     runtime.shutdown_background();
