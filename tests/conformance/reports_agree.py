@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Two reports of the same story, field by field: all must be equal, except times by as much as processes take.
+"""Two reports of the same story, field by field: all must be equal, ids and counts too, except times by as much as
+processes take.
 
 usage: reports_agree.py <report.json> <report.json>. Prints each difference.
 """
@@ -10,8 +11,12 @@ import re
 import sys
 
 # A function in the simulation's process takes no time but its calls' latency, which is drawn, and the same in both. A
-# process takes its own: to start, to parse, to be scheduled.
-SECONDS_MAX = 1.0
+# process takes its own: to start, to parse, to be scheduled. The functions' shortest pause between two looks is three
+# seconds, so that less than two apart is the same look.
+SECONDS_MAX = 2.0
+
+# Durations that hold such a moment, in seconds; whole seconds may be rounded apart by one more.
+DURATIONS = {"latency_ms": (0.001, 0), "seconds_after_notice": (1, 1), "seconds_after_loss": (1, 1), "run_seconds": (1, 1)}
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
 
@@ -31,9 +36,10 @@ class Comparison:
     def differ(self, path, one, other):
         self.differences.append(f"{path}: {json.dumps(one)[:80]} and {json.dumps(other)[:80]}")
 
-    def near(self, path, one, other, apart):
-        self.apart = max(self.apart, apart)
-        if apart > SECONDS_MAX:
+    def near(self, path, one, other, apart, rounded=0):
+        if not rounded:
+            self.apart = max(self.apart, apart)
+        if apart > SECONDS_MAX + rounded:
             self.differ(path, one, other)
 
     def value(self, path, one, other):
@@ -49,9 +55,13 @@ class Comparison:
                 self.value(f"{path}[{position}]", left, right)
             return
         self.compared += 1
+        name = path.rpartition(".")[2]
         if isinstance(one, str) and isinstance(other, str) and TIME.match(one) and TIME.match(other):
             apart = abs((seconds(one) - self.starts[0]) - (seconds(other) - self.starts[1]))
             self.near(path, one, other, apart)
+        elif name in DURATIONS and isinstance(one, int) and isinstance(other, int):
+            unit, rounded = DURATIONS[name]
+            self.near(path, one, other, abs(one - other) * unit, rounded)
         elif one != other or type(one) is not type(other):
             self.differ(path, one, other)
 

@@ -109,11 +109,7 @@ pub enum Lost {
 }
 
 /// Takes a function's request to the account, and the answer back: with latency, and with what goes wrong on the way.
-pub async fn carry(
-    world: &World,
-    caller: &str,
-    request: http::Request<Bytes>,
-) -> Result<http::Response<Bytes>, Lost> {
+pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Lost> {
     latency(world, caller).await;
     let fate = world.lock().fate(caller);
     let response = match fate {

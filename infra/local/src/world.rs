@@ -276,7 +276,10 @@ impl State {
     /// way they change nothing in what the account itself draws.
     pub fn draw_calls_apart(&mut self) {
         let names: Vec<String> = self.template.functions.values().map(|one| one.name.clone()).collect();
-        self.ways = names.into_iter().map(|name| (name, self.account.rng().fork())).collect();
+        self.ways = names
+            .into_iter()
+            .map(|name| (name, self.account.rng().fork()))
+            .collect();
     }
 
     /// Chance on a caller's way to the account.

@@ -39,7 +39,6 @@ pub(super) struct Environment {
     /// Ends with this.
     _runtime_api: JoinSet<()>,
     built_at: Option<SystemTime>,
-    has_wall_clock: bool,
 }
 
 /// When a binary was last written: deploying a function anew ends its environments.
@@ -80,9 +79,16 @@ impl Environment {
             next: None,
             _runtime_api: runtime_api,
             built_at,
-            has_wall_clock: binary.surroundings.wall_clock.is_some(),
         };
-        environment.init(request_id).await?;
+        let begun = environment.init(request_id).await;
+        if let Some(id) = environment
+            .process
+            .id()
+            .filter(|_| binary.surroundings.wall_clock.is_some())
+        {
+            WallClock::forget(id);
+        }
+        begun?;
         Ok(environment)
     }
 
@@ -140,7 +146,10 @@ impl Environment {
                 }
                 What::Response { .. } | What::Error { .. } => {
                     let message = "Invalid request ID";
-                    (protocol::refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", message), None)
+                    (
+                        protocol::refusal(StatusCode::BAD_REQUEST, "InvalidRequestID", message),
+                        None,
+                    )
                 }
                 What::InitError { .. } => (out_of_order("while an invocation runs"), None),
             };
@@ -176,14 +185,6 @@ impl Environment {
         // There is no id once the process has been waited for: no other process gets its signals.
         let id = self.process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         id.is_some_and(|id| kill_process(id, signal).is_ok())
-    }
-}
-
-impl Drop for Environment {
-    fn drop(&mut self) {
-        if let Some(id) = self.process.id().filter(|_| self.has_wall_clock) {
-            WallClock::forget(id);
-        }
     }
 }
 

@@ -7,7 +7,6 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -64,7 +63,9 @@ pub(super) struct Ask {
 pub(super) async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            continue;
+        };
         stream.set_nodelay(true).ok();
         let asks = asks.clone();
         let service = service_fn(move |request| {
@@ -121,14 +122,14 @@ fn read(method: &Method, path: &str, body: Bytes) -> Option<What> {
 }
 
 /// The invocation, as `next` answers it.
-pub(super) fn event(arn: &str, invocation: &Invocation, now: DateTime<Utc>) -> Reply {
+pub(super) fn event(arn: &str, invocation: &Invocation) -> Reply {
     let id: String = invocation
         .request_id
         .chars()
         .filter(char::is_ascii_hexdigit)
         .take(24)
         .collect();
-    let trace = format!("Root=1-{:08x}-{id:0>24};Sampled=0", now.timestamp());
+    let trace = format!("Root=1-{:08x}-{id:0>24};Sampled=0", invocation.deadline.timestamp());
     let mut response = Response::new(Full::new(Bytes::from(invocation.payload.to_string())));
     for (name, value) in [
         ("lambda-runtime-aws-request-id", invocation.request_id.clone()),
@@ -154,10 +155,7 @@ pub(super) fn accepted() -> Reply {
 
 /// Not taken, with the Runtime API's error body.
 pub(super) fn refusal(status: StatusCode, kind: &str, message: &str) -> Reply {
-    with_status(
-        status,
-        json!({"errorType": kind, "errorMessage": message}).to_string(),
-    )
+    with_status(status, json!({"errorType": kind, "errorMessage": message}).to_string())
 }
 
 fn with_status(status: StatusCode, body: String) -> Reply {

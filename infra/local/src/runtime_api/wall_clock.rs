@@ -16,8 +16,7 @@ use crate::functions::failed;
 /// The variant for programs with threads.
 const LIBRARY: &str = "libfaketimeMT.so.1";
 
-/// Where libfaketime keeps what is shared by a process and its children; a process that is killed leaves it behind, and
-/// the next one with its id refuses to start.
+/// Where libfaketime keeps what it shares with a process's children, of which there are none.
 const SHARED: &str = "/dev/shm";
 
 /// The account's time, told to processes by a file.
@@ -63,12 +62,10 @@ impl WallClock {
         .map(|(name, value)| (name.to_owned(), value))
     }
 
-    /// Removes what a process that is killed leaves behind.
+    /// Removes the names of what a process shares, once it has begun: killed, it would leave them behind, and the next
+    /// process with its id would refuse to start.
     pub fn forget(process: u32) {
-        for name in [
-            format!("faketime_shm_{process}"),
-            format!("sem.faketime_sem_{process}"),
-        ] {
+        for name in [format!("faketime_shm_{process}"), format!("sem.faketime_sem_{process}")] {
             std::fs::remove_file(Path::new(SHARED).join(name)).ok();
         }
     }
@@ -79,5 +76,8 @@ fn library() -> Option<PathBuf> {
     let mut roots = vec![PathBuf::from("/usr/lib"), PathBuf::from("/usr/local/lib")];
     let architectures = std::fs::read_dir("/usr/lib").ok().into_iter().flatten().flatten();
     roots.extend(architectures.map(|entry| entry.path()));
-    roots.into_iter().map(|root| root.join("faketime").join(LIBRARY)).find(|path| path.is_file())
+    roots
+        .into_iter()
+        .map(|root| root.join("faketime").join(LIBRARY))
+        .find(|path| path.is_file())
 }

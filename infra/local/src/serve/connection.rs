@@ -125,7 +125,10 @@ impl Server {
         let authorization = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
         let key = authorization.split_once("Credential=")?.1.split_once('/')?.0;
         let state = self.world.lock();
-        state.template.function_named(key).map(|(_, function)| function.name.clone())
+        state
+            .template
+            .function_named(key)
+            .map(|(_, function)| function.name.clone())
     }
 
     /// `GET /-/now`, and `POST /-/sleep?seconds=90`, which answers when so much virtual time has passed.

@@ -45,9 +45,9 @@ impl FromStr for Host {
         match text.strip_prefix("http://") {
             Some(rest) => address(rest).map(Self::CargoLambda),
             None if text == "in-process" => Ok(Self::InProcess),
-            None if text.contains("://") || text.is_empty() => {
-                Err(format!("expected in-process, http://127.0.0.1:9000 or a folder, found {text:?}"))
-            }
+            None if text.contains("://") || text.is_empty() => Err(format!(
+                "expected in-process, http://127.0.0.1:9000 or a folder, found {text:?}"
+            )),
             None => Ok(Self::Folder(text.into())),
         }
     }
@@ -57,9 +57,9 @@ impl Host {
     /// Functions in other processes sleep in real time; the error says which pace does that.
     pub fn check(&self, pace: Pace) -> anyhow::Result<()> {
         match (self, pace) {
-            (Self::CargoLambda(_), Pace::Leap | Pace::Held | Pace::Times(2..)) => bail!(
-                "what `cargo lambda watch` runs has the machine's clock, and so must the account: use --pace 1"
-            ),
+            (Self::CargoLambda(_), Pace::Leap | Pace::Held | Pace::Times(2..)) => {
+                bail!("what `cargo lambda watch` runs has the machine's clock, and so must the account: use --pace 1")
+            }
             (Self::Folder(_), Pace::Times(2..)) => bail!(
                 "functions that run as programs of their own wait in real time: use --pace 1, or leap, which passes \
                  time as fast as theirs while one runs"
@@ -86,7 +86,11 @@ impl Host {
                 let surroundings = Arc::new(surroundings(world, gate, endpoint, out)?);
                 each(&deployed, |function, name| {
                     let path = binary(folder, name)?;
-                    Ok(Function::Binary(Binary::new(path, function.clone(), surroundings.clone())))
+                    Ok(Function::Binary(Binary::new(
+                        path,
+                        function.clone(),
+                        surroundings.clone(),
+                    )))
                 })?
             }
         };
@@ -99,14 +103,21 @@ fn each(
     deployed: &BTreeMap<String, template::Function>,
     make: impl Fn(&template::Function, &'static str) -> anyhow::Result<Function>,
 ) -> anyhow::Result<BTreeMap<String, Function>> {
-    let known = CRATES.iter().filter_map(|(id, name)| Some((id, name, deployed.get(*id)?)));
-    known.map(|(id, name, function)| Ok(((*id).to_owned(), make(function, name)?))).collect()
+    let known = CRATES
+        .iter()
+        .filter_map(|(id, name)| Some((id, name, deployed.get(*id)?)));
+    known
+        .map(|(id, name, function)| Ok(((*id).to_owned(), make(function, name)?)))
+        .collect()
 }
 
 fn binary(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = std::path::absolute(folder.join(name)).with_context(|| format!("the path of {name}"))?;
     if !path.is_file() {
-        bail!("{} is missing: `cargo build --release` makes target/release/{name}", path.display());
+        bail!(
+            "{} is missing: `cargo build --release` makes target/release/{name}",
+            path.display()
+        );
     }
     Ok(path)
 }
@@ -122,7 +133,8 @@ fn surroundings(world: &World, gate: &Gate, endpoint: String, out: &Path) -> any
         },
     };
     let setpriv = Command::new("setpriv").arg("--version").stdout(Stdio::null()).status();
-    setpriv.context("binaries are started by setpriv, so that they end when this does (Debian's package util-linux)")?;
+    setpriv
+        .context("binaries are started by setpriv, so that they end when this does (Debian's package util-linux)")?;
     let (logs, lines) = mpsc::unbounded_channel();
     tokio::spawn(keep_logs(world.clone(), lines));
     Ok(Surroundings {
@@ -155,7 +167,10 @@ fn announce(deployed: &BTreeMap<String, template::Function>, endpoint: &str, out
             bail!("two functions have different values for {name}, and `cargo lambda watch` has one file for all");
         }
     }
-    let lines: Vec<String> = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let lines: Vec<String> = variables
+        .iter()
+        .map(|(name, value)| format!("{name}={value}\n"))
+        .collect();
     std::fs::create_dir_all(out).with_context(|| format!("making the folder {}", out.display()))?;
     let file = out.join("functions.env");
     std::fs::write(&file, lines.concat()).with_context(|| format!("writing {}", file.display()))?;
@@ -174,7 +189,12 @@ mod tests {
         assert_eq!("http://127.0.0.1:9000".parse(), cargo_lambda);
         assert_eq!("http://localhost:9000/".parse(), cargo_lambda);
         assert_eq!("target/release".parse(), Ok(Host::Folder("target/release".into())));
-        for bad in ["", "https://127.0.0.1:9000", "http://example.com", "http://127.0.0.1:9000/functions"] {
+        for bad in [
+            "",
+            "https://127.0.0.1:9000",
+            "http://example.com",
+            "http://127.0.0.1:9000/functions",
+        ] {
             assert!(bad.parse::<Host>().unwrap_err().contains("expected"), "{bad}");
         }
     }
@@ -194,7 +214,12 @@ mod tests {
 
     #[test]
     fn a_missing_binary_is_named() {
-        let error = binary(Path::new("no/such/folder"), "write-report").unwrap_err().to_string();
-        assert!(error.contains("no/such/folder/write-report is missing: `cargo build --release`"), "{error}");
+        let error = binary(Path::new("no/such/folder"), "write-report")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no/such/folder/write-report is missing: `cargo build --release`"),
+            "{error}"
+        );
     }
 }

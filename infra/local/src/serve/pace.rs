@@ -78,7 +78,10 @@ pub async fn keep(world: World, gate: Gate, begun: Moment) {
 /// Moves virtual time on to where it should be since `begun`; false when the runtime ends.
 async fn tick(begun: Moment, factor: u32, tick: Duration) -> bool {
     // The brake and the tick in one: while this is pending, time stands.
-    if tokio::task::spawn_blocking(move || std::thread::sleep(tick)).await.is_err() {
+    if tokio::task::spawn_blocking(move || std::thread::sleep(tick))
+        .await
+        .is_err()
+    {
         return false;
     }
     let lag = begun.lag(factor);
