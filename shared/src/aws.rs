@@ -4,9 +4,11 @@
 //! The clients are the SDK's own and concrete: where the functions run in the simulated account, that account stands
 //! in as the SDK's HTTP client, and everything above it, signing, retries, paging and parsing, is what runs on AWS.
 
+mod calls;
 mod dynamodb;
 mod ec2;
 mod emr;
+mod environment;
 mod fis;
 mod s3;
 mod s3_ranges;
@@ -20,6 +22,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use chrono::{DateTime, Utc};
 
+pub use calls::Calls;
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
 pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
@@ -27,6 +30,7 @@ pub use s3::{Found, Object};
 pub use s3_ranges::RangeReader;
 
 use crate::error::Error;
+use calls::CallCount;
 
 /// The five clients, and the time that they sign with.
 #[derive(Debug, Clone)]
@@ -38,6 +42,7 @@ pub struct Aws {
     s3: aws_sdk_s3::Client,
     region: String,
     time: SharedTimeSource,
+    calls: CallCount,
 }
 
 /// The most attempts of one call. EMR's buckets refill with one call in two seconds; the SDK's back-off reaches that
@@ -48,11 +53,6 @@ const ATTEMPTS_MAX: u32 = 6;
 const ATTEMPT_SECONDS_MAX: u64 = 20;
 
 impl Aws {
-    /// Clients for what Lambda's environment says: Region, credentials, and `AWS_ENDPOINT_URL` where it is set.
-    pub async fn from_environment() -> Self {
-        Self::new(&aws_config::defaults(aws_config::BehaviorVersion::latest()).load().await)
-    }
-
     /// Clients for this configuration.
     pub fn new(config: &SdkConfig) -> Self {
         let config = config
@@ -66,20 +66,26 @@ impl Aws {
             )
             .build();
         let partition = retry_partition();
+        let calls = CallCount::default();
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&config)
             .retry_partition(partition.clone())
+            .interceptor(calls.clone())
             .build();
         let ec2 = aws_sdk_ec2::config::Builder::from(&config)
             .retry_partition(partition.clone())
+            .interceptor(calls.clone())
             .build();
         let emr = aws_sdk_emr::config::Builder::from(&config)
             .retry_partition(partition.clone())
+            .interceptor(calls.clone())
             .build();
         let fis = aws_sdk_fis::config::Builder::from(&config)
             .retry_partition(partition.clone())
+            .interceptor(calls.clone())
             .build();
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .retry_partition(partition)
+            .interceptor(calls.clone())
             // Behind an endpoint of one's own, a bucket is a path: its name is no host there.
             .force_path_style(config.endpoint_url().is_some())
             .build();
@@ -94,12 +100,18 @@ impl Aws {
                 .map(|region| region.as_ref().to_owned())
                 .unwrap_or_default(),
             time: config.time_source().unwrap_or_default(),
+            calls,
         }
     }
 
     /// The Region of the calls; empty if none is set.
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The calls made since this was last asked.
+    pub fn take_calls(&self) -> Calls {
+        self.calls.take()
     }
 
     /// The time that requests are signed with: the system's on AWS, the simulation's in the simulated account. There

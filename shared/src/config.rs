@@ -3,10 +3,12 @@
 //! Each function has its own `Config`; on Lambda it is read from the environment, and the very same struct reads
 //! flags, so that a wrong value is answered by clap with the variable's name and what is allowed.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 /// Which clusters may be drilled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,6 +35,38 @@ pub enum Mode {
     Preview,
     /// Does nothing at all.
     Off,
+}
+
+/// What all functions' clients have in common.
+#[derive(Debug, Clone, Args)]
+pub struct Clients {
+    /// Whom the connections to AWS trust: `amazon` for Amazon's own root certificates alone, `system` for those of the
+    /// operating system, or the path of a PEM file.
+    #[arg(long, env = "TRUSTED_ROOTS", default_value = "system")]
+    pub trusted_roots: TrustedRoots,
+}
+
+/// The root certificates that connections to AWS are checked against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedRoots {
+    /// The operating system's, a hundred and more: reading them costs a process's first call some milliseconds.
+    System,
+    /// Amazon's own. They do for AWS's endpoints outside of China, and not for a proxy that opens connections.
+    Amazon,
+    /// Those of a PEM file.
+    File(PathBuf),
+}
+
+impl FromStr for TrustedRoots {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "system" => Self::System,
+            "amazon" => Self::Amazon,
+            path => Self::File(path.into()),
+        })
+    }
 }
 
 /// A setting that may be left blank, which CloudFormation's parameters and Lambda's variables cannot leave out.

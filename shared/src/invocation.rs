@@ -1,11 +1,14 @@
 //! What Lambda hands to a function besides the event, and what every function's `main` does around its `handle`.
 
+use std::fmt::Debug;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
 
+use crate::aws::Aws;
 use crate::error::Error;
-use crate::outcome::Outcome;
+use crate::metrics::{self, Figures};
 
 /// One invocation.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,14 +56,21 @@ pub fn log_as_json() {
         .init();
 }
 
-/// Logs, once, what an invocation came to, and hands it to Lambda.
-pub fn answer<T: std::fmt::Debug>(result: Result<T, Error>) -> Result<T, Diagnostic> {
-    match &result {
-        Ok(outcome) => tracing::info!(?outcome, "done"),
-        Err(error) => tracing::error!(error = error.chain(), "failed"),
-    }
+/// Logs, once, what an invocation came to, counts it, and hands it to Lambda.
+pub fn answer<T: Debug>(aws: &Aws, result: Result<T, Error>) -> Result<T, Diagnostic>
+where
+    for<'a> Figures<'a>: From<&'a T>,
+{
+    let figures = match &result {
+        Ok(outcome) => {
+            tracing::info!(?outcome, "done");
+            outcome.into()
+        }
+        Err(error) => {
+            tracing::error!(error = error.chain(), "failed");
+            Figures::default()
+        }
+    };
+    metrics::print(aws.now(), aws.take_calls(), figures);
     result.map_err(Diagnostic::from)
 }
-
-/// The answer of the functions that answer with an outcome.
-pub type Answer = Result<Outcome, Error>;

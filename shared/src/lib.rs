@@ -12,7 +12,7 @@
 //! * [`spark_log`]: what Spark's event log says of the run;
 //! * [`verdict`], [`finding`]: what it comes to;
 //! * [`report`]: all of it as JSON and as a page;
-//! * [`outcome`], [`error`], [`config`]: what an invocation answers, and its settings.
+//! * [`outcome`], [`error`], [`config`]: what an invocation answers, and its settings; [`metrics`]: what of it is counted.
 //!
 //! And the only part that talks to AWS: [`aws`].
 
@@ -27,6 +27,7 @@ pub mod finding;
 pub mod interruption;
 pub mod invocation;
 pub mod ledger;
+pub mod metrics;
 pub mod outcome;
 pub mod replacement;
 pub mod report;

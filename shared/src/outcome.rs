@@ -27,20 +27,13 @@ pub enum Outcome {
         experiments: Vec<String>,
     },
     /// A report was written.
-    Reported {
-        /// `survived`, `degraded`, `failed` or `inconclusive`.
-        verdict: String,
-        /// The report's first sentence.
-        sentence: String,
-        /// Where the report's folder lies: `s3://…/`.
-        report: String,
-    },
+    Reported(Reported),
     /// A sweep went over the finished steps of the last hours.
     Swept {
         /// Steps looked at.
         steps: usize,
         /// Reports written for steps that had none.
-        reported: Vec<String>,
+        reported: Vec<Reported>,
         /// Leaked throw-away experiment templates that were deleted.
         templates_deleted: usize,
     },
@@ -60,4 +53,25 @@ impl Outcome {
     pub fn ignored(reason: impl Into<String>) -> Self {
         Self::Ignored { reason: reason.into() }
     }
+}
+
+/// A report that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reported {
+    /// `survived`, `degraded`, `failed` or `inconclusive`.
+    pub verdict: String,
+    /// The report's first sentence.
+    pub sentence: String,
+    /// Where the report's folder lies: `s3://…/`.
+    pub report: String,
+    /// Is it the first for its step?
+    pub first: bool,
+    /// Was an experiment started for the step?
+    pub drilled: bool,
+    /// How many instances the drill's experiments interrupted.
+    pub victims: u64,
+    /// From each notice to the time when its replacement was ready, in seconds, where both are known.
+    pub seconds_to_replace: Vec<i64>,
+    /// From the step's end to the report, in seconds.
+    pub lag_seconds: Option<i64>,
 }

@@ -4,13 +4,15 @@
 //! whose instances they are; those that are not EMR's are recorded too, apart.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
-use chrono::{DateTime, Utc};
 use clap::Parser;
+use serde::Serialize;
 use serde_json::Value;
 use shared::aws::{Described, expires_at};
+use shared::config::Clients;
 use shared::event::InterruptionWarning;
 use shared::invocation::Invocation;
 use shared::ledger::Interruption;
+use shared::metrics::Figures;
 use shared::{Aws, Error};
 
 /// Settings, from the environment.
@@ -23,27 +25,53 @@ pub struct Config {
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub clients: Clients,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default, Serialize)]
+pub struct Recorded {
+    /// The answer to SQS: which messages failed.
+    #[serde(flatten)]
+    pub response: SqsBatchResponse,
+    /// How long each recorded warning was on its way, in milliseconds.
+    #[serde(skip)]
+    pub latencies_ms: Vec<i64>,
+}
+
+impl<'a> From<&'a Recorded> for Figures<'a> {
+    fn from(recorded: &'a Recorded) -> Self {
+        Self {
+            warning_latencies_ms: &recorded.latencies_ms,
+            ..Self::default()
+        }
+    }
 }
 
 /// Answers SQS with the messages that failed, which come again and in the end go to the dead-letter queue; and a bare
 /// event with an empty list, or the error.
-pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Result<SqsBatchResponse, Error> {
+pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Result<Recorded, Error> {
     if invocation.payload.get("Records").is_some() {
         batch(aws, config, &invocation.payload).await
     } else {
         let warning = InterruptionWarning::parse(&invocation.payload)?;
-        record(aws, config, &[warning])
+        let latencies_ms = record(aws, config, &[warning])
             .await
             .into_iter()
-            .collect::<Result<Vec<()>, Error>>()?;
-        Ok(SqsBatchResponse::default())
+            .collect::<Result<Vec<i64>, Error>>()?;
+        Ok(Recorded {
+            latencies_ms,
+            ..Recorded::default()
+        })
     }
 }
 
-async fn batch(aws: &Aws, config: &Config, payload: &Value) -> Result<SqsBatchResponse, Error> {
+async fn batch(aws: &Aws, config: &Config, payload: &Value) -> Result<Recorded, Error> {
     let event: SqsEvent = serde_json::from_value(payload.clone())
         .map_err(|error| Error::Answer(format!("the batch is not SQS's: {error}")))?;
-    let mut response = SqsBatchResponse::default();
+    let mut recorded = Recorded::default();
     let mut good = Vec::new();
     for message in event.records {
         let id = message.message_id.clone().unwrap_or_default();
@@ -55,23 +83,26 @@ async fn batch(aws: &Aws, config: &Config, payload: &Value) -> Result<SqsBatchRe
                     error = error.chain(),
                     "message kept for the dead-letter queue"
                 );
-                response.batch_item_failures.push(failure(id));
+                recorded.response.batch_item_failures.push(failure(id));
             }
         }
     }
     let warnings: Vec<InterruptionWarning> = good.iter().map(|(_, warning)| warning.clone()).collect();
     for ((id, warning), result) in good.into_iter().zip(record(aws, config, &warnings).await) {
-        if let Err(error) = result {
-            tracing::error!(
-                message_id = id,
-                instance_id = warning.instance_id,
-                error = error.chain(),
-                "not recorded"
-            );
-            response.batch_item_failures.push(failure(id));
+        match result {
+            Ok(latency_ms) => recorded.latencies_ms.push(latency_ms),
+            Err(error) => {
+                tracing::error!(
+                    message_id = id,
+                    instance_id = warning.instance_id,
+                    error = error.chain(),
+                    "not recorded"
+                );
+                recorded.response.batch_item_failures.push(failure(id));
+            }
         }
     }
-    Ok(response)
+    Ok(recorded)
 }
 
 fn parse(message: &SqsMessage) -> Result<InterruptionWarning, Error> {
@@ -87,8 +118,8 @@ fn failure(item_identifier: String) -> BatchItemFailure {
     failure
 }
 
-/// One result for each warning, in their order.
-async fn record(aws: &Aws, config: &Config, warnings: &[InterruptionWarning]) -> Vec<Result<(), Error>> {
+/// One result for each warning, in their order: how many milliseconds it was on its way.
+async fn record(aws: &Aws, config: &Config, warnings: &[InterruptionWarning]) -> Vec<Result<i64, Error>> {
     if warnings.is_empty() {
         return Vec::new();
     }
@@ -106,20 +137,17 @@ async fn record(aws: &Aws, config: &Config, warnings: &[InterruptionWarning]) ->
     };
     let mut results = Vec::new();
     for warning in warnings {
-        let interruption = interruption(warning, described.get(&warning.instance_id), now);
-        results.push(
-            aws.record(
-                &config.table_name,
-                &interruption,
-                expires_at(now, config.retention_days),
-            )
-            .await,
-        );
+        let latency_ms = (now - warning.time).num_milliseconds();
+        let described = described.get(&warning.instance_id);
+        let interruption = interruption(warning, described, latency_ms);
+        let expires = expires_at(now, config.retention_days);
+        let recorded = aws.record(&config.table_name, &interruption, expires).await;
+        results.push(recorded.map(|()| latency_ms));
     }
     results
 }
 
-fn interruption(warning: &InterruptionWarning, described: Option<&Described>, now: DateTime<Utc>) -> Interruption {
+fn interruption(warning: &InterruptionWarning, described: Option<&Described>, latency_ms: i64) -> Interruption {
     Interruption {
         instance_id: warning.instance_id.clone(),
         cluster_id: described.and_then(|one| one.cluster_id.clone()),
@@ -131,7 +159,7 @@ fn interruption(warning: &InterruptionWarning, described: Option<&Described>, no
         availability_zone: described.and_then(|one| one.availability_zone.clone()),
         private_dns_name: described.and_then(|one| one.private_dns_name.clone()),
         launched_at: described.and_then(|one| one.launched_at),
-        latency_ms: Some((now - warning.time).num_milliseconds()),
+        latency_ms: Some(latency_ms),
         event_id: warning.event_id.clone(),
         seen: 0,
     }

@@ -11,9 +11,10 @@ use shared::invocation::{answer, log_as_json};
 async fn main() -> Result<(), lambda_runtime::Error> {
     log_as_json();
     let config = Config::parse();
-    let aws = Aws::from_environment().await;
+    let aws = Aws::from_environment(&config.clients.trusted_roots).await?;
+    aws.open_connections().await;
     run(service_fn(async |event: LambdaEvent<Value>| {
-        answer(handle(&aws, &config, event.into()).await)
+        answer(&aws, handle(&aws, &config, event.into()).await)
     }))
     .await
 }

@@ -15,7 +15,7 @@ mod wave;
 mod work;
 
 use clap::Parser;
-use shared::config::{Blank, Clusters, Mode};
+use shared::config::{Blank, Clients, Clusters, Mode};
 use shared::event::StepStatusChange;
 use shared::invocation::Invocation;
 use shared::{Aws, Error, Outcome};
@@ -64,6 +64,9 @@ pub struct Config {
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub clients: Clients,
 }
 
 /// FIS runs at most ten actions of five instances in parallel.

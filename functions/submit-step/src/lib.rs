@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use clap::Parser;
 use serde::Deserialize;
 use shared::aws::{Saved, expires_at};
-use shared::config::S3Location;
+use shared::config::{Clients, S3Location};
 use shared::event::is_cluster_id;
 use shared::invocation::Invocation;
 use shared::ledger::Submission;
@@ -31,6 +31,9 @@ pub struct Config {
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub clients: Clients,
 }
 
 /// What the schedule hands over.

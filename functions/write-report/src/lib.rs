@@ -23,7 +23,7 @@ mod sweep;
 
 use clap::Parser;
 use serde_json::Value;
-use shared::config::{Blank, S3Location};
+use shared::config::{Blank, Clients, S3Location};
 use shared::event::StepStatusChange;
 use shared::invocation::Invocation;
 use shared::{Aws, Error, Outcome};
@@ -56,6 +56,9 @@ pub struct Config {
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,
+    /// How AWS is called.
+    #[command(flatten)]
+    pub clients: Clients,
 }
 
 /// Reports on the step that ended, or sweeps.

@@ -4,10 +4,14 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use shared::aws::{Found, Saved, expires_at};
 use shared::drill::{Claim, Drill, Finished, Written};
+use shared::interruption::Cause;
 use shared::invocation::Invocation;
-use shared::report::{Missing, Report};
+use shared::outcome::Reported;
+use shared::replacement::Replacement;
+use shared::report::{InterruptionFacts, Missing, Report};
 use shared::step::Step;
 use shared::{Aws, Error, Outcome};
 
@@ -79,12 +83,34 @@ pub(crate) async fn write(
     )
     .await?;
     let location = store(aws, config, &report).await?;
+    let first = drill.report.is_none();
     remember(aws, config, drill, &report, &location).await?;
-    Ok(Outcome::Reported {
+    Ok(Outcome::Reported(reported(report, location, first, aws.now())))
+}
+
+/// What the world is told of a report.
+fn reported(report: Report, location: String, first: bool, now: DateTime<Utc>) -> Reported {
+    let by_us = |one: &&InterruptionFacts| matches!(one.interrupted.cause, Cause::Experiment { .. });
+    let seconds = |one: &InterruptionFacts| match one.replacement {
+        Replacement::Replaced {
+            seconds_after_notice, ..
+        } => seconds_after_notice,
+        _ => None,
+    };
+    Reported {
         verdict: report.judgement.verdict.word().into(),
         sentence: report.judgement.sentence,
         report: location,
-    })
+        first,
+        drilled: report
+            .drill
+            .experiments
+            .iter()
+            .any(|one| one.started_at.is_some() && !one.preview),
+        victims: report.interruptions.iter().filter(by_us).count() as u64,
+        seconds_to_replace: report.interruptions.iter().filter_map(seconds).collect(),
+        lag_seconds: report.step.ended_at.map(|ended| (now - ended).num_seconds()),
+    }
 }
 
 async fn ended_step(aws: &Aws, cluster_id: &str, step_id: &str) -> Result<Option<Step>, Error> {

@@ -45,7 +45,8 @@ pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> 
                 continue;
             }
             match step_report::write(aws, config, invocation, &cluster_id, &step.id).await {
-                Ok(_) => reported.push(step.id),
+                Ok(Outcome::Reported(report)) => reported.push(report),
+                Ok(_) => {}
                 // One step that cannot be reported on must not keep the others from it.
                 Err(error) => {
                     tracing::error!(step_id = step.id, error = error.chain(), "no report");

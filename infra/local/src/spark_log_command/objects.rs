@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, anyhow, bail};
 use shared::aws::Object;
-use shared::config::S3Location;
+use shared::config::{S3Location, TrustedRoots};
 use shared::spark_log::{Limits, Part, SparkRun, read_parallel};
 use shared::{Aws, Error};
 
@@ -32,7 +32,10 @@ pub(super) fn read(bucket: &str, key: &str) -> anyhow::Result<SparkRun> {
         .enable_all()
         .build()
         .context("starting the runtime")?;
-    let run = runtime.block_on(async { read_from_s3(&Aws::from_environment().await, bucket, key).await });
+    let run = runtime.block_on(async {
+        let aws = Aws::from_environment(&TrustedRoots::System).await?;
+        read_from_s3(&aws, bucket, key).await
+    });
     // A wait for credentials that nobody waits for any more need not end.
     runtime.shutdown_background();
     run

@@ -41,15 +41,18 @@ fn the_functions_have_exactly_their_environment() {
     assert_eq!(
         names("StartExperiment"),
         "CLUSTERS DELAY_JITTER_SECONDS DELAY_SECONDS EXPERIMENT_TEMPLATE_ID INTERVAL_SECONDS_MIN MODE RETENTION_DAYS \
-         TABLE_NAME VICTIMS WAIT_SECONDS_MAX WAVES WAVE_INTERVAL_SECONDS"
+         TABLE_NAME TRUSTED_ROOTS VICTIMS WAIT_SECONDS_MAX WAVES WAVE_INTERVAL_SECONDS"
     );
-    assert_eq!(names("RecordInterruption"), "RETENTION_DAYS TABLE_NAME");
+    assert_eq!(names("RecordInterruption"), "RETENTION_DAYS TABLE_NAME TRUSTED_ROOTS");
     assert_eq!(
         names("WriteReport"),
         "BASELINE_PREFIX EVENT_LOG_URI RECOVERY_SECONDS_MAX REPORT_BUCKET REPORT_PREFIX RETENTION_DAYS \
-         SWEEP_HOURS TABLE_NAME"
+         SWEEP_HOURS TABLE_NAME TRUSTED_ROOTS"
     );
-    assert_eq!(names("SubmitStep"), "RESULTS_LOCATIONS RETENTION_DAYS TABLE_NAME");
+    assert_eq!(
+        names("SubmitStep"),
+        "RESULTS_LOCATIONS RETENTION_DAYS TABLE_NAME TRUSTED_ROOTS"
+    );
     let start = &template.functions["StartExperiment"].environment;
     let defaults = [
         ("TABLE_NAME", "spot-drill-Ledger"),
