@@ -84,34 +84,51 @@ impl Connector {
             .map_err(|error| ConnectorError::user(error.into()))?;
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(ConnectorError::user)?.to_bytes();
-        self.latency().await;
-        let fate = self.world.lock().fate(&self.caller);
-        let response = match fate {
-            Fate::CrashBefore => return self.die().await,
-            Fate::Unavailable => unavailable(),
-            Fate::Answered | Fate::AnswerLost | Fate::CrashAfter => {
-                answer(&self.world, &self.caller, http::Request::from_parts(parts, body)).await
+        match carry(&self.world, &self.caller, http::Request::from_parts(parts, body)).await {
+            Ok(response) => HttpResponse::try_from(response.map(SdkBody::from))
+                .map_err(|error| ConnectorError::other(error.into(), None)),
+            Err(Lost::Answer) => Err(ConnectorError::timeout("the answer was lost".into())),
+            Err(Lost::Caller) => {
+                // The process is gone: nothing comes back to it.
+                self.died.notify_one();
+                std::future::pending().await
             }
-        };
-        match fate {
-            Fate::CrashAfter => return self.die().await,
-            Fate::AnswerLost => return Err(ConnectorError::timeout("the answer was lost".into())),
-            Fate::Answered | Fate::CrashBefore | Fate::Unavailable => {}
         }
-        self.latency().await;
-        HttpResponse::try_from(response.map(SdkBody::from)).map_err(|error| ConnectorError::other(error.into(), None))
     }
+}
 
-    /// The process is gone: nothing comes back to it.
-    async fn die<T>(&self) -> T {
-        self.died.notify_one();
-        std::future::pending().await
-    }
+/// Why nothing comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The answer was lost.
+    #[error("the answer was lost")]
+    Answer,
+    /// The caller has died.
+    #[error("the caller has died")]
+    Caller,
+}
 
-    async fn latency(&self) {
-        let milliseconds = self.world.lock().account.rng().u64(2..=LATENCY_MS_MAX);
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+/// Takes a function's request to the account, and the answer back: with latency, and with what goes wrong on the way.
+pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Lost> {
+    latency(world, caller).await;
+    let fate = world.lock().fate(caller);
+    let response = match fate {
+        Fate::CrashBefore => return Err(Lost::Caller),
+        Fate::Unavailable => unavailable(),
+        Fate::Answered | Fate::AnswerLost | Fate::CrashAfter => answer(world, caller, request).await,
+    };
+    match fate {
+        Fate::CrashAfter => return Err(Lost::Caller),
+        Fate::AnswerLost => return Err(Lost::Answer),
+        Fate::Answered | Fate::CrashBefore | Fate::Unavailable => {}
     }
+    latency(world, caller).await;
+    Ok(response)
+}
+
+async fn latency(world: &World, caller: &str) {
+    let milliseconds = world.lock().way(caller).u64(2..=LATENCY_MS_MAX);
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
 fn unavailable() -> http::Response<Bytes> {

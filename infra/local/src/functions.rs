@@ -1,6 +1,9 @@
-//! The functions as Lambda has them: their settings from the template's environment, and a call of their `handle`.
+//! The functions as Lambda has them: their settings from the template's environment, and a call of their `handle`; or a
+//! program of its own that does both.
 //!
 //! Separate because it is the only place that knows the functions' crates.
+
+mod endpoint;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +16,19 @@ use serde_json::Value;
 use shared::invocation::Invocation;
 use shared::{Aws, Error};
 
+use crate::runtime_api::Binary;
 use crate::template;
+
+pub use endpoint::Endpoint;
+pub(crate) use endpoint::{ANSWER_BYTES_MAX, failed, reported};
+
+/// The functions' crates, whose names their binaries have too, by their logical ids in the template.
+pub const CRATES: [(&str, &str); 4] = [
+    ("StartExperiment", "start-experiment"),
+    ("RecordInterruption", "record-interruption"),
+    ("WriteReport", "write-report"),
+    ("SubmitStep", "submit-step"),
+];
 
 /// A deployed function.
 #[derive(Debug, Clone)]
@@ -26,6 +41,10 @@ pub enum Function {
     WriteReport(Box<write_report::Config>),
     /// `submit-step`
     SubmitStep(Box<submit_step::Config>),
+    /// Any of them, as the binary that is deployed.
+    Binary(Binary),
+    /// Any of them, behind cargo-lambda's endpoint.
+    Endpoint(Endpoint),
 }
 
 impl Function {
@@ -64,6 +83,8 @@ impl Function {
             Self::RecordInterruption(config) => answer(record_interruption::handle(aws, config, invocation).await),
             Self::WriteReport(config) => answer(write_report::handle(aws, config, invocation).await),
             Self::SubmitStep(config) => answer(submit_step::handle(aws, config, invocation).await),
+            Self::Binary(binary) => binary.invoke(&invocation).await,
+            Self::Endpoint(endpoint) => endpoint.invoke(&invocation).await,
         }
     }
 }

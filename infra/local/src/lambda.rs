@@ -84,7 +84,7 @@ fn find<'a>(state: &'a State, name: &Value) -> Result<(&'a String, &'a Function)
     })
 }
 
-/// The configuration; its code has no size here, since the functions run in the simulation's own process.
+/// The configuration; its code has no size here, since the functions may run in the simulation's own process.
 fn show(state: &State, function: &Function) -> Value {
     let modified_at = state.stacks.deployed_at().to_rfc3339_opts(SecondsFormat::Millis, true);
     json!({

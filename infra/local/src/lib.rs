@@ -11,7 +11,8 @@
 //! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
 //!   [`deployed`]: together;
 //! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
-//! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`fault`]: what goes wrong;
+//! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
+//!   their own; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what really happened in it;
 //! * [`drill_command`], [`serve`], [`spark_log_command`]: the program.
 //!
@@ -42,6 +43,7 @@ pub mod lambda;
 pub mod logs;
 pub mod queue;
 pub mod run;
+pub mod runtime_api;
 pub mod s3;
 pub mod scenario;
 pub mod scheduler;

@@ -1,7 +1,7 @@
 //! Simulated CloudWatch Logs: the log groups that rules write events to, read by clients.
 //!
-//! Separate because each service has its file. A group has one stream, since one rule writes to it; the functions run
-//! in the simulation's process and log to its own output, so they have no groups here.
+//! Separate because each service has its file. A group has one stream, whatever writes to it. Functions have groups
+//! when they run as programs of their own; in the simulation's process they log to its own output.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,9 @@ use crate::deployed::{page, page_size};
 use crate::template::Destination;
 use crate::world::State;
 
-/// The stream that EventBridge's deliveries are in; on AWS its name is a random id.
-const STREAM: &str = "54530f26-0b1c-4bd2-9d3e-0c6c5cbd6f3a";
+/// The stream that EventBridge's deliveries and a function's lines are in; on AWS its name is random, and each of a
+/// function's execution environments has its own.
+pub(crate) const STREAM: &str = "54530f26-0b1c-4bd2-9d3e-0c6c5cbd6f3a";
 
 /// The most events of one page.
 //= https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
@@ -91,7 +92,7 @@ fn events(state: &State, group: &str, input: &Value, is_in: impl Fn(i64, i64, i6
     let each = written.iter().enumerate().map(|(number, (at, event))| LogEvent {
         at_ms: at.timestamp_millis(),
         number,
-        message: event.to_string(),
+        message: text(event),
     });
     each.filter(|event| is_in(begin, event.at_ms, end)).collect()
 }
@@ -247,7 +248,12 @@ fn paged(name: &str, items: Vec<Value>, input: &Value) -> Result<Value, ApiError
 //= https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html
 fn stored_bytes(state: &State, group: &str) -> usize {
     let written = state.logs.get(group).map(Vec::as_slice).unwrap_or_default();
-    written.iter().map(|(_, event)| event.to_string().len() + 26).sum()
+    written.iter().map(|(_, event)| text(event).len() + 26).sum()
+}
+
+/// An event as it was written: a function's line as it is, what EventBridge delivered as JSON.
+fn text(event: &Value) -> String {
+    event.as_str().map_or_else(|| event.to_string(), str::to_owned)
 }
 
 fn arn_of(group: &str) -> String {

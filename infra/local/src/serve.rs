@@ -4,7 +4,9 @@
 //! clients. How time passes meanwhile is `pace`'s matter, HTTP is `connection`'s.
 
 mod connection;
-mod pace;
+pub(crate) mod gate;
+mod host;
+pub(crate) mod pace;
 mod page;
 mod reports;
 
@@ -15,7 +17,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, bail};
-use chrono::SubsecRound;
+use chrono::{SubsecRound, TimeDelta};
 use clap::Args;
 use tokio::net::TcpListener;
 
@@ -29,7 +31,9 @@ use crate::template::STACK;
 use crate::wire::Service;
 use crate::world::World;
 use connection::Server;
-use pace::{Gate, Pace};
+use gate::{Gate, Moment};
+use host::Host;
+use pace::Pace;
 
 /// The log group that Spot warnings go to, as in the workshop.
 const LOG_GROUP: &str = "/aws/events/spotinterruptions";
@@ -52,6 +56,15 @@ pub struct Serve {
     /// virtual time at all.
     #[arg(long, default_value = "1", value_name = "PACE")]
     pace: Pace,
+    /// What runs the functions: `in-process`; the URL at which `cargo lambda watch` listens, such as
+    /// http://127.0.0.1:9000; or a folder with their binaries, such as target/release, each of which is then run as Lambda
+    /// runs it.
+    ///
+    /// What cargo-lambda runs needs --pace 1. Binaries from a folder run at pace 1, and at `leap` and `held` too, where
+    /// time passes as fast as the machine's while one runs, and libfaketime (Debian's package faketime) shows them the
+    /// account's clock. Their lines are in the log groups /aws/lambda/… of the account.
+    #[arg(long, default_value = "in-process", value_name = "HOST")]
+    functions: Host,
     /// The story that the cluster and its job are taken from; `drill --list` shows them.
     #[arg(long, default_value = "workshop", value_name = "NAME")]
     scenario: String,
@@ -61,7 +74,8 @@ pub struct Serve {
     /// Change the story, as for `drill`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
-    /// When virtual time begins; by default now, since clients compare the account's times with their own clock.
+    /// When virtual time begins. By default so long ago that it is now when the cluster is ready, since clients compare
+    /// the account's times with their own clock.
     #[arg(long, value_name = "TIME")]
     begin: Option<Time>,
     /// Where reports go as they appear.
@@ -76,25 +90,43 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
     for set in &serve.sets {
         settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
     }
+    serve.functions.check(serve.pace)?;
+    let start = match serve.begin {
+        Some(_) => TimeDelta::zero(),
+        None => start_takes(scenario, &settings, serve.seed)?,
+    };
     runtime()?.block_on(async {
         let address = (Ipv4Addr::LOCALHOST, serve.port);
         let listener = TcpListener::bind(address)
             .await
             .with_context(|| format!("listening on port {}", serve.port))?;
         let port = listener.local_addr().context("the port that is listened on")?.port();
-        let world = begin(
-            scenario,
-            &settings,
-            serve.seed,
-            serve.begin.unwrap_or_else(machine_time),
-        )
-        .await?;
+        let (real, now) = (Moment::now().real, machine_time());
+        let world = begin(scenario, &settings, serve.seed, serve.begin.unwrap_or(now - start)).await?;
         let cluster = start_cluster(&world, scenario, &settings).await?;
         let gate = Gate::new(serve.pace);
-        tokio::spawn(pace::keep(world.clone(), gate.clone()));
+        serve
+            .functions
+            .run_functions(&world, &gate, format!("http://127.0.0.1:{port}"), &serve.out)?;
+        // What the machine needed until here is made up for.
+        let begun = Moment {
+            real,
+            virtually: tokio::time::Instant::now(),
+        };
+        tokio::spawn(pace::keep(world.clone(), gate.clone(), begun));
         tokio::spawn(reports::keep(world.clone(), serve.out.clone()));
         announce(port, &cluster)?;
         Server::new(world, gate).run(listener).await
+    })
+}
+
+/// How long the cluster's start takes in virtual time: it is the same in every world of this seed.
+fn start_takes(scenario: Scenario, settings: &Settings, seed: u64) -> anyhow::Result<TimeDelta> {
+    runtime()?.block_on(async {
+        let epoch = machine_time();
+        let world = begin(scenario, settings, seed, epoch).await?;
+        start_cluster(&world, scenario, settings).await?;
+        Ok(world.clock.now() - epoch)
     })
 }
 
@@ -108,13 +140,13 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("starting the runtime")
 }
 
-/// The machine's time, to the second. Read once: from then on virtual time has nothing to do with it.
+/// The machine's time, to the millisecond. From when virtual time begins it has nothing to do with it.
 #[expect(
     clippy::disallowed_methods,
     reason = "where virtual time begins is up to the user, and `now` is one answer"
 )]
 fn machine_time() -> Time {
-    Time::from(SystemTime::now()).trunc_subsecs(0)
+    Time::from(SystemTime::now()).trunc_subsecs(3)
 }
 
 /// The account with the template deployed, its log of Spot warnings on, and the workshop's data in their bucket.
@@ -134,6 +166,7 @@ async fn begin(scenario: Scenario, settings: &Settings, seed: u64, epoch: Time) 
         let mut state = world.lock();
         let now = world.clock.now();
         state.account.journal.omit_calls();
+        state.draw_calls_apart();
         state.account.s3.create_bucket(DATA_BUCKET);
         let script = format!("# What this job does is the scenario's matter: {}.\n", scenario.about);
         for (key, bytes) in [

@@ -50,6 +50,8 @@ pub struct State {
     /// The default event bus.
     pub bus: EventBus,
     functions: BTreeMap<String, Function>,
+    /// What chances a function's calls meet on their way, by its name; without an entry, the account's.
+    ways: BTreeMap<String, fastrand::Rng>,
     s3: s3::Service,
     schedules: Vec<Scheduled>,
     deliveries: BTreeMap<(Time, u64), Delivery>,
@@ -129,6 +131,7 @@ impl World {
             queues,
             logs: BTreeMap::new(),
             functions,
+            ways: BTreeMap::new(),
             bus,
             s3,
             schedules,
@@ -144,6 +147,11 @@ impl World {
             state: Arc::new(Mutex::new(state)),
             wake: Arc::new(Notify::new()),
         })
+    }
+
+    /// Runs these functions instead of those that were deployed, by logical id.
+    pub fn run_functions(&self, functions: BTreeMap<String, Function>) {
+        self.lock().functions.extend(functions);
     }
 
     /// The state, for as long as the guard lives; never across an await.
@@ -264,6 +272,24 @@ impl State {
         self.bug.as_deref()
     }
 
+    /// From now on each function's calls meet chances of their own. Calls from other processes come when they come: this
+    /// way they change nothing in what the account itself draws.
+    pub fn draw_calls_apart(&mut self) {
+        let names: Vec<String> = self.template.functions.values().map(|one| one.name.clone()).collect();
+        self.ways = names
+            .into_iter()
+            .map(|name| (name, self.account.rng().fork()))
+            .collect();
+    }
+
+    /// Chance on a caller's way to the account.
+    pub(crate) fn way(&mut self, caller: &str) -> &mut fastrand::Rng {
+        match self.ways.get_mut(caller) {
+            Some(way) => way,
+            None => self.account.rng(),
+        }
+    }
+
     /// What becomes of a caller's next AWS call.
     pub fn fate(&mut self, caller: &str) -> Fate {
         let calls = self.calls.entry(caller.to_owned()).or_default();
@@ -280,7 +306,7 @@ impl State {
                 Fate::CrashBefore
             };
         }
-        let draw = self.account.rng().u32(..100);
+        let draw = self.way(caller).u32(..100);
         match (self.faults.errors_percent, self.faults.lost_answers_percent) {
             (errors, _) if draw < errors => Fate::Unavailable,
             (errors, lost) if draw < errors + lost => Fate::AnswerLost,

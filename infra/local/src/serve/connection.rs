@@ -3,7 +3,6 @@
 //! Separate because nothing else knows of sockets. What is no request of AWS's is the page at `/` and the clock at `/-/`,
 //! a path that can be no bucket's.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +18,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pace::{Answering, Gate};
+use super::gate::{Answering, Gate};
 use super::page;
 use crate::api::ApiError;
-use crate::connector;
+use crate::connector::{self, Lost};
 use crate::wire;
 use crate::world::World;
 
@@ -72,7 +71,7 @@ impl Server {
         stream.set_nodelay(true).ok();
         let service = service_fn(move |request| {
             let server = self.clone();
-            async move { Ok::<_, Infallible>(server.respond(request).await) }
+            async move { server.respond(request).await }
         });
         // An error is the client's: it closed the connection, or what it sent is not HTTP.
         http1::Builder::new()
@@ -81,21 +80,22 @@ impl Server {
             .ok();
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    /// An error ends the connection without an answer.
+    async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
         let answering = self.gate.answer();
         let mut response = match (request.method(), request.uri().path()) {
             (&Method::GET | &Method::HEAD, "/") if is_unsigned(&request) => page::page(&self.world),
             (_, path) if path.starts_with("/-/") => self.clock(&request, &answering).await,
-            _ => self.answer(request, &answering).await,
+            _ => self.answer(request, &answering).await?,
         };
         let date = self.world.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         if let Ok(date) = HeaderValue::from_str(&date) {
             response.headers_mut().insert(header::DATE, date);
         }
-        response.map(Full::new)
+        Ok(response.map(Full::new))
     }
 
-    async fn answer(&self, request: Request<Incoming>, answering: &Answering) -> Response<Bytes> {
+    async fn answer(&self, request: Request<Incoming>, answering: &Answering) -> Result<Response<Bytes>, Lost> {
         let (parts, body) = request.into_parts();
         let body = match read(body).await {
             Ok(body) => body,
@@ -107,13 +107,28 @@ impl Server {
                 response
                     .headers_mut()
                     .insert(header::CONNECTION, HeaderValue::from_static("close"));
-                return response;
+                return Ok(response);
             }
         };
         let request = Request::from_parts(parts, body);
+        if let Some(function) = self.function(&request) {
+            let _on_its_way = answering.wait();
+            return connector::carry(&self.world, &function, request).await;
+        }
         // The client waits for the function, which has waits of its own.
         let _waiting = is_invocation(&request).then(|| answering.wait());
-        connector::answer(&self.world, CALLER, request).await
+        Ok(connector::answer(&self.world, CALLER, request).await)
+    }
+
+    /// The function that calls, which signs with its name as its access key.
+    fn function(&self, request: &Request<Bytes>) -> Option<String> {
+        let authorization = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+        let key = authorization.split_once("Credential=")?.1.split_once('/')?.0;
+        let state = self.world.lock();
+        state
+            .template
+            .function_named(key)
+            .map(|(_, function)| function.name.clone())
     }
 
     /// `GET /-/now`, and `POST /-/sleep?seconds=90`, which answers when so much virtual time has passed.

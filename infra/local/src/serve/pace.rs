@@ -1,29 +1,33 @@
 //! How virtual time passes while clients of their own clock are served.
 //!
 //! Separate because it is the only place where real time is looked at. Tokio's clock is paused throughout, so that
-//! functions and services see virtual time alone. A paused clock leaps to the next timer whenever all tasks wait, unless
-//! a blocking task is pending: such a task, the brake, is how time is held.
+//! services see virtual time alone, and functions that run in this process.
 //!
 //! * `leap`: held while a request is being answered, and while the account is at rest, so that schedules alone do not
 //!   turn the years over;
 //! * `held`: held unless a client waits, in `/-/sleep` or in an invocation that it wants the answer of: the story is the
 //!   same however slow the clients are;
 //! * a number: always held, and moved on by so many virtual seconds per real second.
+//!
+//! While an invocation runs in another process, which has a clock of its own, `leap` and `held` pass time exactly as fast
+//! as that clock does.
 
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::sync::Notify;
 
+use super::gate::{Gate, Moment};
 use crate::api::Time;
 use crate::emr::ClusterState;
 use crate::journal::Kind;
 use crate::world::{State, World};
 
-/// How often time is moved on, and how often `leap` looks whether the account is at rest.
+/// How often time is moved on.
 const TICK: Duration = Duration::from_millis(10);
+
+/// The same while an invocation runs in another process: its calls and timers are then as late as this at most.
+const TICK_OUTSIDE: Duration = Duration::from_millis(2);
 
 /// In virtual time: as often `leap` looks whether the account is at rest.
 const LOOK: Duration = Duration::from_secs(1);
@@ -62,153 +66,46 @@ impl FromStr for Pace {
     }
 }
 
-/// What holds time. Clones share it.
-#[derive(Clone)]
-pub struct Gate {
-    pace: Pace,
-    count: Arc<Mutex<Count>>,
-    changed: Arc<Notify>,
-}
-
-#[derive(Default)]
-struct Count {
-    /// Requests that are being answered.
-    busy: usize,
-    /// Requests that wait for virtual time to pass.
-    waiting: usize,
-    /// Dropped, it lets time go.
-    brake: Option<mpsc::Sender<()>>,
-}
-
-impl Count {
-    fn hold(&mut self) {
-        if self.brake.is_none() {
-            let (brake, released) = mpsc::channel::<()>();
-            // Ends when the sender is dropped, with an error that says just that.
-            tokio::task::spawn_blocking(move || released.recv().ok());
-            self.brake = Some(brake);
-        }
-    }
-}
-
-impl Gate {
-    /// A gate of this pace.
-    pub fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            count: Arc::default(),
-            changed: Arc::default(),
-        }
-    }
-
-    /// A request is being answered until the guard is dropped.
-    pub fn answer(&self) -> Answering {
-        let mut count = self.lock();
-        count.busy += 1;
-        if !matches!(self.pace, Pace::Times(_)) {
-            count.hold();
-        }
-        drop(count);
-        Answering { gate: self.clone() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Count> {
-        self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A request that is being answered.
-pub struct Answering {
-    gate: Gate,
-}
-
-impl Answering {
-    /// From now until the guard is dropped, the request waits for virtual time.
-    pub fn wait(&self) -> Waiting<'_> {
-        let mut count = self.gate.lock();
-        count.busy -= 1;
-        count.waiting += 1;
-        drop(count);
-        self.gate.changed.notify_one();
-        Waiting { of: self }
-    }
-}
-
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.gate.lock().busy -= 1;
-        self.gate.changed.notify_one();
-    }
-}
-
-/// A request that waits.
-pub struct Waiting<'a> {
-    of: &'a Answering,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        let gate = &self.of.gate;
-        let mut count = gate.lock();
-        count.waiting -= 1;
-        count.busy += 1;
-        if !matches!(gate.pace, Pace::Times(_)) {
-            count.hold();
-        }
-    }
-}
-
-/// Keeps the gate's pace, for ever.
-pub async fn keep(world: World, gate: Gate) {
+/// Keeps the gate's pace, for ever. At a pace that is a number, virtual time is what it was at `begun`, and goes on from
+/// there.
+pub async fn keep(world: World, gate: Gate, begun: Moment) {
     match gate.pace {
-        Pace::Times(factor) => follow(factor).await,
+        Pace::Times(factor) => while tick(begun, factor, TICK).await {},
         Pace::Leap | Pace::Held => leap(world, gate).await,
     }
 }
 
-/// Moves virtual time on as real time passes.
-async fn follow(factor: u32) {
-    let begun = tokio::time::Instant::now();
-    let real_begun = real_time();
-    loop {
-        // The brake and the tick in one: while this is pending, time stands.
-        if tokio::task::spawn_blocking(|| std::thread::sleep(TICK)).await.is_err() {
-            // The runtime ends.
-            return;
-        }
-        let target = real_begun.elapsed().saturating_mul(factor);
-        let lag = target.saturating_sub(begun.elapsed());
-        if !lag.is_zero() {
-            tokio::time::advance(lag).await;
-        }
+/// Moves virtual time on to where it should be since `begun`; false when the runtime ends.
+async fn tick(begun: Moment, factor: u32, tick: Duration) -> bool {
+    // The brake and the tick in one: while this is pending, time stands.
+    if tokio::task::spawn_blocking(move || std::thread::sleep(tick))
+        .await
+        .is_err()
+    {
+        return false;
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this pace follows real time, and nothing else reads it"
-)]
-fn real_time() -> std::time::Instant {
-    std::time::Instant::now()
+    let lag = begun.lag(factor);
+    if !lag.is_zero() {
+        tokio::time::advance(lag).await;
+    }
+    true
 }
 
 /// Holds time, and lets it go, as requests and the account's own doings ask for.
 async fn leap(world: World, gate: Gate) {
     let mut rest = Rest::default();
     loop {
-        let now = world.clock.now();
-        let is_at_rest = gate.pace == Pace::Held || rest.is_at(&world.lock(), now);
-        {
-            let mut count = gate.lock();
-            if count.busy > 0 || (is_at_rest && count.waiting == 0) {
-                count.hold();
-            } else {
-                count.brake = None;
+        if let Some(since) = gate.outside_since() {
+            if !tick(since, 1, TICK_OUTSIDE).await {
+                return;
             }
+            continue;
         }
+        let now = world.clock.now();
+        gate.set(gate.pace == Pace::Held || rest.is_at(&world.lock(), now));
         tokio::select! {
             biased;
-            () = gate.changed.notified() => {}
+            () = gate.changed() => {}
             () = tokio::time::sleep(LOOK) => {}
         }
     }
@@ -244,16 +141,16 @@ impl Rest {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn on_paused_clock<T>(test: impl Future<Output = T>) -> T {
+    pub(in crate::serve) fn on_paused_clock<T>(test: impl Future<Output = T>) -> T {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         builder.enable_time().start_paused(true).build().unwrap().block_on(test)
     }
 
     /// Lets real time pass without touching the runtime's brake.
-    async fn real_sleep(duration: Duration) {
+    pub(in crate::serve) async fn real_sleep(duration: Duration) {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::spawn(move || {
             std::thread::sleep(duration);
@@ -273,27 +170,11 @@ mod tests {
     }
 
     #[test]
-    fn no_time_passes_while_a_request_is_answered() {
-        on_paused_clock(async {
-            let gate = Gate::new(Pace::Leap);
-            let begun = tokio::time::Instant::now();
-            let answering = gate.answer();
-            let timer = tokio::spawn(tokio::time::sleep(Duration::from_secs(90)));
-            real_sleep(Duration::from_millis(30)).await;
-            assert_eq!(begun.elapsed(), Duration::ZERO);
-            assert!(!timer.is_finished());
-            gate.lock().brake = None;
-            drop(answering);
-            timer.await.unwrap();
-            assert_eq!(begun.elapsed().as_secs(), 90);
-        });
-    }
-
-    #[test]
     fn a_number_follows_real_time() {
         on_paused_clock(async {
             let begun = tokio::time::Instant::now();
-            let pace = tokio::spawn(follow(60));
+            let moment = Moment::now();
+            let pace = tokio::spawn(async move { while tick(moment, 60, TICK).await {} });
             real_sleep(Duration::from_millis(100)).await;
             let passed = begun.elapsed();
             // At least nine tenths of the six virtual seconds, however late the machine was.

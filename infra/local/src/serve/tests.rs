@@ -17,7 +17,7 @@ fn serve(pace: Pace, client: impl FnOnce(u16, String) + Send + 'static) {
         let world = begin(scenario, &settings, 7, epoch).await.unwrap();
         let cluster = start_cluster(&world, scenario, &settings).await.unwrap();
         let gate = Gate::new(pace);
-        tokio::spawn(pace::keep(world.clone(), gate.clone()));
+        tokio::spawn(pace::keep(world.clone(), gate.clone(), Moment::now()));
         tokio::spawn(Server::new(world, gate).run(listener));
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {

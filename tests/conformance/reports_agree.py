@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Two reports of the same story, field by field: all must be equal, ids and counts too, except times by as much as
+processes take.
+
+usage: reports_agree.py <report.json> <report.json>. Prints each difference.
+"""
+
+import datetime
+import json
+import re
+import sys
+
+# A function in the simulation's process takes no time but its calls' latency, which is drawn, and the same in both. A
+# process takes its own: to start, to parse, to be scheduled. The functions' shortest pause between two looks is three
+# seconds, so that less than two apart is the same look.
+SECONDS_MAX = 2.0
+
+# Durations that hold such a moment, in seconds; whole seconds may be rounded apart by one more.
+DURATIONS = {"latency_ms": (0.001, 0), "seconds_after_notice": (1, 1), "seconds_after_loss": (1, 1), "run_seconds": (1, 1)}
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$")
+
+
+def seconds(text):
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+class Comparison:
+    def __init__(self, one, other):
+        self.starts = (seconds(one["step"]["started_at"]), seconds(other["step"]["started_at"]))
+        self.compared = 0
+        self.differences = []
+        self.apart = 0.0
+        self.value("report", one, other)
+
+    def differ(self, path, one, other):
+        self.differences.append(f"{path}: {json.dumps(one)[:80]} and {json.dumps(other)[:80]}")
+
+    def near(self, path, one, other, apart, rounded=0):
+        if not rounded:
+            self.apart = max(self.apart, apart)
+        if apart > SECONDS_MAX + rounded:
+            self.differ(path, one, other)
+
+    def value(self, path, one, other):
+        if isinstance(one, dict) and isinstance(other, dict):
+            for name in sorted(one.keys() | other.keys()):
+                if name not in one or name not in other:
+                    self.differ(f"{path}.{name}", one.get(name, "missing"), other.get(name, "missing"))
+                else:
+                    self.value(f"{path}.{name}", one[name], other[name])
+            return
+        if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            for position, (left, right) in enumerate(zip(one, other)):
+                self.value(f"{path}[{position}]", left, right)
+            return
+        self.compared += 1
+        name = path.rpartition(".")[2]
+        if isinstance(one, str) and isinstance(other, str) and TIME.match(one) and TIME.match(other):
+            apart = abs((seconds(one) - self.starts[0]) - (seconds(other) - self.starts[1]))
+            self.near(path, one, other, apart)
+        elif name in DURATIONS and isinstance(one, int) and isinstance(other, int):
+            unit, rounded = DURATIONS[name]
+            self.near(path, one, other, abs(one - other) * unit, rounded)
+        elif one != other or type(one) is not type(other):
+            self.differ(path, one, other)
+
+
+comparison = Comparison(*(json.load(open(path, encoding="utf-8")) for path in sys.argv[1:3]))
+for difference in comparison.differences:
+    print(f"not ok the reports agree: {difference}")
+print(f"   {comparison.compared} fields compared, times at most {comparison.apart:.3f} s apart")
+if not comparison.differences:
+    print("ok the reports agree")
