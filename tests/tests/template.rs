@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use local::api::{ACCOUNT, REGION};
 use local::event_bus::EventBus;
-use local::fault::Faults;
 use local::functions::Function;
 use local::scheduler::Expression;
 use local::template::{Destination, Template};
@@ -374,28 +373,4 @@ fn cargo_lambda_deploys_with_the_templates_memory_and_timeout() {
             assert!(deploy.lines().any(|one| one == line), "{crate_name} has no {line}");
         }
     }
-}
-
-#[test]
-fn the_settings_for_a_watched_function_are_those_of_the_simulated_stack() {
-    let text = std::fs::read_to_string(folder().join("../infra/watch.env")).unwrap();
-    let watched: BTreeMap<&str, &str> = text
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once('='))
-        .collect();
-    assert_eq!(watched.get("AWS_REGION"), Some(&REGION));
-    tests::in_a_world(1, Faults::default(), async |world| {
-        let state = world.lock();
-        for name in [
-            "TABLE_NAME",
-            "EXPERIMENT_TEMPLATE_ID",
-            "REPORT_BUCKET",
-            "RESULTS_LOCATIONS",
-        ] {
-            let mut deployed = state.template.functions.values().map(|function| &function.environment);
-            let deployed = deployed.find_map(|environment| environment.get(name));
-            assert_eq!(watched.get(name).copied(), deployed.map(String::as_str), "{name}");
-        }
-    });
 }

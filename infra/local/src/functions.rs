@@ -20,7 +20,6 @@ use crate::runtime_api::Binary;
 use crate::template;
 
 pub use endpoint::Endpoint;
-pub(crate) use endpoint::{ANSWER_BYTES_MAX, failed, reported};
 
 /// The functions' crates, whose names their binaries have too, by their logical ids in the template.
 pub const CRATES: [(&str, &str); 4] = [

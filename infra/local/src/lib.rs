@@ -12,7 +12,7 @@
 //!   [`deployed`]: together;
 //! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
-//!   their own; [`fault`]: what goes wrong;
+//!   their own; [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what really happened in it;
 //! * [`drill_command`], [`serve`], [`spark_log_command`]: the program.
 //!
@@ -37,6 +37,7 @@ pub mod events;
 pub mod fault;
 pub mod fis;
 pub mod functions;
+pub mod gate;
 pub mod instance_type;
 pub mod journal;
 pub mod lambda;

@@ -7,12 +7,9 @@ use serde_json::{Value, json};
 
 use crate::api::{ACCOUNT, ApiError, REGION, Time};
 use crate::deployed::{page, page_size};
+use crate::runtime_api::LOG_STREAM;
 use crate::template::Destination;
 use crate::world::State;
-
-/// The stream that EventBridge's deliveries and a function's lines are in; on AWS its name is random, and each of a
-/// function's execution environments has its own.
-pub(crate) const STREAM: &str = "54530f26-0b1c-4bd2-9d3e-0c6c5cbd6f3a";
 
 /// The most events of one page.
 //= https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
@@ -39,7 +36,7 @@ struct LogEvent {
 impl LogEvent {
     fn filtered(&self) -> Value {
         json!({
-            "logStreamName": STREAM,
+            "logStreamName": LOG_STREAM,
             "timestamp": self.at_ms,
             "message": self.message,
             "ingestionTime": self.at_ms,
@@ -129,16 +126,16 @@ fn describe_streams(state: &State, input: &Value) -> Result<Value, ApiError> {
     let group = group(state, input)?;
     let written = state.logs.get(group).map(Vec::as_slice).unwrap_or_default();
     let ms = |event: &(Time, Value)| event.0.timestamp_millis();
-    let is_wanted = STREAM.starts_with(input["logStreamNamePrefix"].as_str().unwrap_or_default());
+    let is_wanted = LOG_STREAM.starts_with(input["logStreamNamePrefix"].as_str().unwrap_or_default());
     let streams = match (written.first(), written.last()) {
         (Some(first), Some(last)) if is_wanted => vec![json!({
-            "logStreamName": STREAM,
+            "logStreamName": LOG_STREAM,
             "creationTime": ms(first),
             "firstEventTimestamp": ms(first),
             "lastEventTimestamp": ms(last),
             "lastIngestionTime": ms(last),
             "uploadSequenceToken": format!("{:056}", written.len()),
-            "arn": format!("{}:log-stream:{STREAM}", arn_of(group)),
+            "arn": format!("{}:log-stream:{LOG_STREAM}", arn_of(group)),
             "storedBytes": 0,
         })],
         _ => Vec::new(),
@@ -156,8 +153,8 @@ fn filter_events(state: &State, input: &Value) -> Result<Value, ApiError> {
             "logStreamNames and logStreamNamePrefix are mutually exclusive.",
         ));
     }
-    let is_wanted = names.is_none_or(|names| names.contains(&json!(STREAM)))
-        && STREAM.starts_with(input["logStreamNamePrefix"].as_str().unwrap_or_default());
+    let is_wanted = names.is_none_or(|names| names.contains(&json!(LOG_STREAM)))
+        && LOG_STREAM.starts_with(input["logStreamNamePrefix"].as_str().unwrap_or_default());
     // Both ends belong to the range.
     let found = events(state, group, input, |begin, at, end| {
         is_wanted && (begin..=end).contains(&at)
@@ -206,7 +203,7 @@ fn terms(pattern: &str) -> Result<Vec<String>, ApiError> {
 fn get_events(state: &State, input: &Value) -> Result<Value, ApiError> {
     let group = group(state, input)?;
     let is_written = state.logs.get(group).is_some_and(|written| !written.is_empty());
-    if !is_written || input["logStreamName"] != STREAM {
+    if !is_written || input["logStreamName"] != LOG_STREAM {
         return Err(not_found("The specified log stream does not exist."));
     }
     // The end does not belong to the range.

@@ -4,7 +4,6 @@
 //! clients. How time passes meanwhile is `pace`'s matter, HTTP is `connection`'s.
 
 mod connection;
-pub(crate) mod gate;
 mod host;
 pub(crate) mod pace;
 mod page;
@@ -24,6 +23,7 @@ use tokio::net::TcpListener;
 use crate::api::{REGION, Time};
 use crate::emr::ClusterState;
 use crate::fault::Faults;
+use crate::gate::{Gate, Moment, Pace};
 use crate::run;
 use crate::scenario::{CLUSTER_NAME, DATA_BUCKET, RESULTS_PREFIX, Scenario};
 use crate::settings::Settings;
@@ -31,9 +31,7 @@ use crate::template::STACK;
 use crate::wire::Service;
 use crate::world::World;
 use connection::Server;
-use gate::{Gate, Moment};
 use host::Host;
-use pace::Pace;
 
 /// The log group that Spot warnings go to, as in the workshop.
 const LOG_GROUP: &str = "/aws/events/spotinterruptions";

@@ -15,9 +15,7 @@ use serde_json::Value;
 use shared::invocation::Invocation;
 use tokio::net::TcpStream;
 
-/// Lambda's own limit of an answer.
-//= https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-pub(crate) const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
+use crate::runtime_api::{ANSWER_BYTES_MAX, failed, reported};
 
 /// A function behind the endpoint.
 #[derive(Debug, Clone)]
@@ -85,22 +83,6 @@ fn answer(response: &Response<Bytes>) -> Result<Value, Diagnostic> {
             eprintln!("error: {message}");
             Err(failed("Endpoint.Answer", message))
         }
-    }
-}
-
-/// The error that a function reported.
-pub(crate) fn reported(error: &Value) -> Diagnostic {
-    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-    Diagnostic {
-        error_type: text("errorType"),
-        error_message: text("errorMessage"),
-    }
-}
-
-pub(crate) fn failed(kind: &str, message: String) -> Diagnostic {
-    Diagnostic {
-        error_type: kind.into(),
-        error_message: message,
     }
 }
 

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::*;
 use crate::fault::Faults;
 use crate::functions::Function;
+use crate::gate::{Moment, Pace};
 use crate::run::TEMPLATE;
-use crate::serve::gate::Moment;
-use crate::serve::pace::{self, Pace};
+use crate::serve::pace;
 use crate::world::World;
 
 const ID: &str = "StartExperiment";

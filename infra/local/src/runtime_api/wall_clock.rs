@@ -11,7 +11,7 @@ use lambda_runtime::Diagnostic;
 
 use crate::api::Time;
 use crate::clock::Clock;
-use crate::functions::failed;
+use crate::runtime_api::failed;
 
 /// The variant for programs with threads.
 const LIBRARY: &str = "libfaketimeMT.so.1";

@@ -18,10 +18,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::gate::{Answering, Gate};
 use super::page;
 use crate::api::ApiError;
 use crate::connector::{self, Lost};
+use crate::gate::{Answering, Gate};
 use crate::wire;
 use crate::world::World;
 

@@ -13,10 +13,9 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use super::gate::Gate;
-use super::pace::Pace;
 use crate::api::REGION;
 use crate::functions::{CRATES, Endpoint, Function};
+use crate::gate::{Gate, Pace};
 use crate::runtime_api::{Binary, LogLine, Surroundings, WallClock};
 use crate::template;
 use crate::world::World;
@@ -125,7 +124,7 @@ fn binary(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
 fn surroundings(world: &World, gate: &Gate, endpoint: String, out: &Path) -> anyhow::Result<Surroundings> {
     std::fs::create_dir_all(out).with_context(|| format!("making the folder {}", out.display()))?;
     // Both clocks are the machine's at pace 1.
-    let wall_clock = match gate.pace {
+    let wall_clock = match gate.pace() {
         Pace::Times(_) => None,
         Pace::Leap | Pace::Held => match WallClock::new(world.clock, out) {
             Ok(wall_clock) => Some(wall_clock),

@@ -12,14 +12,13 @@
 //! While an invocation runs in another process, which has a clock of its own, `leap` and `held` pass time exactly as fast
 //! as that clock does.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::gate::{Gate, Moment};
 use crate::api::Time;
 use crate::emr::ClusterState;
+use crate::gate::{Gate, Moment, Pace};
 use crate::journal::Kind;
 use crate::world::{State, World};
 
@@ -35,41 +34,10 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So long nothing changes in an account at rest.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
 
-/// Faster makes no sense: a tick would be a minute.
-const FACTOR_MAX: u32 = 3600;
-
-/// How virtual time passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// From one event to the next.
-    Leap,
-    /// Only while a client waits.
-    Held,
-    /// So many virtual seconds per real second.
-    Times(u32),
-}
-
-impl FromStr for Pace {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "leap" => Ok(Self::Leap),
-            "held" => Ok(Self::Held),
-            _ => text
-                .parse()
-                .ok()
-                .filter(|factor| (1..=FACTOR_MAX).contains(factor))
-                .map(Self::Times)
-                .ok_or_else(|| format!("expected leap, held, or a number from 1 to {FACTOR_MAX}, found {text:?}")),
-        }
-    }
-}
-
 /// Keeps the gate's pace, for ever. At a pace that is a number, virtual time is what it was at `begun`, and goes on from
 /// there.
 pub async fn keep(world: World, gate: Gate, begun: Moment) {
-    match gate.pace {
+    match gate.pace() {
         Pace::Times(factor) => while tick(begun, factor, TICK).await {},
         Pace::Leap | Pace::Held => leap(world, gate).await,
     }
@@ -102,7 +70,7 @@ async fn leap(world: World, gate: Gate) {
             continue;
         }
         let now = world.clock.now();
-        gate.set(gate.pace == Pace::Held || rest.is_at(&world.lock(), now));
+        gate.set(gate.pace() == Pace::Held || rest.is_at(&world.lock(), now));
         tokio::select! {
             biased;
             () = gate.changed() => {}
@@ -141,33 +109,9 @@ impl Rest {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    pub(in crate::serve) fn on_paused_clock<T>(test: impl Future<Output = T>) -> T {
-        let mut builder = tokio::runtime::Builder::new_current_thread();
-        builder.enable_time().start_paused(true).build().unwrap().block_on(test)
-    }
-
-    /// Lets real time pass without touching the runtime's brake.
-    pub(in crate::serve) async fn real_sleep(duration: Duration) {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
-            std::thread::sleep(duration);
-            sender.send(()).ok();
-        });
-        receiver.await.unwrap();
-    }
-
-    #[test]
-    fn a_pace_is_leap_held_or_a_number() {
-        assert_eq!("leap".parse(), Ok(Pace::Leap));
-        assert_eq!("held".parse(), Ok(Pace::Held));
-        assert_eq!("60".parse(), Ok(Pace::Times(60)));
-        for bad in ["", "0", "-1", "1.5", "3601", "fast"] {
-            assert!(bad.parse::<Pace>().unwrap_err().contains("expected leap"), "{bad}");
-        }
-    }
+    use crate::gate::tests::{on_paused_clock, real_sleep};
 
     #[test]
     fn a_number_follows_real_time() {

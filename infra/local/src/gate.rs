@@ -1,22 +1,49 @@
-//! What holds virtual time: requests that are answered, and invocations in other processes.
+//! What holds virtual time while the account is served: requests that are answered, and invocations in other processes.
 //!
 //! Separate from the pace, which decides by it. A paused clock leaps whenever all tasks wait, unless a blocking task is
 //! pending: the brake is such a task.
 
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::pace::Pace;
-#[cfg(test)]
-use super::pace::tests::{on_paused_clock, real_sleep};
+/// Faster makes no sense: a tick would be a minute.
+const FACTOR_MAX: u32 = 3600;
+
+/// How virtual time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// From one event to the next.
+    Leap,
+    /// Only while a client waits.
+    Held,
+    /// So many virtual seconds per real second.
+    Times(u32),
+}
+
+impl FromStr for Pace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "leap" => Ok(Self::Leap),
+            "held" => Ok(Self::Held),
+            _ => text
+                .parse()
+                .ok()
+                .filter(|factor| (1..=FACTOR_MAX).contains(factor))
+                .map(Self::Times)
+                .ok_or_else(|| format!("expected leap, held, or a number from 1 to {FACTOR_MAX}, found {text:?}")),
+        }
+    }
+}
 
 /// What holds time. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Gate {
-    /// How virtual time passes.
-    pub(super) pace: Pace,
+    pace: Pace,
     count: Arc<Mutex<Count>>,
     changed: Arc<Notify>,
 }
@@ -58,7 +85,7 @@ impl Moment {
     }
 
     /// How far virtual time is behind, if it passes so many times as fast as real time since then.
-    pub(super) fn lag(&self, factor: u32) -> Duration {
+    pub fn lag(&self, factor: u32) -> Duration {
         let target = self.real.elapsed().saturating_mul(factor);
         target.saturating_sub(self.virtually.elapsed())
     }
@@ -83,6 +110,11 @@ impl Gate {
             count: Arc::default(),
             changed: Arc::default(),
         }
+    }
+
+    /// How virtual time passes.
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// A request is being answered until the guard is dropped.
@@ -116,12 +148,12 @@ impl Gate {
     }
 
     /// Since when there have been invocations in other processes; `None`: there are none.
-    pub(super) fn outside_since(&self) -> Option<Moment> {
+    pub fn outside_since(&self) -> Option<Moment> {
         self.lock().outside_since
     }
 
     /// Holds time or lets it go, as the requests ask for.
-    pub(super) fn set(&self, is_at_rest: bool) {
+    pub fn set(&self, is_at_rest: bool) {
         let mut count = self.lock();
         if count.busy > 0 || count.outside > 0 || (is_at_rest && count.waiting == 0) {
             count.hold();
@@ -131,7 +163,7 @@ impl Gate {
     }
 
     /// Waits until something has changed.
-    pub(super) async fn changed(&self) {
+    pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
@@ -207,8 +239,33 @@ impl Drop for Outside {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn on_paused_clock<T>(test: impl Future<Output = T>) -> T {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap().block_on(test)
+    }
+
+    /// Lets real time pass without touching the runtime's brake.
+    pub(crate) async fn real_sleep(duration: Duration) {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(duration);
+            sender.send(()).ok();
+        });
+        receiver.await.unwrap();
+    }
+
+    #[test]
+    fn a_pace_is_leap_held_or_a_number() {
+        assert_eq!("leap".parse(), Ok(Pace::Leap));
+        assert_eq!("held".parse(), Ok(Pace::Held));
+        assert_eq!("60".parse(), Ok(Pace::Times(60)));
+        for bad in ["", "0", "-1", "1.5", "3601", "fast"] {
+            assert!(bad.parse::<Pace>().unwrap_err().contains("expected leap"), "{bad}");
+        }
+    }
 
     #[test]
     fn no_time_passes_while_a_request_is_answered() {
