@@ -113,8 +113,10 @@ fn is_on(name: &str) -> bool {
     variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// Makes a request one that any of AWS's endpoints answers, and that needs no permission and counts towards no quota: a
-/// load balancer's question after its health. The client's answer is an error, since that is no answer of an operation's.
+/// Makes a request one that needs no permission and counts towards no quota of an operation's. AWS documents none;
+/// DynamoDB's and EC2's endpoints answer this one, as tools that measure the distance to a Region rely on
+/// (<https://github.com/mtojek/aws-closest-region>), and a refusal would leave the connection open just as well. To the
+/// client the answer is an error, since it is not the operation's.
 fn ask_for_nothing(request: &mut HttpRequest) {
     request.set_method("GET").ok();
     if let Some((origin, _)) = request.uri().rsplit_once('/') {
