@@ -149,3 +149,59 @@ fn http_client(roots: &TrustedRoots) -> Result<SharedHttpClient, Error> {
         .tls_context(context)
         .build_https())
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::base64;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    /// As Amazon Trust Services publish them: Amazon Root CA 1 to 4, Starfield Services Root Certificate Authority - G2.
+    const FINGERPRINTS: [&str; 5] = [
+        "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+        "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+        "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+        "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+        "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+    ];
+
+    #[test]
+    fn amazons_roots_are_those_that_amazon_publishes() {
+        let text = std::str::from_utf8(AMAZON_ROOTS).unwrap();
+        let found: Vec<String> = text
+            .split("-----BEGIN CERTIFICATE-----")
+            .skip(1)
+            .map(|block| block.split("-----END CERTIFICATE-----").next().unwrap())
+            .map(|body| base64::decode(body.split_whitespace().collect::<String>()).unwrap())
+            .map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect())
+            .collect();
+        assert_eq!(found, FINGERPRINTS);
+    }
+
+    #[test]
+    fn roots_that_cannot_be_read_are_named() {
+        let error = http_client(&TrustedRoots::File("/no/such/roots.pem".into())).unwrap_err();
+        assert!(
+            error.to_string().contains("TRUSTED_ROOTS: reading /no/such/roots.pem"),
+            "{error}"
+        );
+        assert!(http_client(&TrustedRoots::Amazon).is_ok());
+    }
+
+    #[test]
+    fn a_request_for_nothing_keeps_the_endpoint_and_carries_nothing() {
+        let mut request = HttpRequest::new(SdkBody::from("{}"));
+        request.set_uri("https://dynamodb.us-east-1.amazonaws.com/").unwrap();
+        request.set_method("POST").unwrap();
+        request.headers_mut().insert("content-length", "2");
+        request
+            .headers_mut()
+            .insert("x-amz-target", "DynamoDB_20120810.DescribeEndpoints");
+        ask_for_nothing(&mut request);
+        assert_eq!(request.uri(), "https://dynamodb.us-east-1.amazonaws.com/ping");
+        assert_eq!(request.method(), "GET");
+        assert_eq!(request.body().bytes(), Some(&[][..]));
+        assert_eq!(request.headers().len(), 0);
+    }
+}
