@@ -13,7 +13,8 @@
 //! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
 //!   their own; [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
-//! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what really happened in it;
+//! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what
+//!   really happened in it;
 //! * [`drill_command`], [`serve`], [`spark_log_command`]: the program.
 //!
 //! # What is simulated, and where it is known to differ

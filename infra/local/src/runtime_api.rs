@@ -99,8 +99,8 @@ impl Binary {
         answer
     }
 
-    /// One that waits frozen, unless its binary was built again; or a new one. If the first try of a new one fails, Lambda tries again, and then has the
-    /// function's own timeout for it.
+    /// One that waits frozen, unless its binary was built again; or a new one. If the first try of a new one fails,
+    /// Lambda tries again, and then has the function's own timeout for it.
     //= https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
     async fn environment(&self, request_id: &str) -> Result<Environment, Diagnostic> {
         loop {

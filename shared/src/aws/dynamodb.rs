@@ -105,7 +105,7 @@ impl Aws {
         // What stands there instead is another step's, or nothing at all: a step that was refused never had a claim.
         self.put_under(table, &key, claim, expires_at, "step_id = :step", values)
             .await
-            .map(|_: Result<(), Option<Item>>| ())
+            .map(|_: Saved<Option<Item>>| ())
     }
 
     /// Records a warning. The first delivery fills the item; each one counts.
@@ -255,9 +255,9 @@ impl Aws {
         values: Vec<(&str, AttributeValue)>,
     ) -> Result<Saved<T>, Error> {
         match self.put_under(table, key, value, expires_at, condition, values).await? {
-            Ok(()) => Ok(Saved::Yes),
-            Err(Some(old)) => Ok(Saved::No(read(old)?)),
-            Err(None) => Err(Error::NotYet(
+            Saved::Yes => Ok(Saved::Yes),
+            Saved::No(Some(old)) => Ok(Saved::No(read(old)?)),
+            Saved::No(None) => Err(Error::NotYet(
                 "the ledger's item vanished between two looks at it".into(),
             )),
         }
@@ -272,7 +272,7 @@ impl Aws {
         expires_at: DateTime<Utc>,
         condition: &str,
         values: Vec<(&str, AttributeValue)>,
-    ) -> Result<Result<(), Option<Item>>, Error> {
+    ) -> Result<Saved<Option<Item>>, Error> {
         let mut item = item(value)?;
         item.insert("pk".into(), AttributeValue::S(key.pk.clone()));
         item.insert("sk".into(), AttributeValue::S(key.sk.clone()));
@@ -291,10 +291,10 @@ impl Aws {
             request = request.expression_attribute_names("#until", "until");
         }
         match request.send().await {
-            Ok(_) => Ok(Ok(())),
+            Ok(_) => Ok(Saved::Yes),
             Err(error) => match error.as_service_error() {
                 Some(aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException(failed)) => {
-                    Ok(Err(failed.item.clone()))
+                    Ok(Saved::No(failed.item.clone()))
                 }
                 _ => Err(Error::aws("writing the ledger", error)),
             },

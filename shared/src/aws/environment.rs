@@ -38,7 +38,7 @@ impl Aws {
     /// Clients for what Lambda's environment says: Region, credentials, and endpoints where they are set.
     ///
     /// Without the chain of profiles, metadata and sign-on that the SDK can look through besides: Lambda has none of
-    /// them, and it would be a tenth of the program and of its start.
+    /// them, and it would be a twelfth of the program.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
     pub fn from_environment(roots: &TrustedRoots) -> Result<Self, Error> {
         let required = |name: &str| {
