@@ -26,7 +26,7 @@ pub use calls::Calls;
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
 pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
-pub use s3::{Found, Object};
+pub use s3::{Found, Listed, Object};
 pub use s3_ranges::RangeReader;
 
 use crate::error::Error;

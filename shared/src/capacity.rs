@@ -5,8 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::TaskInstance;
-use crate::interruption::Interrupted;
+use crate::cluster::Instance;
 
 /// From this time on, so many units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,18 +16,29 @@ pub struct Level {
     pub units: u32,
 }
 
+/// Units that an interruption took, and how long the job had to do without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// When the instance went.
+    pub from: DateTime<Utc>,
+    /// When as many units could work in its place. `None`: not before the run's end.
+    pub until: Option<DateTime<Utc>>,
+    /// How many.
+    pub units: u32,
+}
+
 /// The dip that the interruptions made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dip {
     /// Units when the first interrupted instance went.
     pub units_before: u32,
-    /// The fewest units after that.
+    /// The fewest units after that, while some were missing.
     pub units_lowest: u32,
     /// When the first interrupted instance went.
     pub from: DateTime<Utc>,
-    /// When as many units as before could work again. `None`: not until the end of what was watched.
+    /// When the last interrupted instance had been made up for. `None`: not before the run's end.
     pub until: Option<DateTime<Utc>>,
-    /// Units missing × seconds, over the dip.
+    /// Interrupted units × the seconds from each one's loss to its replacement, or to the run's end.
     pub unit_seconds_lost: i64,
 }
 
@@ -41,12 +51,13 @@ pub struct Capacity {
     pub dip: Option<Dip>,
 }
 
-/// Adds up the instances' lives between `from` and `until`.
+/// Adds up the instances' lives between `from` and `until`, and what was missing of them before the run ended.
 pub fn measure(
-    instances: &[TaskInstance],
-    interrupted: &[Interrupted],
+    instances: &[&Instance],
+    outages: &[Outage],
     from: DateTime<Utc>,
     until: DateTime<Utc>,
+    run_ended_at: DateTime<Utc>,
 ) -> Capacity {
     let mut times: Vec<DateTime<Utc>> = instances
         .iter()
@@ -65,12 +76,12 @@ pub fn measure(
         })
         .collect();
     levels.dedup_by_key(|level| level.units);
-    let dip = dip(instances, interrupted, &levels, until);
+    let dip = dip(instances, outages, &levels, run_ended_at);
     Capacity { levels, dip }
 }
 
 /// Units that could take work at a time.
-pub fn units_at(instances: &[TaskInstance], at: DateTime<Utc>) -> u32 {
+pub fn units_at(instances: &[&Instance], at: DateTime<Utc>) -> u32 {
     instances
         .iter()
         .filter(|instance| instance.is_running_at(at))
@@ -78,57 +89,51 @@ pub fn units_at(instances: &[TaskInstance], at: DateTime<Utc>) -> u32 {
         .sum()
 }
 
-fn dip(instances: &[TaskInstance], interrupted: &[Interrupted], levels: &[Level], until: DateTime<Utc>) -> Option<Dip> {
-    let from = interrupted
-        .iter()
-        .filter_map(|one| one.terminated_at)
-        .filter(|at| *at <= until)
-        .min()?;
+fn dip(instances: &[&Instance], outages: &[Outage], levels: &[Level], run_ended_at: DateTime<Utc>) -> Option<Dip> {
+    let from = outages.iter().map(|outage| outage.from).min()?;
     let units_before: u32 = instances
         .iter()
         .filter(|instance| instance.ready_at.is_some_and(|ready| ready <= from))
         .filter(|instance| instance.ended_at.is_none_or(|ended| ended >= from))
         .map(|instance| instance.units)
         .sum();
-    let after: Vec<Level> = levels.iter().copied().filter(|level| level.at >= from).collect();
-    let end = after
+    let missing = outages.iter().map(|outage| {
+        // A replacement that was there first leaves no gap.
+        let until = outage.until.unwrap_or(run_ended_at).max(outage.from);
+        i64::from(outage.units) * (until - outage.from).num_seconds()
+    });
+    let until = outages.iter().map(|outage| outage.until).collect::<Option<Vec<_>>>();
+    let until = until.and_then(|ends| ends.into_iter().max());
+    let end = until.unwrap_or(run_ended_at);
+    let lowest = levels
         .iter()
-        .skip(1)
-        .find(|level| level.units >= units_before)
-        .map(|level| level.at);
-    let mut lost = 0;
-    let mut lowest = units_before;
-    for (index, level) in after.iter().enumerate() {
-        if end.is_some_and(|end| level.at >= end) {
-            break;
-        }
-        let next = after.get(index + 1).map_or(until, |next| next.at);
-        lost += i64::from(units_before.saturating_sub(level.units)) * (next - level.at).num_seconds();
-        lowest = lowest.min(level.units);
-    }
+        .filter(|level| level.at >= from && level.at < end)
+        .map(|level| level.units)
+        .min();
     Some(Dip {
         units_before,
-        units_lowest: lowest,
+        units_lowest: lowest.map_or(units_before, |units| units.min(units_before)),
         from,
-        until: end,
-        unit_seconds_lost: lost,
+        until: until.map(|until| until.max(from)),
+        unit_seconds_lost: missing.sum(),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Market;
-    use crate::interruption::Cause;
+    use crate::cluster::{Market, Role};
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    fn instance(id: &str, units: u32, ready: i64, ended: Option<i64>) -> TaskInstance {
-        TaskInstance {
+    fn instance(id: &str, units: u32, ready: i64, ended: Option<i64>) -> Instance {
+        Instance {
             instance_id: id.into(),
             pool_id: "if-1".into(),
+            role: Some(Role::Task),
+            reason: None,
             instance_type: "r5.xlarge".into(),
             market: Market::Spot,
             state: "RUNNING".into(),
@@ -140,19 +145,11 @@ mod tests {
         }
     }
 
-    fn lost(id: &str, units: u32, terminated: i64) -> Interrupted {
-        Interrupted {
-            instance_id: id.into(),
-            instance_type: None,
-            private_dns_name: None,
-            pool_id: Some("if-1".into()),
+    fn outage(from: i64, until: Option<i64>, units: u32) -> Outage {
+        Outage {
+            from: at(from),
+            until: until.map(at),
             units,
-            noticed_at: Some(at(terminated - 120)),
-            warnings: 1,
-            latency_ms: None,
-            terminated_at: Some(at(terminated)),
-            cause: Cause::Unknown,
-            spot_status: None,
         }
     }
 
@@ -160,24 +157,37 @@ mod tests {
     fn a_dip_is_measured_in_units_and_ends_when_as_many_are_back() {
         let instances = [
             instance("i-1", 8, 0, None),
-            instance("i-2", 4, 0, Some(300)),
+            instance("i-2", 4, 0, Some(310)),
             instance("i-3", 2, 360, None),
             instance("i-4", 2, 400, None),
         ];
-        let dip = measure(&instances, &[lost("i-2", 4, 300)], at(100), at(1000))
-            .dip
-            .unwrap();
+        let instances: Vec<&Instance> = instances.iter().collect();
+        let dip = measure(&instances, &[outage(300, Some(400), 4)], at(100), at(1000), at(1000)).dip;
+        let dip = dip.unwrap();
         assert_eq!((dip.units_before, dip.units_lowest), (12, 8));
         assert_eq!(dip.until, Some(at(400)));
-        assert_eq!(dip.unit_seconds_lost, 4 * 60 + 2 * 40);
+        assert_eq!(dip.unit_seconds_lost, 4 * 100);
     }
 
     #[test]
-    fn a_dip_that_does_not_end_says_so() {
+    fn two_waves_are_two_outages_and_what_falls_after_the_run_is_none() {
+        let instances = [
+            instance("i-1", 8, 0, Some(1010)),
+            instance("i-2", 4, 0, Some(300)),
+            instance("i-3", 4, 360, Some(700)),
+        ];
+        let instances: Vec<&Instance> = instances.iter().collect();
+        let outages = [outage(300, Some(360), 4), outage(700, None, 4)];
+        let dip = measure(&instances, &outages, at(100), at(1200), at(1000)).dip.unwrap();
+        assert_eq!((dip.units_before, dip.units_lowest, dip.until), (12, 8, None));
+        assert_eq!(dip.unit_seconds_lost, 4 * 60 + 4 * 300);
+    }
+
+    #[test]
+    fn without_an_outage_there_is_no_dip_whatever_scaling_takes() {
         let instances = [instance("i-1", 8, 0, None), instance("i-2", 4, 0, Some(300))];
-        let dip = measure(&instances, &[lost("i-2", 4, 300)], at(100), at(1000))
-            .dip
-            .unwrap();
-        assert_eq!((dip.until, dip.unit_seconds_lost), (None, 4 * 700));
+        let instances: Vec<&Instance> = instances.iter().collect();
+        let capacity = measure(&instances, &[], at(100), at(1000), at(1000));
+        assert_eq!((capacity.dip, capacity.levels.len()), (None, 2));
     }
 }

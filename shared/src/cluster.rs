@@ -26,8 +26,14 @@ pub struct Cluster {
     pub log_uri: Option<String>,
     /// The classification `spark-defaults`.
     pub spark_defaults: BTreeMap<String, String>,
+    /// When it was asked for.
+    pub created_at: Option<DateTime<Utc>>,
     /// When it ended, if it did.
     pub ended_at: Option<DateTime<Utc>>,
+    /// EMR's words on why it is in its state: `STEP_FAILURE: Shut down as step failed`.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStateChangeReason.html>
+    pub reason: Option<String>,
 }
 
 impl Cluster {
@@ -42,7 +48,34 @@ impl Cluster {
     }
 }
 
-/// A fleet or a group of task instances: what is asked for, in units.
+/// What an instance is for.
+///
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-master-core-task-nodes.html>
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Role {
+    /// The primary node: the cluster ends with it.
+    Master,
+    /// Runs work, and keeps HDFS.
+    Core,
+    /// Runs work only.
+    #[default]
+    Task,
+}
+
+impl Role {
+    /// Reads EMR's word, as its API and its tag on instances have it.
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "MASTER" => Some(Self::Master),
+            "CORE" => Some(Self::Core),
+            "TASK" => Some(Self::Task),
+            _ => None,
+        }
+    }
+}
+
+/// A fleet or a group of instances: what is asked for, in units.
 ///
 /// In a fleet an instance counts as many units as its type's weight says; in a group each counts one.
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-instance-fleet.html>
@@ -50,6 +83,9 @@ impl Cluster {
 pub struct Pool {
     /// `if-…` of a fleet, `ig-…` of a group.
     pub id: String,
+    /// What its instances are for. Items of the ledger that do not say are of task pools.
+    #[serde(default)]
+    pub role: Role,
     /// Spot units asked for.
     pub target_spot_units: u32,
     /// On-Demand units asked for.
@@ -59,6 +95,11 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// All units asked for.
+    pub fn target_units(&self) -> u32 {
+        self.target_spot_units + self.target_on_demand_units
+    }
+
     /// How many units an instance of this type counts.
     pub fn units_of(&self, instance_type: &str) -> u32 {
         self.weights.get(instance_type).copied().unwrap_or(1)
@@ -75,15 +116,17 @@ pub enum Market {
     OnDemand,
 }
 
-/// A task instance, as `ListInstances` tells it; EMR remembers it after EC2 has forgotten.
+/// An instance of a cluster, as `ListInstances` tells it; EMR remembers it after EC2 has forgotten.
 ///
 /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_Instance.html>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TaskInstance {
+pub struct Instance {
     /// EC2's id.
     pub instance_id: String,
     /// The fleet or group that it belongs to.
     pub pool_id: String,
+    /// What it is for. `None`: EMR does not list its fleet or group.
+    pub role: Option<Role>,
     /// EC2's instance type.
     pub instance_type: String,
     /// Spot or On-Demand.
@@ -96,13 +139,17 @@ pub struct TaskInstance {
     pub created_at: Option<DateTime<Utc>>,
     /// When it could take work.
     pub ready_at: Option<DateTime<Utc>>,
-    /// When it was gone.
+    /// When EMR found it gone: some seconds later than EC2 and YARN.
     pub ended_at: Option<DateTime<Utc>>,
+    /// EMR's words on why it is in its state: `INSTANCE_FAILURE: …`, `CLUSTER_TERMINATED: …`.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_InstanceStateChangeReason.html>
+    pub reason: Option<String>,
     /// How many units it counts.
     pub units: u32,
 }
 
-impl TaskInstance {
+impl Instance {
     /// Could it take work at this time?
     pub fn is_running_at(&self, time: DateTime<Utc>) -> bool {
         self.ready_at.is_some_and(|ready| ready <= time) && self.ended_at.is_none_or(|ended| ended > time)

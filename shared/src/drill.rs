@@ -87,8 +87,12 @@ pub struct Written {
     pub missing: usize,
     /// How long the step ran.
     pub run_seconds: Option<i64>,
-    /// How many of the cluster's task instances were interrupted while it ran.
+    /// How many of the cluster's instances were interrupted around the run.
     pub interrupted: usize,
+    /// Lambda's request id of the invocation that wrote it. Its retry tells the verdict again, since nobody may have
+    /// heard it the first time; nobody else does.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// A drill, one ledger item.
@@ -98,7 +102,7 @@ pub struct Drill {
     pub cluster_id: String,
     /// `s-…`
     pub step_id: String,
-    /// The step's name.
+    /// The job that the step is a run of, by [`crate::job`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub job: Option<String>,
     /// When the step began.
@@ -114,8 +118,11 @@ pub struct Drill {
     pub lease_until: Option<DateTime<Utc>>,
     /// The experiments.
     pub waves: Vec<Wave>,
-    /// What was asked for in task capacity when the first experiment began.
+    /// What was asked for in capacity when the first experiment began.
     pub pools: Vec<Pool>,
+    /// What was asked for in capacity when the step ended, as write-report saw it in time.
+    #[serde(default)]
+    pub pools_at_end: Vec<Pool>,
     /// Does the experiment template name a stop condition?
     pub has_stop_condition: Option<bool>,
     /// The step's end.
@@ -140,6 +147,7 @@ impl Drill {
             lease_until: None,
             waves: Vec::new(),
             pools: Vec::new(),
+            pools_at_end: Vec::new(),
             has_stop_condition: None,
             finished: None,
             report: None,

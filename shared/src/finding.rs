@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bearing::Bearing;
 use crate::replacement::Replacement;
 use crate::report::Report;
 
@@ -60,7 +61,8 @@ fn driver_on_spot(report: &Report) -> Option<Finding> {
 
 fn began_again(report: &Report) -> Option<Finding> {
     let spark = report.spark.as_ref()?;
-    (spark.attempts > 1 && !report.interruptions.is_empty()).then_some(())?;
+    let counted = report.interruptions.iter().any(|one| one.loss.bearing == Bearing::Counts);
+    (spark.attempts > 1 && counted).then_some(())?;
     finding(
         "application-began-again",
         "The application had to begin again from nothing.",
@@ -103,7 +105,7 @@ fn not_replaced(report: &Report) -> Option<Finding> {
     let count = report
         .interruptions
         .iter()
-        .filter(|one| matches!(one.replacement, Replacement::NotReplaced { .. }))
+        .filter(|one| one.loss.is_inside() && matches!(one.replacement, Replacement::NotReplaced { .. }))
         .count();
     (count > 0).then_some(())?;
     finding(
@@ -171,11 +173,11 @@ fn stage_again(report: &Report) -> Option<Finding> {
 }
 
 fn not_waiting(report: &Report) -> Option<Finding> {
-    (!report.step.waits_for_application()).then_some(())?;
+    let doubt = report.completed_doubt.as_deref()?;
     finding(
         "step-does-not-wait",
-        "The step ends when the application is submitted, not when it is done.",
-        "spark.yarn.submit.waitAppCompletion=false among the step's arguments.".into(),
-        "Let the step wait, or its end says nothing of the job.",
+        "The step's own status says nothing of its application.",
+        format!("{doubt}."),
+        "Let the step be spark-submit itself and wait for its application, or its end says nothing of the job.",
     )
 }

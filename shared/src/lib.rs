@@ -5,19 +5,23 @@
 //! Pure, in the order in which data flows:
 //!
 //! * [`event`]: what comes in;
-//! * [`step`], [`cluster`]: what EMR says of the step and of the cluster's capacity;
+//! * [`step`], [`cluster`]: what EMR says of the step and of the cluster's capacity; [`job`]: whose run it is;
 //! * [`victim`]: whom an experiment interrupts;
 //! * [`drill`]: a drill's life; [`ledger`]: the items and their keys;
-//! * [`interruption`], [`capacity`], [`replacement`]: who was hit, by whom, and what came in their place;
-//! * [`spark_log`]: what Spark's event log says of the run;
-//! * [`verdict`], [`finding`]: what it comes to;
+//! * [`spark_log`]: what Spark's event log says of one attempt; [`application`]: of the run that counts;
+//! * [`interruption`], [`bearing`]: who was hit, when, by whom, and what of the application went with it;
+//! * [`replacement`], [`capacity`]: what came in their place;
+//! * [`cause`], [`verdict`], [`finding`]: what it comes to;
 //! * [`report`]: all of it as JSON and as a page;
 //! * [`outcome`], [`error`], [`config`]: what an invocation answers, and its settings; [`metrics`]: what of it is counted.
 //!
 //! And the only part that talks to AWS: [`aws`].
 
+pub mod application;
 pub mod aws;
+pub mod bearing;
 pub mod capacity;
+pub mod cause;
 pub mod cluster;
 pub mod config;
 pub mod drill;
@@ -26,6 +30,7 @@ pub mod event;
 pub mod finding;
 pub mod interruption;
 pub mod invocation;
+pub mod job;
 pub mod ledger;
 pub mod metrics;
 pub mod outcome;

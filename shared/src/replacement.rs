@@ -4,13 +4,16 @@
 //! answered by accounting: units of instances that were asked for after the notice and came to work in the same
 //! pool, less what the pool still lacked of its target. Growth that managed scaling asked for at the same time is
 //! thus not taken for replacement.
+//!
+//! What counts is what could take work before the run's end. What the cluster did afterwards, that it came to its target
+//! late or ended itself, changes nothing of what the job had to do without.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Pool, TaskInstance};
+use crate::cluster::{Instance, Pool, Role};
 use crate::interruption::Interrupted;
 
 /// How long a replacement may take before its absence is held against the pool. An instance has to be found, started
@@ -37,8 +40,11 @@ pub enum Replacement {
         /// What shows it.
         why: String,
     },
-    /// Nobody had to: the job ended, or the target was lowered first.
+    /// Nobody had to: the job ended too soon after, or the target was lowered first.
     NotExpected {
+        /// Whose doing that is.
+        #[serde(default)]
+        excuse: Excuse,
         /// What shows it.
         why: String,
     },
@@ -49,21 +55,32 @@ pub enum Replacement {
     },
 }
 
-/// What is known of a cluster's task capacity around the interruptions.
+/// Why nobody had to replace an instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Excuse {
+    /// The job was over when it went, or too soon after: until then its units were missing.
+    #[default]
+    JobEnded,
+    /// Its units were not asked for any more.
+    TargetLowered,
+    /// The pool had what was asked for without it.
+    AtTarget,
+    /// It was the primary node, with which the cluster ends.
+    PrimaryNode,
+}
+
+/// What is known of a cluster's capacity around the interruptions.
 #[derive(Debug, Clone, Copy)]
 pub struct Evidence<'a> {
-    /// Every task instance that the cluster had around the step.
-    pub instances: &'a [TaskInstance],
+    /// Every instance that the cluster had around the run.
+    pub instances: &'a [Instance],
     /// What was asked for when the experiment began. `None`: nobody looked.
     pub pools_at_start: Option<&'a [Pool]>,
     /// What was asked for when the step ended. `None`: nobody looked in time.
     pub pools_at_end: Option<&'a [Pool]>,
-    /// When the step ended.
-    pub step_ended_at: DateTime<Utc>,
-    /// When the instances were listed.
-    pub observed_at: DateTime<Utc>,
-    /// Is the cluster going, or gone?
-    pub cluster_going: bool,
+    /// When the run ended: the application's end where its log tells, else the step's.
+    pub run_ended_at: DateTime<Utc>,
 }
 
 /// Answers for each interrupted instance, by its id.
@@ -100,7 +117,7 @@ fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'
 
 /// An instance that was asked for after a notice, with the units of it that make up for nothing yet.
 struct Arrival<'a> {
-    instance: &'a TaskInstance,
+    instance: &'a Instance,
     created_at: DateTime<Utc>,
     ready_at: DateTime<Utc>,
     units_left: u32,
@@ -151,17 +168,16 @@ fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> 
 
 /// One pool's account.
 struct PoolState<'a> {
-    instances: Vec<&'a TaskInstance>,
+    instances: Vec<&'a Instance>,
     target_at_start: Option<u32>,
     target_at_end: Option<u32>,
     units_at_end: u32,
-    units_observed: u32,
     evidence: &'a Evidence<'a>,
 }
 
 impl<'a> PoolState<'a> {
     fn read(pool_id: &str, evidence: &'a Evidence<'a>) -> Self {
-        let instances: Vec<&TaskInstance> = evidence
+        let instances: Vec<&Instance> = evidence
             .instances
             .iter()
             .filter(|instance| instance.pool_id == pool_id)
@@ -170,32 +186,30 @@ impl<'a> PoolState<'a> {
             pools?
                 .iter()
                 .find(|pool| pool.id == pool_id)
-                .map(|pool| pool.target_spot_units + pool.target_on_demand_units)
+                .map(Pool::target_units)
         };
-        let units = |at| {
-            instances
-                .iter()
-                .filter(|one| one.is_running_at(at))
-                .map(|one| one.units)
-                .sum()
-        };
+        let units_at_end = instances
+            .iter()
+            .filter(|one| one.is_running_at(evidence.run_ended_at))
+            .map(|one| one.units)
+            .sum();
         Self {
             target_at_start: target(evidence.pools_at_start),
             target_at_end: target(evidence.pools_at_end),
-            units_at_end: units(evidence.step_ended_at),
-            units_observed: units(evidence.observed_at),
+            units_at_end,
             instances,
             evidence,
         }
     }
 
+    /// Instances that were asked for since the first notice and could take work before the run's end.
     fn arrivals(&self, lost: &[&Interrupted]) -> Vec<Arrival<'a>> {
         let first = lost.iter().filter_map(|one| one.noticed_at.or(one.terminated_at)).min();
         self.instances
             .iter()
             .filter_map(|instance| {
                 let (created_at, ready_at) = (instance.created_at?, instance.ready_at?);
-                (Some(created_at) >= first).then_some(Arrival {
+                (Some(created_at) >= first && ready_at < self.evidence.run_ended_at).then_some(Arrival {
                     instance,
                     created_at,
                     ready_at,
@@ -205,10 +219,14 @@ impl<'a> PoolState<'a> {
             .collect()
     }
 
-    /// What the pool lacked of its target: at the step's end, or less if more has come since.
+    /// What was asked for when the run ended, by the latest look that is to be had.
+    fn target(&self) -> Option<u32> {
+        self.target_at_end.or(self.target_at_start)
+    }
+
+    /// What the pool lacked of its target at the run's end.
     fn deficit(&self) -> Option<u32> {
-        let target = self.target_at_end.or(self.target_at_start)?;
-        Some(target.saturating_sub(self.units_at_end.max(self.units_observed)))
+        Some(self.target()?.saturating_sub(self.units_at_end))
     }
 
     /// Arrivals may have been growth. While the pool lacks units of its target, as many of the lost ones are not
@@ -240,34 +258,37 @@ impl<'a> PoolState<'a> {
     /// Nothing came in its place: is that a failing?
     fn explain(&self, one: &Interrupted) -> Replacement {
         let evidence = self.evidence;
-        let not_expected = |why: String| Replacement::NotExpected { why };
+        let not_expected = |excuse: Excuse, why: String| Replacement::NotExpected { excuse, why };
         let Some(terminated_at) = one.terminated_at else {
             return Replacement::Unknown {
                 why: "the instance had not gone when it was last looked at".into(),
             };
         };
-        if evidence.cluster_going {
-            return not_expected("the cluster was terminating".into());
+        if one.role == Some(Role::Master) {
+            return not_expected(Excuse::PrimaryNode, "the cluster ends with its primary node".into());
         }
-        let seconds = (evidence.step_ended_at - terminated_at).num_seconds();
+        let seconds = (evidence.run_ended_at - terminated_at).num_seconds();
         if let (Some(before), Some(after)) = (self.target_at_start, self.target_at_end)
             && after < before
             && self.units_at_end >= after
         {
-            return not_expected(format!(
-                "the target was lowered from {before} to {after} units while the job ran"
-            ));
+            let why = format!("the target was lowered from {before} to {after} units while the job ran");
+            return not_expected(Excuse::TargetLowered, why);
         }
         if seconds <= 0 {
-            return not_expected("the job had ended when the instance went".into());
+            return not_expected(Excuse::JobEnded, "the job had ended when the instance went".into());
         }
-        match self.target_at_end {
+        match self.target() {
             Some(target) if self.units_at_end >= target => {
-                not_expected(format!("the pool stood at its target of {target} units without it"))
+                not_expected(
+                Excuse::AtTarget,
+                format!("the pool stood at its target of {target} units without it"),
+            )
             }
-            _ if seconds < PATIENCE.num_seconds() => not_expected(format!(
-                "the job ended {seconds} s after the loss, before a replacement could be there"
-            )),
+            _ if seconds < PATIENCE.num_seconds() => not_expected(
+                Excuse::JobEnded,
+                format!("the job ended {seconds} s after the loss, before a replacement could be there"),
+            ),
             Some(target) => Replacement::NotReplaced {
                 why: format!(
                     "{seconds} s after the loss, when the job ended, the pool stood at {} of {target} units",
@@ -275,7 +296,7 @@ impl<'a> PoolState<'a> {
                 ),
             },
             None => Replacement::Unknown {
-                why: "what the pool was asked for when the job ended is not known".into(),
+                why: "what the pool was asked for while the job ran is not known".into(),
             },
         }
     }
@@ -291,14 +312,16 @@ mod tests {
         DateTime::from_timestamp(seconds, 0).unwrap()
     }
 
-    fn instance(id: &str, units: u32, created: i64, ended: Option<i64>) -> TaskInstance {
-        TaskInstance {
+    fn instance(id: &str, units: u32, created: i64, ended: Option<i64>) -> Instance {
+        Instance {
             instance_id: id.into(),
             pool_id: "if-1".into(),
+            role: Some(Role::Task),
             instance_type: "r5.xlarge".into(),
             market: Market::Spot,
             state: "RUNNING".into(),
             private_dns_name: String::new(),
+            reason: None,
             created_at: Some(at(created)),
             ready_at: Some(at(created + 60)),
             ended_at: ended.map(at),
@@ -317,14 +340,18 @@ mod tests {
             warnings: 1,
             latency_ms: None,
             terminated_at: Some(at(terminated)),
+            terminated_told_by: None,
+            role: Some(Role::Task),
             cause: Cause::Unknown,
             spot_status: None,
+            emr_reason: None,
         }
     }
 
     fn pool(target: u32) -> Vec<Pool> {
         vec![Pool {
             id: "if-1".into(),
+            role: Role::Task,
             target_spot_units: target,
             target_on_demand_units: 0,
             weights: BTreeMap::new(),
@@ -332,7 +359,7 @@ mod tests {
     }
 
     fn answer(
-        instances: &[TaskInstance],
+        instances: &[Instance],
         lost: &[Interrupted],
         start: u32,
         end: u32,
@@ -343,9 +370,7 @@ mod tests {
             instances,
             pools_at_start: Some(&start),
             pools_at_end: Some(&end),
-            step_ended_at: at(ended_at),
-            observed_at: at(ended_at + 10),
-            cluster_going: false,
+            run_ended_at: at(ended_at),
         };
         assess(lost, &evidence).into_values().collect()
     }
@@ -416,11 +441,30 @@ mod tests {
             instances: &instances,
             pools_at_start: None,
             pools_at_end: None,
-            step_ended_at: at(1000),
-            observed_at: at(1010),
-            cluster_going: false,
+            run_ended_at: at(1000),
         };
         let answers = assess(&[lost("i-2", 4, 300)], &evidence);
         assert!(matches!(answers["i-2"], Replacement::Unknown { .. }), "{answers:?}");
+    }
+
+    #[test]
+    fn what_came_when_the_job_was_over_replaced_nothing() {
+        let instances = [
+            instance("i-1", 8, -100, None),
+            instance("i-2", 4, -100, Some(300)),
+            instance("i-3", 4, 950, None),
+        ];
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+        assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+        let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1020);
+        assert!(matches!(answers[0], Replacement::Replaced { .. }), "{answers:?}");
+    }
+
+    #[test]
+    fn a_primary_node_is_not_replaced_and_nobody_expects_it() {
+        let mut primary = lost("i-2", 1, 300);
+        primary.role = Some(Role::Master);
+        let answers = answer(&[instance("i-2", 1, -100, Some(300))], &[primary], 1, 1, 1000);
+        assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
     }
 }

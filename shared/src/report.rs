@@ -11,14 +11,13 @@ use serde::{Deserialize, Serialize};
 
 pub use spark::{ExecutorRow, Spark, StageRow};
 
+use crate::application::Run;
 use crate::capacity::Capacity;
 use crate::cluster::Pool;
 use crate::drill::DrillState;
 use crate::finding::Finding;
-use crate::interruption::Interrupted;
-use crate::replacement::Replacement;
 use crate::step::Step;
-use crate::verdict::Judgement;
+use crate::verdict::{InterruptionFacts, Judgement, Verdict};
 
 /// Name and version of the JSON's schema.
 pub const SCHEMA: &str = "spot-drill-report/1";
@@ -37,9 +36,16 @@ pub struct Report {
     pub step: Step,
     /// How long it ran.
     pub run_seconds: Option<i64>,
+    /// The run that counts for what was lost in it. `None`: EMR does not say when the step ran.
+    #[serde(default)]
+    pub run: Option<Run>,
+    /// Why COMPLETED would say nothing of the application, in words. `None`: it does.
+    #[serde(default)]
+    pub completed_doubt: Option<String>,
     /// What start-experiment did.
     pub drill: DrillFacts,
-    /// Who was interrupted while the step ran, and what became of their capacity.
+    /// Which of the cluster's instances were interrupted around the run, how each bears upon it, and what became of
+    /// their capacity.
     pub interruptions: Vec<InterruptionFacts>,
     /// Task capacity over time. `None`: EMR's list of instances could not be had.
     pub capacity: Option<Capacity>,
@@ -57,6 +63,20 @@ pub struct Report {
     pub missing: Vec<Missing>,
     /// When the last of the facts was looked at.
     pub observed_at: DateTime<Utc>,
+    /// Earlier reports of the same step whose place this one took, because it had to do without less.
+    #[serde(default)]
+    pub revisions: Vec<Revision>,
+}
+
+/// An earlier report of the same step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// When its facts were looked at.
+    pub observed_at: DateTime<Utc>,
+    /// What it said.
+    pub verdict: Verdict,
+    /// What it had to do without, and its successor had not.
+    pub missing: Vec<Missing>,
 }
 
 /// The cluster.
@@ -70,6 +90,9 @@ pub struct ClusterFacts {
     pub release_label: Option<String>,
     /// Its state when last looked at.
     pub state: Option<String>,
+    /// EMR's words on why it is in that state: why it ended, if it did.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// What start-experiment did.
@@ -112,27 +135,7 @@ pub struct ExperimentFacts {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// One interrupted instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InterruptionFacts {
-    /// Who, when, by whom.
-    #[serde(flatten)]
-    pub interrupted: Interrupted,
-    /// What became of its capacity.
-    #[serde(flatten)]
-    pub replacement: Replacement,
-}
-
-impl From<(Interrupted, Replacement)> for InterruptionFacts {
-    fn from((interrupted, replacement): (Interrupted, Replacement)) -> Self {
-        Self {
-            interrupted,
-            replacement,
-        }
-    }
-}
-
-/// Targets of the task fleet or groups.
+/// Targets of the fleets or groups.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Targets {
     /// When the first experiment began.
@@ -141,13 +144,40 @@ pub struct Targets {
     pub at_end: Option<Vec<Pool>>,
 }
 
-/// What the job wrote, by the guess that its last argument is its output.
+/// How the output's place is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputNamedBy {
+    /// The step's or the cluster's setting `spark.spotDrill.output`.
+    Setting,
+    /// The cluster's tag `spot-drill:output`.
+    Tag,
+    /// The deployment's pattern, which an argument of the step matches.
+    Pattern,
+    /// A guess: the application's last argument.
+    #[default]
+    LastArgument,
+}
+
+/// What the job wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// `s3://…/`
     pub location: String,
-    /// Is there a `_SUCCESS`?
+    /// How that is known.
+    #[serde(default)]
+    pub named_by: OutputNamedBy,
+    /// Is there a `_SUCCESS` of this run? One that is older is none.
     pub has_success_marker: bool,
+    /// Why a run that ended well may leave none: a table, dynamic partition overwrite, a setting. `None`: it should.
+    #[serde(default)]
+    pub no_marker_because: Option<String>,
+    /// Objects besides markers that were written while the job ran.
+    #[serde(default)]
+    pub objects_of_run: usize,
+    /// Of these, files named `part-…` in the place itself, as Spark's file formats write them.
+    #[serde(default)]
+    pub part_files_of_run: usize,
     /// Objects besides markers.
     pub objects: usize,
     /// Their bytes.

@@ -1,24 +1,31 @@
 //! The verdict: did the job survive interruptions, and how do we know?
 //!
 //! Four values. What was not injected and did not happen by itself is never reported as survived; what is not known
-//! is never taken for success.
+//! is never taken for success; and no failure is laid to an interruption without a chain that leads there.
+
+mod ending;
+mod price;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::interruption::{Cause, Interrupted};
+use crate::application::{Application, Run};
+use crate::bearing::{Bearing, Loss};
+use crate::cause::{self, Blame, Failure, Traces};
+use crate::interruption::Interrupted;
 use crate::replacement::Replacement;
-use crate::spark_log::SparkRun;
 use crate::step::Step;
+use ending::Ending;
 
 /// What a drill shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// The job ended well although instances went while it ran, and nothing was left unmade-up.
+    /// The job ended well although it lost instances while it ran, and nothing was left unmade-up.
     Survived,
     /// The job ended well, at a price: capacity not replaced, the application begun again, an output without its marker.
     Degraded,
-    /// The job failed after interruptions.
+    /// An interruption made the job fail.
     Failed,
     /// Nothing is shown either way.
     Inconclusive,
@@ -36,19 +43,40 @@ impl Verdict {
     }
 }
 
+/// One interrupted instance: who and when, what it took of the application, what came in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterruptionFacts {
+    /// Who, when, by whom.
+    #[serde(flatten)]
+    pub interrupted: Interrupted,
+    /// How it bears upon the run.
+    #[serde(flatten)]
+    pub loss: Loss,
+    /// What became of its capacity.
+    #[serde(flatten)]
+    pub replacement: Replacement,
+}
+
 /// What the verdict rests on.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The step, after its end.
     pub step: &'a Step,
-    /// Who was interrupted, and what became of their capacity.
-    pub interrupted: &'a [(Interrupted, Replacement)],
-    /// The application's run, if its event log was found.
-    pub spark: Option<&'a SparkRun>,
-    /// How often YARN began the application, if known.
-    pub application_attempts: Option<usize>,
-    /// `Some(false)`: the output was looked at, and carries no `_SUCCESS`.
-    pub output_succeeded: Option<bool>,
+    /// Why COMPLETED says nothing of the application, in words: the step does not wait for it, or a shell's status hides
+    /// it. `None`: it does.
+    pub completed_doubt: Option<&'a str>,
+    /// The run that counts; `None` where EMR does not say when the step ran.
+    pub run: Option<&'a Run>,
+    /// The cluster's interruptions around the run.
+    pub interruptions: &'a [InterruptionFacts],
+    /// The application's logs, if they were found.
+    pub application: Option<Application<'a>>,
+    /// YARN's final status of the application, where the step's own log has it: `SUCCEEDED`, `FAILED`, `KILLED`.
+    pub final_status: Option<&'a str>,
+    /// What the step's own log, or EMR, says of a failure.
+    pub diagnostics: Option<&'a str>,
+    /// What the output lacks, in words, if it is known to be this job's output and should have it.
+    pub output_lacks: Option<&'a str>,
     /// Why no experiment interrupted anybody, if none did.
     pub no_experiment: Option<&'a str>,
 }
@@ -62,152 +90,113 @@ pub struct Judgement {
     pub sentence: String,
     /// For whoever asks why.
     pub reasons: Vec<String>,
+    /// Of a job that failed: what it was traced to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
 }
 
 /// Judges a drill. Pure and total.
 pub fn judge(facts: &Facts<'_>) -> Judgement {
-    let hit = facts.interrupted.len();
-    let Some(ended_at) = facts.step.ended_at else {
-        return inconclusive("EMR does not say when the step ended.", Vec::new());
+    let Some(run) = facts.run else {
+        return inconclusive("EMR does not say when the step ran.".into(), Vec::new());
     };
-    let gone_while_running = facts
-        .interrupted
+    let counted: Vec<&InterruptionFacts> = facts
+        .interruptions
         .iter()
-        .filter(|(one, _)| one.terminated_at.is_some_and(|at| at < ended_at))
-        .count();
-    let by = whose(facts.interrupted);
-    if hit == 0 {
-        let why = facts
-            .no_experiment
-            .unwrap_or("no interruption of this cluster's task instances is on record");
-        return inconclusive(
-            &format!("Nothing is shown: no instance was interrupted while the job ran ({why})."),
-            job_ended(facts),
-        );
-    }
-    match facts.step.state.as_str() {
-        "FAILED" => failed(facts, hit, &by),
-        "COMPLETED" if gone_while_running == 0 => inconclusive(
-            &format!("Nothing is shown: the job ended before the first of {hit} interrupted instances went ({by})."),
-            job_ended(facts),
+        .filter(|one| one.loss.bearing == Bearing::Counts)
+        .collect();
+    let ending = ending::of(facts);
+    match &ending {
+        Ending::Failed => failed(facts, run, &counted),
+        _ if counted.is_empty() => nothing_shown(facts, &ending),
+        Ending::Well { how } => completed(facts, run, &counted, how),
+        Ending::NotKnown { why } => inconclusive(
+            format!("Nothing is shown: {why}."),
+            vec![format!("{} while it ran.", words::gone(&counted))],
         ),
-        "COMPLETED" => completed(facts, hit, gone_while_running, &by),
-        state => inconclusive(
-            &format!(
-                "Nothing is shown: the step ended as {state}, after {hit} of its instances were interrupted ({by})."
-            ),
-            Vec::new(),
-        ),
+        Ending::Stopped => {
+            let state = &facts.step.state;
+            inconclusive(
+                format!(
+                    "Nothing is shown: the step ended as {state}; before that, {}.",
+                    words::gone(&counted)
+                ),
+                ending::reasons(facts),
+            )
+        }
     }
 }
 
-fn inconclusive(sentence: &str, reasons: Vec<String>) -> Judgement {
+fn inconclusive(sentence: String, reasons: Vec<String>) -> Judgement {
     Judgement {
         verdict: Verdict::Inconclusive,
-        sentence: sentence.into(),
-        reasons,
-    }
-}
-
-fn job_ended(facts: &Facts<'_>) -> Vec<String> {
-    let mut reasons = vec![format!("The step ended as {}.", facts.step.state)];
-    reasons.extend(
-        facts
-            .step
-            .failure
-            .iter()
-            .map(|failure| format!("EMR on the failure: {failure}")),
-    );
-    reasons
-}
-
-/// "by this drill's experiment", "by EC2 itself", "2 by this drill's experiment, 1 by EC2 itself".
-fn whose(interrupted: &[(Interrupted, Replacement)]) -> String {
-    let count = |wanted: fn(&Cause) -> bool| interrupted.iter().filter(|(one, _)| wanted(&one.cause)).count();
-    let parts: Vec<(usize, &str)> = [
-        (
-            count(|cause| matches!(cause, Cause::Experiment { .. })),
-            "by this drill's experiment",
-        ),
-        (
-            count(|cause| matches!(cause, Cause::OtherExperiment)),
-            "by another experiment",
-        ),
-        (count(|cause| matches!(cause, Cause::Natural)), "by EC2 itself"),
-        (count(|cause| matches!(cause, Cause::Unknown)), "by an unknown cause"),
-    ]
-    .into_iter()
-    .filter(|(count, _)| *count > 0)
-    .collect();
-    match parts.as_slice() {
-        [(_, one)] => (*one).to_owned(),
-        several => several
-            .iter()
-            .map(|(count, who)| format!("{count} {who}"))
-            .collect::<Vec<_>>()
-            .join(", "),
-    }
-}
-
-fn failed(facts: &Facts<'_>, hit: usize, by: &str) -> Judgement {
-    let words = facts
-        .spark
-        .and_then(|run| run.jobs.iter().find_map(|job| job.failure.clone()))
-        .or_else(|| facts.step.failure.clone());
-    let mut reasons = job_ended(facts);
-    let sentence = match words {
-        Some(words) => {
-            let first_line = words.lines().next().unwrap_or_default();
-            let shortened: String = first_line.chars().take(200).collect();
-            reasons.push(
-                "Whether the interruption caused the failure is for its reader to judge: both are on record.".into(),
-            );
-            format!("The job failed after {hit} of its instances were interrupted ({by}): {shortened}")
-        }
-        None => {
-            reasons.push("No witness says why the job failed.".into());
-            format!("The job failed after {hit} of its instances were interrupted ({by}).")
-        }
-    };
-    Judgement {
-        verdict: Verdict::Failed,
         sentence,
         reasons,
+        failure: None,
     }
 }
 
-fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement {
-    if !facts.step.waits_for_application() && facts.spark.is_none_or(|run| run.ended_at_ms.is_none()) {
-        return inconclusive(
-            "Nothing is shown: the step does not wait for its application, and no event log says how that ended.",
-            vec!["spark.yarn.submit.waitAppCompletion is false: COMPLETED means submitted.".into()],
-        );
+/// No interruption counts: say which of the reasons it is.
+fn nothing_shown(facts: &Facts<'_>, ending: &Ending) -> Judgement {
+    let mut reasons = ending::reasons(facts);
+    if let Ending::NotKnown { why } = ending {
+        reasons.push(format!("How the application ended is not known: {why}."));
     }
-    let mut prices = Vec::new();
-    let mut unknown = Vec::new();
-    for (one, replacement) in facts.interrupted {
-        match replacement {
-            Replacement::NotReplaced { why } => prices.push(format!("{} was not replaced: {why}.", one.instance_id)),
-            Replacement::Unknown { why } => {
-                unknown.push(format!("whether {} was replaced is not known: {why}.", one.instance_id));
-            }
-            Replacement::Replaced { .. } | Replacement::NotExpected { .. } => {}
-        }
+    inconclusive(format!("Nothing is shown: {}.", words::why_nothing_counts(facts)), reasons)
+}
+
+fn failed(facts: &Facts<'_>, run: &Run, counted: &[&InterruptionFacts]) -> Judgement {
+    let failure = cause::trace(&Traces {
+        run,
+        application: facts.application,
+        interruptions: facts.interruptions,
+        diagnostics: facts.diagnostics,
+    });
+    let said = failure
+        .words
+        .as_deref()
+        .map(|said| format!(": {}", words::gist(said)))
+        .unwrap_or_default();
+    let (verdict, sentence) = match failure.blame {
+        Blame::Interruption => (
+            Verdict::Failed,
+            format!("The job failed because of the interruption; {}{said}", words::gone(counted)),
+        ),
+        Blame::Itself if counted.is_empty() => (
+            Verdict::Inconclusive,
+            format!(
+                "Nothing is shown: the job failed by itself, and {}{said}",
+                words::why_nothing_counts(facts)
+            ),
+        ),
+        Blame::Itself => (
+            Verdict::Inconclusive,
+            format!(
+                "Nothing is shown: the job failed by itself, though {}{said}",
+                words::gone(counted)
+            ),
+        ),
+        Blame::NotToBeTold => (
+            Verdict::Inconclusive,
+            format!(
+                "The job failed, and whether the interruption was the cause is not to be told; {}{said}",
+                words::gone(counted)
+            ),
+        ),
+    };
+    let mut reasons = ending::reasons(facts);
+    reasons.extend(failure.chain.iter().cloned());
+    Judgement {
+        verdict,
+        sentence,
+        reasons,
+        failure: Some(failure),
     }
-    if let Some(attempts) = facts.application_attempts.filter(|attempts| *attempts > 1) {
-        prices.push(format!(
-            "The application had to begin again: YARN made {attempts} attempts."
-        ));
-    }
-    if let Some(run) = facts.spark
-        && run.jobs.iter().any(|job| job.succeeded == Some(false))
-    {
-        prices.push("A Spark job inside the application failed, though the step completed.".into());
-    }
-    if facts.output_succeeded == Some(false) {
-        prices.push("The output carries no _SUCCESS marker.".into());
-    }
-    let lost = format!("{gone} of {hit} interrupted instances went while it ran ({by})");
+}
+
+fn completed(facts: &Facts<'_>, run: &Run, counted: &[&InterruptionFacts], how: &str) -> Judgement {
+    let lost = words::gone(counted);
+    let (mut prices, unknown) = price::of(facts, run);
     if !prices.is_empty() {
         let sentence = format!("The job completed, at a price: {lost}. {}", prices[0]);
         prices.extend(unknown);
@@ -215,32 +204,17 @@ fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement 
             verdict: Verdict::Degraded,
             sentence,
             reasons: prices,
+            failure: None,
         };
     }
-    if !unknown.is_empty() {
-        let sentence = format!("The job completed, but not all is known: {lost}, and {}", unknown[0]);
-        return Judgement {
-            verdict: Verdict::Inconclusive,
-            sentence,
-            reasons: unknown,
-        };
+    if let Some(first) = unknown.first() {
+        let sentence = format!("The job completed, but not all is known: {lost}, and {first}");
+        return inconclusive(sentence, unknown);
     }
-    let replaced = facts
-        .interrupted
-        .iter()
-        .filter(|(_, answer)| matches!(answer, Replacement::Replaced { .. }))
-        .count();
-    let capacity = match replaced {
-        all if all == hit => "all capacity was replaced".to_owned(),
-        0 => "no replacement was expected".to_owned(),
-        some => format!("{some} of them replaced, while for the others no replacement was expected"),
-    };
     Judgement {
         verdict: Verdict::Survived,
-        sentence: format!("The job survived: {lost}, and {capacity}."),
-        reasons: vec![
-            "EMR says that the step completed.".into(),
-            format!("EMR says that {gone} interrupted instances ended before the step did."),
-        ],
+        sentence: format!("The job survived: {lost}, and {}.", words::capacity(counted)),
+        reasons: words::survived(counted, how),
+        failure: None,
     }
 }

@@ -109,7 +109,7 @@ fn a_job_that_ends_before_the_first_loss_shows_nothing() {
             .all(|one| one.interrupted.terminated_at > report.step.ended_at)
     );
     let expected =
-        |one: &shared::report::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
+        |one: &shared::verdict::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
     assert!(report.interruptions.iter().all(expected));
 }
 
@@ -169,7 +169,7 @@ fn a_lowered_target_expects_no_replacement() {
     let (mut not_expected, mut replaced) = (0, 0);
     for one in &report.interruptions {
         match &one.replacement {
-            Replacement::NotExpected { why } => {
+            Replacement::NotExpected { why, .. } => {
                 assert!(why.contains("the target was lowered from 64 to 16 units"), "{why}");
                 not_expected += one.interrupted.units;
             }

@@ -91,7 +91,7 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
     };
     if work.drill.waves.is_empty() {
         // The report compares with it; a drill is not worth losing for it.
-        match work.aws.task_pools(&policy.cluster).await {
+        match work.aws.pools(&policy.cluster).await {
             Ok(pools) => work.drill.pools = pools,
             Err(error) => tracing::warn!(error = error.chain(), "what is asked for in task capacity is not known"),
         }

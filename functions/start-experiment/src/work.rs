@@ -6,7 +6,7 @@ use shared::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
 use shared::event::StepStatusChange;
 use shared::invocation::Invocation;
 use shared::step::Step;
-use shared::{Aws, Error, Outcome};
+use shared::{Aws, Error, Outcome, job};
 
 use crate::Config;
 
@@ -65,7 +65,7 @@ impl<'a> Work<'a> {
             ))));
         }
         drill.state = drill.state.or(Some(DrillState::Claimed));
-        drill.job = Some(step.name.clone()).filter(|name| !name.is_empty());
+        drill.job = Some(job::of(&step)).filter(|job| !job.is_empty());
         drill.started_at = step.started_at.or(Some(event.time));
         drill.holder = Some(invocation.request_id.clone());
         drill.lease_until = Some(invocation.deadline + TimeDelta::seconds(1));

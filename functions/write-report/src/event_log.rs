@@ -1,15 +1,20 @@
-//! Which event log is the step's, and reading it.
+//! Which event logs are the step's, and reading them.
 //!
 //! Spark writes to `spark.eventLog.dir`: the step's own `--conf` wins over the cluster's `spark-defaults`, and a
-//! setting of the deployment comes last. Of the logs there, the step's is that of the application that its `stderr`
-//! names. Where that is not to be had, applications that began and ended inside the step's time may be the step's: one
-//! is taken, none or several are said, not guessed.
+//! setting of the deployment comes last. Of the logs there, the step's are those of the application that its `stderr`
+//! names, one for each attempt. Where that is not to be had, applications that began and ended inside the step's time
+//! may be the step's: one is taken, none or several are said, not guessed.
+//!
+//! A directory may hold the logs of years. Their names begin with the application's id, and an id with the time at which
+//! its cluster's resource manager started: so only the names from this cluster's own begin on are listed.
+//! <https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/yarn/api/records/ApplicationId.html>
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use shared::application::Application;
 use shared::aws::{Found, Object};
 use shared::cluster::Cluster;
 use shared::config::S3Location;
@@ -17,17 +22,55 @@ use shared::spark_log::{Limits, Part, SparkRun, order_parts, read};
 use shared::step::Step;
 use shared::{Aws, Error};
 
-use crate::{Config, step_log};
+use crate::Config;
 
-/// A log that was read, and where it lies.
+/// The logs of one application's attempts that were found, in the order of the attempts; never none.
 pub(crate) struct EventLog {
-    pub run: SparkRun,
+    pub runs: Vec<SparkRun>,
+    /// Where the last one lies.
     pub location: String,
-    /// Of how many of the application's attempts a log was found; `run` is the last one's.
-    pub attempts_found: usize,
 }
 
-/// Objects of the log directory looked at most.
+impl From<String> for NotFound {
+    fn from(why: String) -> Self {
+        Self { why, several: false }
+    }
+}
+
+impl EventLog {
+    /// As the rules take it.
+    pub(crate) fn application(&self) -> Application<'_> {
+        Application { attempts: &self.runs }
+    }
+}
+
+/// Whose logs are looked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub step: &'a Step,
+    pub cluster: Option<&'a Cluster>,
+    /// The applications that the step's own log names; none: it is not to be had.
+    pub submitted: &'a [String],
+    /// May the application have outlived its step?
+    pub may_outlive: bool,
+}
+
+/// Why no log was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NotFound {
+    /// In words.
+    pub why: String,
+    /// There are several, and nothing tells which is the step's.
+    pub several: bool,
+}
+
+/// One log: a file, or a folder of rolled files.
+struct Log {
+    location: String,
+    run: SparkRun,
+}
+
+/// Objects of the log directory looked at most, for each form of names.
 const OBJECTS_MAX: usize = 20_000;
 /// Applications whose logs are opened at most.
 const CANDIDATES_MAX: usize = 8;
@@ -38,77 +81,101 @@ const HELD_BYTES_MAX: u64 = 8 << 20;
 const READ_SECONDS_MAX: u64 = 600;
 /// How far the driver's clock and EMR's may be apart, and how long a step takes around its application.
 const SLACK: TimeDelta = TimeDelta::seconds(15);
+/// A folder of rolled files is named so, with the application behind it.
+/// <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/deploy/history/EventLogFileWriters.scala>
+const ROLLED: &str = "eventlog_v2_";
 
-/// Finds and reads the step's log. The inner error says why there is none.
-pub(crate) async fn find(
-    aws: &Aws,
-    config: &Config,
-    cluster: Option<&Cluster>,
-    step: &Step,
-) -> Result<Result<EventLog, String>, Error> {
-    let place = match directory(config, cluster, step) {
+/// Finds and reads the step's logs. The inner error says why there are none.
+pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Result<Result<EventLog, NotFound>, Error> {
+    let place = match directory(config, wanted.cluster, wanted.step) {
         Ok(place) => place,
-        Err(why) => return Ok(Err(why)),
+        Err(why) => return Ok(Err(why.into())),
     };
-    let (Some(began), Some(ended)) = (step.started_at, step.ended_at) else {
-        return Ok(Err("EMR does not say when the step ran".into()));
+    let (Some(began), Some(ended)) = (wanted.step.started_at, wanted.step.ended_at) else {
+        return Ok(Err("EMR does not say when the step ran".to_owned().into()));
     };
-    let submitted = step_log::applications(aws, cluster, step).await?;
-    let objects = aws.list(&place, OBJECTS_MAX).await?;
-    let mut logs = candidates(&place, objects, began);
-    if !submitted.is_empty() {
-        logs.retain(|location, _| submitted.iter().any(|id| is_of(location, id)));
-    }
+    let (objects, not_all) = listed(aws, &place, wanted).await?;
+    let looked_at = objects.len();
+    let logs = candidates(&place, objects, began, wanted.submitted);
     if logs.len() > CANDIDATES_MAX {
-        return Ok(Err(format!(
+        let why = format!(
             "{} logs in {place} were written since the step began: too many to tell which is its own",
             logs.len()
-        )));
+        );
+        return Ok(Err(NotFound { why, several: true }));
     }
-    let mut inside = Vec::new();
+    let mut found = Vec::new();
     for (location, keys) in logs {
         let run = match open(aws, &place.bucket, keys).await? {
             Ok(run) => run,
-            Err(why) => return Ok(Err(format!("s3://{}/{location}: {why}", place.bucket))),
+            Err(why) => return Ok(Err(format!("s3://{}/{location}: {why}", place.bucket).into())),
         };
-        if !submitted.is_empty() || is_inside(&run, began, ended) {
+        if !wanted.submitted.is_empty() || is_inside(&run, began, ended, wanted.may_outlive) {
             let location = format!("s3://{}/{location}", place.bucket);
-            inside.push(EventLog {
-                run,
-                location,
-                attempts_found: 1,
-            });
+            found.push(Log { location, run });
         }
     }
-    Ok(choose(inside, &submitted, &place))
+    let beyond = if not_all {
+        format!("; only the first {looked_at} objects there were looked at")
+    } else {
+        String::new()
+    };
+    Ok(choose(found, wanted.submitted, &place).map_err(|none| NotFound {
+        why: none.why + &beyond,
+        ..none
+    }))
 }
 
-/// The one application's log: of several attempts, each with a log of its own, the last tells how it ended.
-fn choose(mut logs: Vec<EventLog>, submitted: &[String], place: &S3Location) -> Result<EventLog, String> {
+/// The objects that may be of the step's logs, and whether there are more than were looked at.
+async fn listed(aws: &Aws, place: &S3Location, wanted: Wanted<'_>) -> Result<(Vec<Object>, bool), Error> {
+    let mut objects = Vec::new();
+    let mut not_all = false;
+    let (names, from): (Vec<String>, Option<i64>) = if wanted.submitted.is_empty() {
+        let from = wanted.cluster.and_then(|cluster| cluster.created_at);
+        (vec!["application_".into()], from.map(|at| at.timestamp_millis()))
+    } else {
+        (wanted.submitted.to_vec(), None)
+    };
+    for name in names {
+        for form in ["", ROLLED] {
+            let prefix = format!("{}{form}{name}", place.prefix);
+            let start_after = from.map(|from| format!("{prefix}{from}"));
+            let found = aws
+                .list_from(&place.bucket, &prefix, start_after.as_deref(), OBJECTS_MAX)
+                .await?;
+            not_all |= !found.is_all;
+            objects.extend(found.objects);
+        }
+    }
+    Ok((objects, not_all))
+}
+
+/// The one application's logs, in the order of its attempts.
+fn choose(mut logs: Vec<Log>, submitted: &[String], place: &S3Location) -> Result<EventLog, NotFound> {
     logs.sort_by_key(|log| (log.run.application_id.clone(), log.run.started_at_ms));
     let mut applications: Vec<Option<String>> = logs.iter().map(|log| log.run.application_id.clone()).collect();
     applications.dedup();
-    let attempts_found = logs.len();
-    match (applications.len(), logs.pop()) {
-        (1, Some(log)) => Ok(EventLog { attempts_found, ..log }),
-        (0, _) | (_, None) if submitted.is_empty() => Err(format!(
-            "no log in {place} is of an application that ran inside the step's time"
-        )),
-        (0, _) | (_, None) => Err(format!("no log in {place} is of {}", submitted.join(" or "))),
-        (several, Some(_)) if submitted.is_empty() => {
-            Err(format!("{several} applications in {place} ran inside the step's time"))
+    match (applications.len(), logs.last().map(|log| log.location.clone())) {
+        (1, Some(location)) => Ok(EventLog {
+            runs: logs.into_iter().map(|log| log.run).collect(),
+            location,
+        }),
+        (0, _) | (_, None) if submitted.is_empty() => {
+            Err(format!("no log in {place} is of an application that ran inside the step's time").into())
         }
-        (several, Some(_)) => Err(format!(
-            "the step submitted {several} applications: {}",
-            submitted.join(", ")
-        )),
+        (0, _) | (_, None) => Err(format!("no log in {place} is of {}", submitted.join(" or ")).into()),
+        (several, Some(_)) if submitted.is_empty() => Err(NotFound {
+            why: format!("{several} applications in {place} ran inside the step's time"),
+            several: true,
+        }),
+        (several, Some(_)) => Err(format!("the step submitted {several} applications: {}", submitted.join(", ")).into()),
     }
 }
 
 /// Is a log's file or folder named for this application, or for an attempt of it?
 fn is_of(location: &str, application_id: &str) -> bool {
     let name = location.rsplit('/').next().unwrap_or_default();
-    let name = name.strip_prefix("eventlog_v2_").unwrap_or(name);
+    let name = name.strip_prefix(ROLLED).unwrap_or(name);
     name.strip_prefix(application_id)
         .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
@@ -118,14 +185,12 @@ fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<
         step.spark_conf(key)
             .or_else(|| cluster.and_then(|cluster| cluster.spark_defaults.get(key).cloned()))
     };
-    if setting("spark.eventLog.enabled").as_deref() == Some("false") {
+    if setting("spark.eventLog.enabled").is_some_and(|value| value.trim().eq_ignore_ascii_case("false")) {
         return Err("spark.eventLog.enabled is false".into());
     }
     match (setting("spark.eventLog.dir"), &config.event_log_uri.0) {
         (Some(place), Some(fallback)) => Ok(place.parse().unwrap_or_else(|_| fallback.clone())),
-        (Some(place), None) => place.parse().map_err(|_| {
-            format!("spark.eventLog.dir is {place}, which only the cluster can read; set it to a prefix in S3")
-        }),
+        (Some(place), None) => place.parse().map_err(|_| not_read(&place)),
         (None, Some(fallback)) => Ok(fallback.clone()),
         (None, None) => {
             Err("spark.eventLog.dir is not set, so the log lies in the cluster's HDFS; set it to a prefix in S3".into())
@@ -133,15 +198,34 @@ fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<
     }
 }
 
+/// Why a place is not looked at.
+fn not_read(place: &str) -> String {
+    let lower = place.to_ascii_lowercase();
+    let is_in_s3 = ["s3://", "s3a://", "s3n://"].iter().any(|scheme| lower.starts_with(scheme));
+    if is_in_s3 {
+        format!(
+            "spark.eventLog.dir is {place}: the root of a bucket, or no prefix that this report reads; set it to \
+             s3://bucket/prefix/"
+        )
+    } else {
+        format!("spark.eventLog.dir is {place}, which only the cluster can read; set it to a prefix in S3")
+    }
+}
+
 /// Logs that were written since the step began, by where they lie: a file, or a folder of rolled files.
-fn candidates(place: &S3Location, objects: Vec<Object>, began: DateTime<Utc>) -> BTreeMap<String, Vec<Object>> {
+fn candidates(
+    place: &S3Location,
+    objects: Vec<Object>,
+    began: DateTime<Utc>,
+    submitted: &[String],
+) -> BTreeMap<String, Vec<Object>> {
     let mut logs: BTreeMap<String, Vec<Object>> = BTreeMap::new();
     for object in objects {
         let Some(name) = object.key.strip_prefix(&place.prefix) else {
             continue;
         };
         let log = match name.split_once('/') {
-            Some((folder, _)) if folder.starts_with("eventlog_v2_") => format!("{}{folder}", place.prefix),
+            Some((folder, _)) if folder.starts_with(ROLLED) => format!("{}{folder}", place.prefix),
             Some(_) => continue,
             None => object.key.clone(),
         };
@@ -152,6 +236,7 @@ fn candidates(place: &S3Location, objects: Vec<Object>, began: DateTime<Utc>) ->
             .iter()
             .any(|file| file.modified_at.is_some_and(|at| at >= began - SLACK))
     });
+    logs.retain(|location, _| submitted.is_empty() || submitted.iter().any(|id| is_of(location, id)));
     logs
 }
 
@@ -197,8 +282,8 @@ async fn read_held(aws: &Aws, bucket: &str, keys: Vec<String>) -> Result<SparkRu
     Ok(read(parts, &Limits::default()))
 }
 
-fn is_inside(run: &SparkRun, began: DateTime<Utc>, ended: DateTime<Utc>) -> bool {
+fn is_inside(run: &SparkRun, began: DateTime<Utc>, ended: DateTime<Utc>, may_outlive: bool) -> bool {
     let at = |ms: Option<i64>| ms.and_then(DateTime::from_timestamp_millis);
-    at(run.started_at_ms).is_some_and(|start| start >= began - SLACK && start <= ended)
-        && at(run.ended_at_ms).is_none_or(|end| end <= ended + SLACK)
+    at(run.started_at_ms).is_some_and(|start| start >= began - SLACK && start <= ended + SLACK)
+        && (may_outlive || at(run.ended_at_ms).is_none_or(|end| end <= ended + SLACK))
 }

@@ -1,23 +1,50 @@
 //! What FIS says of the drill's experiments, and what becomes of a drill that nobody works on any more.
 
+use chrono::TimeDelta;
 use shared::aws::ExperimentState;
 use shared::drill::{Drill, DrillState, Wave, is_end_status};
+use shared::interruption::{Act, NOTICE};
 use shared::report::ExperimentFacts;
 use shared::{Aws, Error};
 
+/// What FIS says of the drill's experiments.
+#[derive(Debug, Default)]
+pub(crate) struct Experiments {
+    /// Each experiment, in the order of the waves.
+    pub facts: Vec<ExperimentFacts>,
+    /// What their actions did.
+    pub acts: Vec<Act>,
+}
+
 /// Reads each experiment's end, and fills in what start-experiment did not live to write down.
-pub(crate) async fn read(aws: &Aws, drill: &mut Drill, problems: &mut Vec<String>) -> Vec<ExperimentFacts> {
-    let mut facts = Vec::new();
+pub(crate) async fn read(aws: &Aws, drill: &mut Drill, problems: &mut Vec<String>) -> Experiments {
+    let mut read = Experiments::default();
     for wave in &mut drill.waves {
-        match read_wave(aws, wave).await {
-            Ok(state) => facts.push(experiment(wave, state.as_ref())),
-            Err(error) => {
-                problems.push(error.chain());
-                facts.push(experiment(wave, None));
-            }
+        let state = read_wave(aws, wave).await.unwrap_or_else(|error| {
+            problems.push(error.chain());
+            None
+        });
+        match &state {
+            Some(state) if !wave.preview => read.acts.extend(state.acts.iter().cloned()),
+            None => read.acts.extend(remembered(wave)),
+            Some(_) => {}
         }
+        read.facts.push(experiment(wave, state.as_ref()));
     }
-    facts
+    read
+}
+
+/// What the ledger remembers of an experiment of which FIS tells no more: one that ended as completed did what it was
+/// asked for, and FIS's actions do not take longer than this.
+fn remembered(wave: &Wave) -> Option<Act> {
+    let began_at = wave.asked_at?;
+    (!wave.preview && wave.status.as_deref() == Some("completed")).then(|| Act {
+        experiment_id: wave.experiment_id.clone().unwrap_or_default(),
+        instance_ids: wave.victims.iter().map(|victim| victim.instance_id.clone()).collect(),
+        began_at,
+        ended_at: Some(began_at + TimeDelta::minutes(2)),
+        before_interruption: NOTICE,
+    })
 }
 
 async fn read_wave(aws: &Aws, wave: &mut Wave) -> Result<Option<ExperimentState>, Error> {

@@ -1,82 +1,97 @@
-//! From what was read to the report: joins, judges, adds up. Every source may have failed: what is missing is named.
+//! From what was read to the report: joins, judges, adds up. Every source may have failed: what is missing is named, and
+//! costs what it alone could tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use shared::application::Run;
 use shared::aws::TARGET_ARNS_MAX;
-use shared::cluster::{Cluster, TaskInstance};
+use shared::bearing::Loss;
+use shared::capacity::{self, Capacity, Outage};
+use shared::cause::Blame;
+use shared::cluster::{Cluster, Instance, Role};
 use shared::drill::Drill;
-use shared::interruption::{self, Interrupted};
-use shared::ledger;
-use shared::replacement::{self, Evidence, Replacement};
-use shared::report::{
-    Baseline, ClusterFacts, Cost, DrillFacts, ExperimentFacts, InterruptionFacts, Missing, Output, Report, SCHEMA,
-    Spark, Targets,
-};
+use shared::interruption::{Interrupted, NOTICE, Testimony};
+use shared::invocation::Invocation;
+use shared::ledger::Interruption;
+use shared::replacement::{self, Evidence, Excuse, Replacement};
+use shared::report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets};
 use shared::step::Step;
-use shared::verdict::{self, Facts, Judgement};
-use shared::{Aws, Error, capacity, finding};
+use shared::verdict::{self, Facts, InterruptionFacts, Judgement};
+use shared::{Aws, Error, finding};
 
-use crate::event_log::{self, EventLog};
-use crate::recovery::Recovery;
+use crate::event_log::EventLog;
+use crate::experiments::Experiments;
+use crate::output::{self, Told};
+use crate::recovery::{RESERVE, Recovery};
+use crate::witness::{self, Witness};
 use crate::{Config, experiments, history};
 
-/// A warning given this long before the step's begin may still take an instance while it runs.
-const NOTICE: TimeDelta = TimeDelta::seconds(130);
-/// Objects of an output looked at most.
-const OBJECTS_MAX: usize = 100_000;
+/// How much earlier than the step's begin a notice may lie whose instance goes while it runs.
+const BEFORE: TimeDelta = TimeDelta::seconds(NOTICE.num_seconds() + 10);
+/// How much later than EC2 EMR may find an instance gone.
+const EMR_LATE: TimeDelta = TimeDelta::seconds(90);
+/// How often the step's log is looked for, in seconds.
+const POLL_SECONDS: u64 = 20;
 
 /// What was read of a step that ended, before it is put together.
 pub(crate) struct Gathered {
     pub step: Step,
     pub cluster: Option<Cluster>,
+    pub warnings: Vec<Interruption>,
     pub recovery: Recovery,
-    pub experiments: Vec<ExperimentFacts>,
+    pub experiments: Experiments,
+}
+
+/// What was made of it.
+struct Made {
+    witness: Witness,
+    run: Option<Run>,
+    interruptions: Vec<InterruptionFacts>,
+    output: Option<shared::report::Output>,
+    judgement: Judgement,
+    missing: Vec<Missing>,
 }
 
 /// Reads what is left to read, and puts the report together.
 pub(crate) async fn report(
     aws: &Aws,
     config: &Config,
+    invocation: &Invocation,
     drill: &Drill,
     gathered: Gathered,
     mut missing: Vec<Missing>,
 ) -> Result<Report, Error> {
+    missing.extend(gathered.recovery.problems.iter().map(|why| Missing {
+        what: "instances".into(),
+        why: why.clone(),
+    }));
+    let made = settle(aws, config, invocation, drill, &gathered).await?;
+    let Made {
+        witness,
+        run,
+        interruptions,
+        output,
+        judgement,
+        missing: of_witnesses,
+    } = made;
+    missing.extend(of_witnesses);
     let Gathered {
         step,
         cluster,
         recovery,
         experiments,
+        ..
     } = gathered;
-    missing.extend(recovery.problems.iter().map(|why| Missing {
-        what: "task instances".into(),
-        why: why.clone(),
-    }));
     let instances = recovery.instances.as_deref().unwrap_or_default();
-    let interrupted = interrupted(aws, config, drill, &step, &recovery, &mut missing).await?;
-    let pairs = with_replacements(drill, &step, cluster.as_ref(), &recovery, &interrupted);
-    let log = event_log(aws, config, cluster.as_ref(), &step, &mut missing).await;
-    let spark = spark(log.as_ref(), instances, &interrupted, &mut missing);
-    let output = output(aws, config, &step, &mut missing).await;
+    let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
     let run_seconds = run_seconds(&step);
-    let comparison = history::compare(aws, config, &step.name, &step.id, run_seconds).await;
+    let comparison = history::compare(aws, config, drill.job.as_deref(), &step.id, run_seconds).await;
     let cost = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
-    let no_experiment = experiments::why_none(drill.state.map(|_| drill));
-    let judgement = judge(
-        &step,
-        &pairs,
-        log.as_ref(),
-        spark.as_ref(),
-        output.as_ref(),
-        no_experiment.as_deref(),
-    );
-    let capacity = step.started_at.filter(|_| recovery.instances.is_some()).map(|from| {
-        capacity::measure(
-            instances,
-            &interrupted,
-            from,
-            recovery.observed_at.max(step.ended_at.unwrap_or(from)),
-        )
+    let capacity = run.as_ref().filter(|_| recovery.instances.is_some()).and_then(|run| {
+        let until = recovery.observed_at.max(step.ended_at?);
+        Some(measure(instances, &interruptions, step.started_at?, until, run.ended_at))
     });
     missing.sort();
     missing.dedup();
@@ -85,10 +100,12 @@ pub(crate) async fn report(
         judgement,
         cluster: cluster_facts(&drill.cluster_id, cluster.as_ref()),
         run_seconds,
+        run,
+        completed_doubt: witness.completed_doubt,
         step,
-        drill: drill_facts(drill, no_experiment, experiments),
-        interruptions: pairs.into_iter().map(InterruptionFacts::from).collect(),
-        targets: targets(drill, &recovery),
+        drill: drill_facts(drill, experiments),
+        interruptions,
+        targets: targets(drill),
         cost,
         capacity,
         spark,
@@ -96,21 +113,239 @@ pub(crate) async fn report(
         findings: Vec::new(),
         missing,
         observed_at: recovery.observed_at,
+        revisions: Vec::new(),
     };
     add_up(&mut report);
     report.findings = finding::find(&report);
     Ok(report)
 }
 
+/// Reads the witnesses and judges; and where the step's own log could tell what nothing else does, and is not there yet,
+/// waits for it within bounds: EMR pushes it some time after the step's end.
+async fn settle(
+    aws: &Aws,
+    config: &Config,
+    invocation: &Invocation,
+    drill: &Drill,
+    gathered: &Gathered,
+) -> Result<Made, Error> {
+    let begun_at = aws.now();
+    let limit = begun_at
+        + TimeDelta::seconds(i64::from(config.recovery_seconds_max)).min(invocation.time_left(begun_at, RESERVE));
+    loop {
+        let made = make(aws, config, drill, gathered).await?;
+        let may_come = made.witness.step_log_may_come && (is_open(&made) || made.witness.is_ambiguous);
+        if !may_come || aws.now() + TimeDelta::seconds(POLL_SECONDS as i64) > limit {
+            return Ok(made);
+        }
+        tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
+    }
+}
+
+/// Is there a question that the step's log could answer?
+fn is_open(made: &Made) -> bool {
+    let not_told = made
+        .judgement
+        .failure
+        .as_ref()
+        .is_some_and(|failure| failure.blame == Blame::NotToBeTold || failure.words.is_none());
+    not_told || (made.witness.completed_doubt.is_some() && made.witness.log.is_none())
+}
+
+async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) -> Result<Made, Error> {
+    let mut missing = Vec::new();
+    let (step, cluster) = (&gathered.step, gathered.cluster.as_ref());
+    let witness = witness::read(aws, config, step, cluster, &mut missing).await;
+    let application = witness.log.as_ref().map(EventLog::application);
+    let run = Run::of(step, application);
+    let interrupted = interrupted(aws, config, drill, gathered, run.as_ref(), &witness, &mut missing).await?;
+    let interruptions = weigh(drill, gathered, run.as_ref(), &witness, interrupted);
+    let told = Told {
+        step,
+        cluster,
+        run: run.as_ref(),
+        log: application.and_then(|application| application.last()),
+    };
+    let output = output::read(aws, config, &told, &mut missing).await;
+    let no_experiment = experiments::why_none(drill.state.map(|_| drill));
+    let judgement = verdict::judge(&Facts {
+        step,
+        completed_doubt: witness.completed_doubt.as_deref(),
+        run: run.as_ref(),
+        interruptions: &interruptions,
+        application,
+        final_status: witness.final_status(),
+        diagnostics: witness.diagnostics().or(step.failure.as_deref()),
+        output_lacks: output.as_ref().and_then(output::lacks),
+        no_experiment: no_experiment.as_deref(),
+    });
+    Ok(Made {
+        witness,
+        run,
+        interruptions,
+        output,
+        judgement,
+        missing,
+    })
+}
+
+/// Joins the witnesses of interruptions around the run.
+async fn interrupted(
+    aws: &Aws,
+    config: &Config,
+    drill: &Drill,
+    gathered: &Gathered,
+    run: Option<&Run>,
+    witness: &Witness,
+    missing: &mut Vec<Missing>,
+) -> Result<Vec<Interrupted>, Error> {
+    let instances = gathered.recovery.instances.as_deref().unwrap_or_default();
+    let mut warnings = gathered.warnings.clone();
+    let victims: BTreeSet<&str> = drill
+        .waves
+        .iter()
+        .flat_map(|wave| &wave.victims)
+        .map(|victim| victim.instance_id.as_str())
+        .collect();
+    let Some(span) = span(&gathered.step, run) else {
+        return Ok(Vec::new());
+    };
+    let mut ids: BTreeSet<String> = victims.iter().map(|id| (*id).to_owned()).collect();
+    ids.extend(
+        warnings
+            .iter()
+            .filter(|warning| warning.noticed_at >= span.0 - BEFORE && warning.noticed_at <= span.1)
+            .map(|warning| warning.instance_id.clone()),
+    );
+    // Instances that ended around the run and of which nobody warned may have been interrupted all the same.
+    ids.extend(
+        instances
+            .iter()
+            .filter(|instance| {
+                instance
+                    .ended_at
+                    .is_some_and(|at| at >= span.0 && at <= span.1 + EMR_LATE)
+            })
+            .map(|instance| instance.instance_id.clone()),
+    );
+    // A warning that came when EC2 had forgotten the instance's tags lies apart.
+    for id in &ids {
+        if !warnings.iter().any(|warning| warning.instance_id == *id) {
+            let apart = aws.unattributed(&config.table_name, id).await?;
+            warnings.extend(apart);
+        }
+    }
+    let ids: Vec<String> = ids.into_iter().collect();
+    let statuses = if ids.is_empty() {
+        Ok(BTreeMap::new())
+    } else {
+        aws.spot_statuses(&ids).await
+    };
+    let statuses = or_missing(statuses, "Spot request status", missing).unwrap_or_default();
+    let testimony = Testimony {
+        acts: &gathered.experiments.acts,
+        warnings: &warnings,
+        statuses: &statuses,
+        instances,
+        application: witness.log.as_ref().map(EventLog::application),
+    };
+    let joined = testimony.join(&ids);
+    for one in joined.iter().filter(|one| one.spot_status.is_none()) {
+        let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);
+        missing.push(Missing {
+            what: "Spot request status".into(),
+            why,
+        });
+    }
+    Ok(joined)
+}
+
+/// The time that the step and its application took together.
+fn span(step: &Step, run: Option<&Run>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let from = step.started_at.into_iter().chain(run.map(|run| run.began_at)).min()?;
+    let until = step.ended_at.into_iter().chain(run.map(|run| run.ended_at)).max()?;
+    Some((from, until))
+}
+
+/// What each took of the application, and what became of its capacity.
+fn weigh(
+    drill: &Drill,
+    gathered: &Gathered,
+    run: Option<&Run>,
+    witness: &Witness,
+    interrupted: Vec<Interrupted>,
+) -> Vec<InterruptionFacts> {
+    let Some(run) = run else { return Vec::new() };
+    let answers = match &gathered.recovery.instances {
+        Some(instances) => replacement::assess(
+            &interrupted,
+            &Evidence {
+                instances,
+                pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
+                pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
+                run_ended_at: run.ended_at,
+            },
+        ),
+        None => BTreeMap::new(),
+    };
+    let application = witness.log.as_ref().map(EventLog::application);
+    interrupted
+        .into_iter()
+        .map(|one| {
+            let unknown = || Replacement::Unknown {
+                why: "the instances could not be listed".into(),
+            };
+            InterruptionFacts {
+                loss: Loss::weigh(&one, run, application),
+                replacement: answers.get(&one.instance_id).cloned().unwrap_or_else(unknown),
+                interrupted: one,
+            }
+        })
+        .collect()
+}
+
+/// Task capacity over time, and what was missing of it because of interruptions.
+fn measure(
+    instances: &[Instance],
+    interruptions: &[InterruptionFacts],
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    run_ended_at: DateTime<Utc>,
+) -> Capacity {
+    let tasks: Vec<&Instance> = instances.iter().filter(|one| one.role == Some(Role::Task)).collect();
+    let outages: Vec<Outage> = interruptions
+        .iter()
+        .filter(|one| one.loss.is_inside() && one.interrupted.role == Some(Role::Task))
+        .filter_map(|one| {
+            let until = match &one.replacement {
+                Replacement::Replaced { ready_at, .. } => Some(*ready_at),
+                Replacement::NotReplaced { .. }
+                | Replacement::NotExpected {
+                    excuse: Excuse::JobEnded,
+                    ..
+                } => None,
+                Replacement::NotExpected { .. } | Replacement::Unknown { .. } => return None,
+            };
+            Some(Outage {
+                from: one.interrupted.terminated_at?,
+                until,
+                units: one.interrupted.units,
+            })
+        })
+        .collect();
+    capacity::measure(&tasks, &outages, from, until, run_ended_at)
+}
+
 /// What the report says of Spark, and what it cannot say.
 fn spark(
     log: Option<&EventLog>,
-    instances: &[TaskInstance],
-    interrupted: &[Interrupted],
+    instances: &[Instance],
+    interruptions: &[InterruptionFacts],
     missing: &mut Vec<Missing>,
 ) -> Option<Spark> {
     let log = log?;
-    let spark = Spark::new(&log.run, &log.location, log.attempts_found, instances, interrupted);
+    let last = log.runs.last()?;
+    let spark = Spark::new(log.application(), last, &log.location, instances, interruptions);
     if spark.attempts_without_log > 0 {
         let why = format!(
             "{} of {} attempts left none",
@@ -122,38 +357,24 @@ fn spark(
     Some(spark)
 }
 
-fn drill_facts(drill: &Drill, no_experiment: Option<String>, experiments: Vec<ExperimentFacts>) -> DrillFacts {
+fn drill_facts(drill: &Drill, experiments: Experiments) -> DrillFacts {
     DrillFacts {
         state: drill.state,
-        reason: drill.reason.clone().or(no_experiment),
+        reason: drill
+            .reason
+            .clone()
+            .or(experiments::why_none(drill.state.map(|_| drill))),
         has_stop_condition: drill.has_stop_condition,
-        experiments,
+        experiments: experiments.facts,
     }
 }
 
-fn targets(drill: &Drill, recovery: &Recovery) -> Targets {
+fn targets(drill: &Drill) -> Targets {
+    let known = |pools: &[shared::cluster::Pool]| Some(pools.to_vec()).filter(|pools| !pools.is_empty());
     Targets {
-        at_start: Some(drill.pools.clone()).filter(|pools| !pools.is_empty()),
-        at_end: recovery.pools_at_end.clone(),
+        at_start: known(&drill.pools),
+        at_end: known(&drill.pools_at_end),
     }
-}
-
-fn judge(
-    step: &Step,
-    interrupted: &[(Interrupted, Replacement)],
-    log: Option<&EventLog>,
-    spark: Option<&Spark>,
-    output: Option<&Output>,
-    no_experiment: Option<&str>,
-) -> Judgement {
-    verdict::judge(&Facts {
-        step,
-        interrupted,
-        spark: log.map(|log| &log.run),
-        application_attempts: spark.map(|spark| spark.attempts),
-        output_succeeded: output.map(|output| output.has_success_marker),
-        no_experiment,
-    })
 }
 
 fn add_up(report: &mut Report) {
@@ -186,182 +407,12 @@ fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {
         name: cluster.map(|cluster| cluster.name.clone()),
         release_label: cluster.and_then(|cluster| cluster.release_label.clone()),
         state: cluster.map(|cluster| cluster.state.clone()),
+        reason: cluster.and_then(|cluster| cluster.reason.clone()),
     }
 }
 
 fn run_seconds(step: &Step) -> Option<i64> {
     Some((step.ended_at? - step.started_at?).num_seconds())
-}
-
-/// Joins the witnesses of interruptions in the step's time.
-async fn interrupted(
-    aws: &Aws,
-    config: &Config,
-    drill: &Drill,
-    step: &Step,
-    recovery: &Recovery,
-    missing: &mut Vec<Missing>,
-) -> Result<Vec<Interrupted>, Error> {
-    let instances = recovery.instances.as_deref().unwrap_or_default();
-    let from = step.started_at.map(|began| began - NOTICE);
-    let until = step.ended_at;
-    let in_time = |at: DateTime<Utc>| Some(at) >= from && until.is_none_or(|until| at <= until);
-    let mut warnings: Vec<ledger::Interruption> = aws
-        .interruptions(&config.table_name, &drill.cluster_id)
-        .await?
-        .into_iter()
-        .filter(|warning| in_time(warning.noticed_at))
-        .filter(|warning| warning.role.as_deref().is_none_or(|role| role == "TASK"))
-        .collect();
-    // A warning that came when EC2 had forgotten the instance's tags lies apart.
-    let victims = drill
-        .waves
-        .iter()
-        .flat_map(|wave| &wave.victims)
-        .map(|victim| victim.instance_id.clone());
-    for id in victims {
-        if !warnings.iter().any(|warning| warning.instance_id == id) {
-            let apart = aws.unattributed(&config.table_name, &id).await?;
-            warnings.extend(apart.into_iter().filter(|warning| in_time(warning.noticed_at)));
-        }
-    }
-    // Instances that ended while the step ran and of which nobody warned may have been interrupted all the same.
-    let mut ids: Vec<String> = warnings.iter().map(|warning| warning.instance_id.clone()).collect();
-    ids.extend(
-        drill
-            .waves
-            .iter()
-            .flat_map(|wave| &wave.victims)
-            .map(|victim| victim.instance_id.clone()),
-    );
-    ids.extend(
-        instances
-            .iter()
-            .filter(|instance| {
-                instance
-                    .ended_at
-                    .is_some_and(|at| Some(at) >= step.started_at && until.is_none_or(|until| at <= until))
-            })
-            .map(|instance| instance.instance_id.clone()),
-    );
-    ids.sort_unstable();
-    ids.dedup();
-    let statuses = if ids.is_empty() {
-        Ok(BTreeMap::new())
-    } else {
-        aws.spot_statuses(&ids).await
-    };
-    let statuses = or_missing(statuses, "Spot request status", missing).unwrap_or_default();
-    let joined = interruption::join(Some(drill), &warnings, &statuses, instances);
-    for one in joined.iter().filter(|one| one.spot_status.is_none()) {
-        let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);
-        missing.push(Missing {
-            what: "Spot request status".into(),
-            why,
-        });
-    }
-    Ok(joined)
-}
-
-/// What became of each interrupted instance's capacity.
-fn with_replacements(
-    drill: &Drill,
-    step: &Step,
-    cluster: Option<&Cluster>,
-    recovery: &Recovery,
-    interrupted: &[Interrupted],
-) -> Vec<(Interrupted, Replacement)> {
-    let answers = match (&recovery.instances, step.ended_at) {
-        (Some(instances), Some(step_ended_at)) => replacement::assess(
-            interrupted,
-            &Evidence {
-                instances,
-                pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
-                pools_at_end: recovery.pools_at_end.as_deref(),
-                step_ended_at,
-                observed_at: recovery.observed_at,
-                cluster_going: cluster.is_some_and(Cluster::is_going),
-            },
-        ),
-        _ => BTreeMap::new(),
-    };
-    let unknown = || Replacement::Unknown {
-        why: "the task instances could not be listed".into(),
-    };
-    interrupted
-        .iter()
-        .map(|one| {
-            (
-                one.clone(),
-                answers.get(&one.instance_id).cloned().unwrap_or_else(unknown),
-            )
-        })
-        .collect()
-}
-
-async fn event_log(
-    aws: &Aws,
-    config: &Config,
-    cluster: Option<&Cluster>,
-    step: &Step,
-    missing: &mut Vec<Missing>,
-) -> Option<EventLog> {
-    match or_missing(event_log::find(aws, config, cluster, step).await, "event log", missing)? {
-        Ok(log) => Some(log),
-        Err(why) => {
-            missing.push(Missing {
-                what: "event log".into(),
-                why,
-            });
-            None
-        }
-    }
-}
-
-async fn output(aws: &Aws, config: &Config, step: &Step, missing: &mut Vec<Missing>) -> Option<Output> {
-    let Some(place) = step.output() else {
-        let why = "the step's last argument is no folder in S3".into();
-        missing.push(Missing {
-            what: "output".into(),
-            why,
-        });
-        return None;
-    };
-    let objects = or_missing(aws.list(&place, OBJECTS_MAX).await, "output", missing)?;
-    let baseline = match &config.baseline_prefix.0 {
-        None => {
-            let why = "no baseline is set, so whether the output is right was not compared".into();
-            missing.push(Missing {
-                what: "output comparison".into(),
-                why,
-            });
-            None
-        }
-        Some(place) => or_missing(aws.list(place, OBJECTS_MAX).await, "output comparison", missing).map(|objects| {
-            let (objects, bytes) = data(&objects);
-            Baseline {
-                location: place.to_string(),
-                objects,
-                bytes,
-            }
-        }),
-    };
-    let has_success_marker = objects.iter().any(|object| object.key.ends_with("/_SUCCESS"));
-    let (count, bytes) = data(&objects);
-    Some(Output {
-        location: place.to_string(),
-        has_success_marker,
-        objects: count,
-        bytes,
-        baseline,
-    })
-}
-
-/// Objects that hold data, and their bytes: names that begin with `_` or `.` are markers to Hadoop.
-fn data(objects: &[shared::aws::Object]) -> (usize, u64) {
-    let is_data = |key: &str| !key.rsplit('/').next().unwrap_or_default().starts_with(['_', '.']);
-    let data = objects.iter().filter(|object| is_data(&object.key));
-    (data.clone().count(), data.map(|object| object.bytes).sum())
 }
 
 /// The value, or a note that it is missing and why.

@@ -12,14 +12,14 @@ const RUNS_MAX: i32 = 50;
 pub(crate) async fn compare(
     aws: &Aws,
     config: &Config,
-    job: &str,
+    job: Option<&str>,
     step_id: &str,
     run_seconds: Option<i64>,
 ) -> Result<Cost, Error> {
     let mut cost = Cost::default();
-    if job.is_empty() {
+    let Some(job) = job.filter(|job| !job.is_empty()) else {
         return Ok(cost);
-    }
+    };
     let drills = aws.drills_of_job(&config.table_name, job, RUNS_MAX).await?;
     let mut undisturbed: Vec<i64> = drills
         .iter()
@@ -31,6 +31,7 @@ pub(crate) async fn compare(
                 .is_some_and(|finished| finished.state == "COMPLETED")
         })
         .filter_map(|drill| drill.report.as_ref())
+        // A run that lost anything, to whomever, is none to compare with.
         .filter(|report| report.interrupted == 0)
         .filter_map(|report| report.run_seconds)
         .collect();

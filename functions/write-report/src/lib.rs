@@ -6,9 +6,10 @@
 //! * here: the settings and [`handle`];
 //! * [`step_report`]: one step's report, from the event to S3 and the ledger;
 //! * [`facts`]: from what was read to the report;
-//! * [`recovery`]: the bounded wait until victims are gone and capacity is back;
+//! * [`recovery`]: the bounded wait until victims are gone;
 //! * [`experiments`]: what FIS says of the drill's experiments;
-//! * [`event_log`]: which event log is the step's, and reading it; [`step_log`]: what the step submitted;
+//! * [`event_log`]: which event logs are the step's, and reading them; [`step_log`]: what the step submitted;
+//! * [`witness`]: what these say together; [`output`]: what the job wrote;
 //! * [`history`]: the job's earlier runs, to compare with;
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
 
@@ -16,10 +17,12 @@ mod event_log;
 mod experiments;
 mod facts;
 mod history;
+mod output;
 mod recovery;
 mod step_log;
 mod step_report;
 mod sweep;
+mod witness;
 
 use clap::Parser;
 use serde_json::Value;
@@ -41,7 +44,7 @@ pub struct Config {
     /// The prefix that reports go to.
     #[arg(long, env = "REPORT_PREFIX", default_value = "reports/")]
     pub report_prefix: String,
-    /// How long to wait for victims to go and for capacity to come back, in seconds.
+    /// How long to wait for victims to go, and for the step's own log where a failure is to be traced, in seconds.
     #[arg(long, env = "RECOVERY_SECONDS_MAX", default_value_t = 300, value_parser = clap::value_parser!(u32).range(0..=780))]
     pub recovery_seconds_max: u32,
     /// Where Spark's event logs lie, if neither the step nor the cluster says; blank: nowhere.
@@ -50,6 +53,9 @@ pub struct Config {
     /// How far back the sweep looks, in hours.
     #[arg(long, env = "SWEEP_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=168))]
     pub sweep_hours: u32,
+    /// Which argument of a step is its output, with `*` for anything: s3://bucket/results/*; blank: none by this.
+    #[arg(long, env = "OUTPUT_PATTERN", default_value = "")]
+    pub output_pattern: Blank<String>,
     /// Output of a run without interruptions, to compare with; blank: none.
     #[arg(long, env = "BASELINE_PREFIX", default_value = "")]
     pub baseline_prefix: Blank<S3Location>,

@@ -1,14 +1,19 @@
-//! The bounded wait until the victims are gone and capacity is back, or is not expected back.
+//! The bounded wait until those that were interrupted are gone, by EMR's word too.
 //!
-//! The first look, right after the step's end, is the one that matters most: managed scaling lowers the target a
-//! minute later, and then nobody can tell any more what the fleet had been asked for.
+//! Nothing that the cluster does after the run changes the verdict, so capacity is not waited for. The first look, right
+//! after the step's end, is the one that matters most: what the fleets were asked for then is kept in the ledger, since
+//! managed scaling lowers it a minute later, and whoever looks again could not tell any more.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::cluster::{Cluster, Pool, TaskInstance};
+use shared::aws::{Saved, expires_at};
+use shared::cluster::{Cluster, Instance, Pool};
 use shared::drill::Drill;
+use shared::interruption::NOTICE;
 use shared::invocation::Invocation;
+use shared::ledger::Interruption;
 use shared::step::Step;
 use shared::{Aws, Error};
 
@@ -19,14 +24,12 @@ const POLL_SECONDS: u64 = 20;
 /// A look this long after the step's end does not show what was asked for at its end.
 const LOOK_IN_TIME: TimeDelta = TimeDelta::seconds(120);
 /// What writing the report needs of Lambda's time.
-const RESERVE: TimeDelta = TimeDelta::seconds(90);
+pub(crate) const RESERVE: TimeDelta = TimeDelta::seconds(90);
 
-/// What was seen of the cluster's task capacity.
+/// What was seen of the cluster's capacity.
 pub(crate) struct Recovery {
-    /// The task instances, as last listed.
-    pub instances: Option<Vec<TaskInstance>>,
-    /// What was asked for when the step ended, if looked at in time.
-    pub pools_at_end: Option<Vec<Pool>>,
+    /// The instances, as last listed.
+    pub instances: Option<Vec<Instance>>,
     /// When the instances were last listed.
     pub observed_at: DateTime<Utc>,
     /// Why something could not be had.
@@ -40,12 +43,12 @@ pub(crate) async fn wait(
     invocation: &Invocation,
     cluster: Option<&Cluster>,
     step: &Step,
-    drill: Option<&Drill>,
+    drill: &mut Drill,
+    warnings: &[Interruption],
 ) -> Result<Recovery, Error> {
     let begun_at = aws.now();
     let mut seen = Recovery {
         instances: None,
-        pools_at_end: None,
         observed_at: begun_at,
         problems: Vec::new(),
     };
@@ -55,19 +58,17 @@ pub(crate) async fn wait(
     };
     let limit = begun_at
         + TimeDelta::seconds(i64::from(config.recovery_seconds_max)).min(invocation.time_left(begun_at, RESERVE));
-    let ended_at = step.ended_at.unwrap_or(begun_at);
-    loop {
-        let pools = match aws.task_pools(cluster).await {
-            Ok(pools) => pools,
-            Err(error) => {
-                seen.problems.push(error.chain());
-                return Ok(seen);
-            }
-        };
-        if seen.pools_at_end.is_none() && aws.now() - ended_at < LOOK_IN_TIME {
-            seen.pools_at_end = Some(pools.clone());
+    let pools = match aws.pools(cluster).await {
+        Ok(pools) => pools,
+        Err(error) => {
+            seen.problems.push(error.chain());
+            return Ok(seen);
         }
-        let instances = match aws.task_instances(cluster, &pools).await {
+    };
+    remember_pools(aws, config, step, drill, &pools).await?;
+    let expected = expected(step, drill, warnings);
+    loop {
+        let instances = match aws.instances(cluster, &pools).await {
             Ok(instances) => instances,
             Err(error) => {
                 seen.problems.push(error.chain());
@@ -75,40 +76,56 @@ pub(crate) async fn wait(
             }
         };
         seen.observed_at = aws.now();
-        let settled = cluster.is_going() || is_settled(&instances, &pools, drill, step);
+        let all_gone = instances
+            .iter()
+            .filter(|instance| expected.contains(instance.instance_id.as_str()))
+            .all(|instance| instance.ended_at.is_some());
         seen.instances = Some(instances);
-        if settled || aws.now() + TimeDelta::seconds(POLL_SECONDS as i64) > limit {
+        if all_gone || aws.now() + TimeDelta::seconds(POLL_SECONDS as i64) > limit {
             return Ok(seen);
         }
         tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
     }
 }
 
-/// Victims that FIS was to interrupt are gone, and each pool has what it is asked for.
-fn is_settled(instances: &[TaskInstance], pools: &[Pool], drill: Option<&Drill>, step: &Step) -> bool {
-    let victims_gone = drill.is_none_or(|drill| {
-        drill
-            .waves
-            .iter()
-            .filter(|wave| !wave.preview && wave.experiment_id.is_some() && wave.status.as_deref() != Some("failed"))
-            .filter(|wave| !matches!(wave.status.as_deref(), Some("cancelled")))
-            .flat_map(|wave| &wave.victims)
-            .filter_map(|victim| {
-                instances
-                    .iter()
-                    .find(|instance| instance.instance_id == victim.instance_id)
-            })
-            .all(|instance| instance.ended_at.is_some())
-    });
-    let lost_any = instances
+/// Keeps what was asked for when the step ended, if this look is in time and there was none before.
+async fn remember_pools(
+    aws: &Aws,
+    config: &Config,
+    step: &Step,
+    drill: &mut Drill,
+    pools: &[Pool],
+) -> Result<(), Error> {
+    let now = aws.now();
+    let in_time = step.ended_at.is_some_and(|ended| now - ended < LOOK_IN_TIME);
+    if !in_time || !drill.pools_at_end.is_empty() {
+        return Ok(());
+    }
+    drill.pools_at_end = pools.to_vec();
+    // Whoever wrote meanwhile wrote something else: the next write of this invocation carries it on.
+    let expires = expires_at(now, config.retention_days);
+    if let Saved::No(mut found) = aws.save_drill(&config.table_name, drill, expires).await? {
+        if found.pools_at_end.is_empty() {
+            found.pools_at_end = pools.to_vec();
+        }
+        *drill = found;
+    }
+    Ok(())
+}
+
+/// Those whose end may still have to be seen: victims of experiments that ran, and those with a notice near the run.
+fn expected<'a>(step: &Step, drill: &'a Drill, warnings: &'a [Interruption]) -> BTreeSet<&'a str> {
+    let did_nothing = |status: Option<&str>| matches!(status, Some("failed" | "cancelled"));
+    let victims = drill
+        .waves
         .iter()
-        .any(|one| one.ended_at.is_some() && one.ended_at >= step.started_at);
-    let capacity_back = pools.iter().all(|pool| {
-        let alive = instances
-            .iter()
-            .filter(|one| one.pool_id == pool.id && one.ended_at.is_none());
-        let ready: u32 = alive.filter(|one| one.ready_at.is_some()).map(|one| one.units).sum();
-        ready >= pool.target_spot_units + pool.target_on_demand_units
-    });
-    victims_gone && (capacity_back || !lost_any)
+        .filter(|wave| !wave.preview && wave.experiment_id.is_some() && !did_nothing(wave.status.as_deref()))
+        .flat_map(|wave| &wave.victims)
+        .map(|victim| victim.instance_id.as_str());
+    let warned = warnings
+        .iter()
+        .filter(|warning| step.started_at.is_none_or(|began| warning.noticed_at + NOTICE >= began))
+        .filter(|warning| step.ended_at.is_none_or(|ended| warning.noticed_at <= ended))
+        .map(|warning| warning.instance_id.as_str());
+    victims.chain(warned).collect()
 }

@@ -11,9 +11,10 @@ use shared::interruption::Cause;
 use shared::invocation::Invocation;
 use shared::outcome::Reported;
 use shared::replacement::Replacement;
-use shared::report::{InterruptionFacts, Missing, Report};
+use shared::report::{Missing, Report, Revision};
 use shared::step::Step;
-use shared::{Aws, Error, Outcome};
+use shared::verdict::InterruptionFacts;
+use shared::{Aws, Error, Outcome, job};
 
 use crate::facts::{self, Gathered, or_missing};
 use crate::{Config, experiments, recovery};
@@ -51,17 +52,16 @@ pub(crate) async fn write(
     }
     // First of all: from here on start-experiment starts nothing for this step.
     let mut drill = finish(aws, config, cluster_id, &step).await?;
+    // One run has one verdict. Whatever the cluster did since is no news of it.
+    if let Some(written) = drill.report.as_ref().filter(|written| written.missing == 0)
+        && !is_retry(invocation, written)
+    {
+        return Ok(told_before(step_id, written));
+    }
     let mut missing = Vec::new();
     let cluster = or_missing(aws.cluster(cluster_id).await, "cluster", &mut missing).flatten();
-    let recovery = recovery::wait(
-        aws,
-        config,
-        invocation,
-        cluster.as_ref(),
-        &step,
-        drill.state.map(|_| &drill),
-    )
-    .await?;
+    let warnings = aws.interruptions(&config.table_name, cluster_id).await?;
+    let recovery = recovery::wait(aws, config, invocation, cluster.as_ref(), &step, &mut drill, &warnings).await?;
     let mut problems = Vec::new();
     let experiments = experiments::read(aws, &mut drill, &mut problems).await;
     missing.extend(problems.into_iter().map(|why| Missing {
@@ -69,23 +69,28 @@ pub(crate) async fn write(
         why,
     }));
     catch_up(aws, config, &mut drill).await?;
-    let report = facts::report(
-        aws,
-        config,
-        &drill,
-        Gathered {
-            step,
-            cluster,
-            recovery,
-            experiments,
-        },
-        missing,
-    )
-    .await?;
-    let location = store(aws, config, &report).await?;
-    let first = drill.report.is_none();
-    remember(aws, config, drill, &report, &location).await?;
-    Ok(Outcome::Reported(reported(report, location, first, aws.now())))
+    let gathered = Gathered {
+        step,
+        cluster,
+        warnings,
+        recovery,
+        experiments,
+    };
+    let report = facts::report(aws, config, invocation, &drill, gathered, missing).await?;
+    let stored = store(aws, config, report).await?;
+    remember(aws, config, invocation, drill, stored).await
+}
+
+/// Is this a retry of the invocation that wrote the report, of whose answer nobody may have heard?
+fn is_retry(invocation: &Invocation, written: &Written) -> bool {
+    written.by.as_deref() == Some(invocation.request_id.as_str())
+}
+
+fn told_before(step_id: &str, written: &Written) -> Outcome {
+    Outcome::ignored(format!(
+        "the report of step {step_id} says {} already, and lies in {}",
+        written.verdict, written.location
+    ))
 }
 
 /// What the world is told of a report.
@@ -138,7 +143,7 @@ async fn finish(aws: &Aws, config: &Config, cluster_id: &str, step: &Step) -> Re
         if drill.finished.is_some() {
             return Ok(drill);
         }
-        drill.job = drill.job.or(Some(step.name.clone()).filter(|name| !name.is_empty()));
+        drill.job = drill.job.or(Some(job::of(step)).filter(|job| !job.is_empty()));
         drill.started_at = drill.started_at.or(step.started_at);
         drill.finished = Some(Finished {
             state: step.state.clone(),
@@ -160,13 +165,23 @@ async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill) -> Result<(), E
         drill.state = latest.state;
         drill.reason = latest.reason;
         drill.version = latest.version;
+        drill.report = latest.report;
     }
     experiments::close(drill);
     Ok(())
 }
 
-/// Writes JSON and page, unless a fuller report lies there already.
-async fn store(aws: &Aws, config: &Config, report: &Report) -> Result<String, Error> {
+/// A report as it lies in S3 now.
+struct Stored {
+    report: Report,
+    location: String,
+    /// Was it written just now?
+    is_new: bool,
+}
+
+/// Writes JSON and page, unless one lies there already that had to do without no more. A report of a run changes by
+/// better evidence only, and says so.
+async fn store(aws: &Aws, config: &Config, mut report: Report) -> Result<Stored, Error> {
     let bucket = &config.report_bucket;
     let folder = format!(
         "{}/{}/{}/",
@@ -180,10 +195,15 @@ async fn store(aws: &Aws, config: &Config, report: &Report) -> Result<String, Er
         .object(bucket, &format!("{folder}report.json"), REPORT_BYTES_MAX)
         .await?
         && let Ok(older) = serde_json::from_slice::<Report>(&bytes)
-        && older.missing.len() < report.missing.len()
     {
-        tracing::info!(location, "a fuller report is there already and stays");
-        return Ok(location);
+        if older.missing.len() <= report.missing.len() {
+            return Ok(Stored {
+                report: older,
+                location,
+                is_new: false,
+            });
+        }
+        report.revisions = revisions(older, &report);
     }
     let json = report
         .to_json()
@@ -200,26 +220,68 @@ async fn store(aws: &Aws, config: &Config, report: &Report) -> Result<String, Er
     .await?;
     aws.put(bucket, &format!("{folder}report.json"), "application/json", json)
         .await?;
-    Ok(location)
+    Ok(Stored {
+        report,
+        location,
+        is_new: true,
+    })
 }
 
-/// Closes the drill in the ledger, and lets the cluster go.
-async fn remember(aws: &Aws, config: &Config, drill: Drill, report: &Report, location: &str) -> Result<(), Error> {
+/// The older report among its own predecessors, with what it had to do without and this one has not.
+fn revisions(older: Report, report: &Report) -> Vec<Revision> {
+    let mut revisions = older.revisions;
+    revisions.push(Revision {
+        observed_at: older.observed_at,
+        verdict: older.judgement.verdict,
+        missing: older
+            .missing
+            .into_iter()
+            .filter(|one| !report.missing.contains(one))
+            .collect(),
+    });
+    revisions
+}
+
+/// Closes the drill in the ledger, and lets the cluster go. The verdict is told by whoever wrote it down there first,
+/// and again if better evidence changed it.
+async fn remember(
+    aws: &Aws,
+    config: &Config,
+    invocation: &Invocation,
+    mut drill: Drill,
+    stored: Stored,
+) -> Result<Outcome, Error> {
     let now = aws.now();
     let expires = expires_at(now, config.retention_days);
-    let mut drill = drill;
+    let Stored {
+        report,
+        location,
+        is_new,
+    } = stored;
+    let verdict = report.judgement.verdict.word();
+    let mut before = drill.report.clone();
     for _ in 0..SAVES_MAX {
+        if let Some(written) = &before
+            && !is_retry(invocation, written)
+            && (!is_new || written.missing <= report.missing.len())
+        {
+            break;
+        }
         drill.lease_until = None;
         drill.report = Some(Written {
-            verdict: report.judgement.verdict.word().into(),
-            location: location.into(),
+            verdict: verdict.into(),
+            location: location.clone(),
             missing: report.missing.len(),
             run_seconds: report.run_seconds,
             interrupted: report.interruptions.len(),
+            by: Some(invocation.request_id.clone()),
         });
         match aws.save_drill(&config.table_name, &mut drill, expires).await? {
             Saved::Yes => break,
-            Saved::No(found) => drill = found,
+            Saved::No(found) => {
+                drill = found;
+                before = drill.report.clone();
+            }
         }
     }
     let claim = Claim {
@@ -228,5 +290,14 @@ async fn remember(aws: &Aws, config: &Config, drill: Drill, report: &Report, loc
         until: report.step.ended_at.unwrap_or(now),
         released: true,
     };
-    aws.release_claim(&config.table_name, &claim, expires).await
+    aws.release_claim(&config.table_name, &claim, expires).await?;
+    match before {
+        Some(written) if !is_retry(invocation, &written) && written.verdict == verdict => {
+            Ok(told_before(&report.step.id, &written))
+        }
+        before => {
+            let first = before.is_none_or(|written| is_retry(invocation, &written));
+            Ok(Outcome::Reported(reported(report, location, first, now)))
+        }
+    }
 }

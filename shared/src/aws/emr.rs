@@ -4,13 +4,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_emr::types::{
-    ActionOnFailure, ClusterState, HadoopJarStepConfig, InstanceCollectionType, InstanceFleetType, InstanceGroupType,
-    MarketType, StepConfig, StepState,
+    ActionOnFailure, ClusterState, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig, StepState,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Aws, required, time};
-use crate::cluster::{Cluster, Market, Pool, TaskInstance};
+use crate::cluster::{Cluster, Instance, Market, Pool, Role};
 use crate::error::Error;
 use crate::step::Step;
 
@@ -136,16 +135,16 @@ impl Aws {
         Ok(found)
     }
 
-    /// What is asked for in task capacity: the cluster's task fleet, or its task groups.
-    pub async fn task_pools(&self, cluster: &Cluster) -> Result<Vec<Pool>, Error> {
+    /// What is asked for in capacity, of all roles: the cluster's fleets, or its groups.
+    pub async fn pools(&self, cluster: &Cluster) -> Result<Vec<Pool>, Error> {
         if cluster.has_fleets {
-            self.task_fleets(&cluster.id).await
+            self.fleets(&cluster.id).await
         } else {
-            self.task_groups(&cluster.id).await
+            self.groups(&cluster.id).await
         }
     }
 
-    async fn task_fleets(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
+    async fn fleets(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
         let mut pages = self
             .emr
             .list_instance_fleets()
@@ -157,9 +156,9 @@ impl Aws {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the instance fleets", error))?;
             for fleet in page.instance_fleets.unwrap_or_default() {
-                if fleet.instance_fleet_type != Some(InstanceFleetType::Task) {
+                let Some(role) = fleet.instance_fleet_type.and_then(|role| Role::parse(role.as_str())) else {
                     continue;
-                }
+                };
                 let weights = fleet
                     .instance_type_specifications
                     .unwrap_or_default()
@@ -171,6 +170,7 @@ impl Aws {
                     .collect();
                 found.push(Pool {
                     id: required(fleet.id, "Id of a fleet")?,
+                    role,
                     target_spot_units: count(fleet.target_spot_capacity),
                     target_on_demand_units: count(fleet.target_on_demand_capacity),
                     weights,
@@ -180,7 +180,7 @@ impl Aws {
         Ok(found)
     }
 
-    async fn task_groups(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
+    async fn groups(&self, cluster_id: &str) -> Result<Vec<Pool>, Error> {
         let mut pages = self
             .emr
             .list_instance_groups()
@@ -192,13 +192,14 @@ impl Aws {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the instance groups", error))?;
             for group in page.instance_groups.unwrap_or_default() {
-                if group.instance_group_type != Some(InstanceGroupType::Task) {
+                let Some(role) = group.instance_group_type.and_then(|role| Role::parse(role.as_str())) else {
                     continue;
-                }
+                };
                 let requested = count(group.requested_instance_count);
                 let is_spot = group.market == Some(MarketType::Spot);
                 found.push(Pool {
                     id: required(group.id, "Id of a group")?,
+                    role,
                     target_spot_units: if is_spot { requested } else { 0 },
                     target_on_demand_units: if is_spot { 0 } else { requested },
                     weights: BTreeMap::new(),
@@ -208,24 +209,23 @@ impl Aws {
         Ok(found)
     }
 
-    /// The cluster's task instances, those that are gone among them. EMR keeps them when EC2 has forgotten them.
-    pub async fn task_instances(&self, cluster: &Cluster, pools: &[Pool]) -> Result<Vec<TaskInstance>, Error> {
-        let mut request = self.emr.list_instances().cluster_id(&cluster.id);
-        request = if cluster.has_fleets {
-            request.instance_fleet_type(InstanceFleetType::Task)
-        } else {
-            request.instance_group_types(InstanceGroupType::Task)
-        };
-        let mut pages = request.into_paginator().send();
+    /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them.
+    pub async fn instances(&self, cluster: &Cluster, pools: &[Pool]) -> Result<Vec<Instance>, Error> {
+        let mut pages = self
+            .emr
+            .list_instances()
+            .cluster_id(&cluster.id)
+            .into_paginator()
+            .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("listing the task instances", error))?;
+            let page = page.map_err(|error| Error::aws("listing the cluster's instances", error))?;
             found.extend(
                 page.instances
                     .unwrap_or_default()
                     .into_iter()
-                    .filter_map(|one| task_instance(one, pools)),
+                    .filter_map(|one| instance(one, pools)),
             );
         }
         found.sort_by(|a, b| (a.created_at, &a.instance_id).cmp(&(b.created_at, &b.instance_id)));
@@ -314,6 +314,11 @@ fn read_step(
 
 fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
     let status = required(cluster.status, "Status of the cluster")?;
+    let timeline = status.timeline.as_ref();
+    let reason = status.state_change_reason.as_ref().and_then(|reason| {
+        let code = reason.code.as_ref().map(|code| code.as_str());
+        words(code, reason.message.as_deref())
+    });
     let tags = cluster.tags.unwrap_or_default();
     let spark_defaults = cluster
         .configurations
@@ -334,14 +339,24 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
         log_uri: cluster.log_uri,
         has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
         spark_defaults,
-        ended_at: status
-            .timeline
-            .and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
+        created_at: timeline.and_then(|timeline| time(timeline.creation_date_time.as_ref()?)),
+        ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
+        reason,
     })
 }
 
+/// `CODE: message`, or the one of both that there is.
+fn words(code: Option<&str>, message: Option<&str>) -> Option<String> {
+    let parts: Vec<&str> = [code, message]
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(": "))
+}
+
 /// An instance that EC2 has not given an id yet is not one that could be interrupted or replace another.
-fn task_instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Option<TaskInstance> {
+fn instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Option<Instance> {
     let status = instance.status?;
     let timeline = status.timeline.as_ref();
     let instance_type = instance.instance_type.unwrap_or_default();
@@ -349,12 +364,15 @@ fn task_instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Opti
         .into_iter()
         .flatten();
     let pool_id = pool_ids.find(|id| !id.is_empty()).unwrap_or_default();
-    let units = pools
-        .iter()
-        .find(|pool| pool.id == pool_id)
-        .map_or(1, |pool| pool.units_of(&instance_type));
-    Some(TaskInstance {
+    let pool = pools.iter().find(|pool| pool.id == pool_id);
+    let reason = status.state_change_reason.as_ref().and_then(|reason| {
+        let code = reason.code.as_ref().map(|code| code.as_str());
+        words(code, reason.message.as_deref())
+    });
+    Some(Instance {
         instance_id: instance.ec2_instance_id?,
+        role: pool.map(|pool| pool.role),
+        units: pool.map_or(1, |pool| pool.units_of(&instance_type)),
         pool_id,
         instance_type,
         market: if instance.market == Some(MarketType::Spot) {
@@ -367,6 +385,6 @@ fn task_instance(instance: aws_sdk_emr::types::Instance, pools: &[Pool]) -> Opti
         created_at: timeline.and_then(|timeline| time(timeline.creation_date_time.as_ref()?)),
         ready_at: timeline.and_then(|timeline| time(timeline.ready_date_time.as_ref()?)),
         ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
-        units,
+        reason,
     })
 }

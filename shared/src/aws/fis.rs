@@ -1,5 +1,7 @@
 //! Calls to FIS: the stack's template is read as the policy, and each experiment gets a throw-away copy of it.
 
+mod experiment;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_fis::types::{
@@ -13,6 +15,8 @@ use chrono::{DateTime, Utc};
 
 use super::{Aws, required, time};
 use crate::error::Error;
+
+pub use experiment::ExperimentState;
 
 /// The one action that a drill takes.
 /// <https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions>
@@ -66,21 +70,6 @@ pub struct ThrowAway<'a> {
     pub wave: u32,
     /// The client token, of the template as of the experiment.
     pub token: &'a str,
-}
-
-/// How far an experiment is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExperimentState {
-    /// `EXP…`
-    pub id: String,
-    /// `pending`, `initiating`, `running`, `completed`, `stopping`, `stopped`, `failed`, `cancelled`.
-    pub status: String,
-    /// FIS's words.
-    pub reason: Option<String>,
-    /// When it began.
-    pub started_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// The account's safety lever: engaged, it stops every experiment and lets none start.
@@ -207,14 +196,14 @@ impl Aws {
             .send()
             .await
             .map_err(|error| Error::aws("starting the experiment", error))?;
-        experiment(required(answer.experiment, "experiment")?)
+        experiment::read(required(answer.experiment, "experiment")?)
     }
 
     /// How far an experiment is; `None` when FIS does not know it (it forgets after 120 days).
     pub async fn experiment(&self, id: &str) -> Result<Option<ExperimentState>, Error> {
         let answer = self.fis.get_experiment().id(id).send().await;
         match answer.map_err(|error| Error::aws("reading the experiment", error)) {
-            Ok(answer) => experiment(required(answer.experiment, "experiment")?).map(Some),
+            Ok(answer) => experiment::read(required(answer.experiment, "experiment")?).map(Some),
             Err(error) if error.is_code("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }
@@ -402,20 +391,6 @@ fn template(template: aws_sdk_fis::types::ExperimentTemplate) -> Result<Experime
             let s3 = logs.s3_configuration?;
             Some((s3.bucket_name?, s3.prefix))
         }),
-    })
-}
-
-fn experiment(experiment: aws_sdk_fis::types::Experiment) -> Result<ExperimentState, Error> {
-    let state = required(experiment.state, "state of the experiment")?;
-    let status = required(state.status, "status of the experiment")?.as_str().to_owned();
-    let words = [state.reason, state.error.and_then(|error| error.code)];
-    let reason = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
-    Ok(ExperimentState {
-        id: required(experiment.id, "id of the experiment")?,
-        status,
-        reason: Some(reason).filter(|reason| !reason.is_empty()),
-        started_at: experiment.start_time.as_ref().and_then(time),
-        ended_at: experiment.end_time.as_ref().and_then(time),
     })
 }
 

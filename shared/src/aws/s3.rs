@@ -28,6 +28,15 @@ pub struct Object {
     pub modified_at: Option<DateTime<Utc>>,
 }
 
+/// What a listing found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// In the order of their keys.
+    pub objects: Vec<Object>,
+    /// Are these all that there are?
+    pub is_all: bool,
+}
+
 /// What reading an object found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -47,22 +56,35 @@ pub enum Found {
 impl Aws {
     /// Everything under a prefix, up to `objects_max`.
     pub async fn list(&self, place: &S3Location, objects_max: usize) -> Result<Vec<Object>, Error> {
+        let listed = self.list_from(&place.bucket, &place.prefix, None, objects_max).await?;
+        Ok(listed.objects)
+    }
+
+    /// The keys that begin with `prefix` and come after `start_after` in S3's order, up to `objects_max`.
+    pub async fn list_from(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        start_after: Option<&str>,
+        objects_max: usize,
+    ) -> Result<Listed, Error> {
         let mut pages = self
             .s3
             .list_objects_v2()
-            .bucket(&place.bucket)
-            .prefix(&place.prefix)
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_start_after(start_after.map(str::to_owned))
             .into_paginator()
             .send();
-        let mut found = Vec::new();
+        let mut objects = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the prefix", error))?;
             for object in page.contents.unwrap_or_default() {
-                if found.len() == objects_max {
-                    return Ok(found);
+                if objects.len() == objects_max {
+                    return Ok(Listed { objects, is_all: false });
                 }
-                found.push(Object {
+                objects.push(Object {
                     key: object.key.unwrap_or_default(),
                     bytes: u64::try_from(object.size.unwrap_or(0)).unwrap_or(0),
                     etag: object.e_tag,
@@ -70,7 +92,7 @@ impl Aws {
                 });
             }
         }
-        Ok(found)
+        Ok(Listed { objects, is_all: true })
     }
 
     /// Empties a prefix, page by page, and says how many objects it deleted. Older versions are left alone: in a

@@ -7,10 +7,12 @@ use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::timeline::{self, Timeline};
-use super::{InterruptionFacts, Report};
+use super::{OutputNamedBy, Report};
+use crate::bearing::Bearing;
+use crate::cluster::Role;
 use crate::interruption::Cause;
 use crate::replacement::Replacement;
-use crate::verdict::Verdict;
+use crate::verdict::{InterruptionFacts, Verdict};
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -37,6 +39,7 @@ struct Row {
     cause: String,
     noticed: String,
     gone: String,
+    took: String,
     replacement: String,
     class: &'static str,
 }
@@ -140,6 +143,11 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     if let Some(reason) = &report.drill.reason {
         facts.push(("Drill", clean(reason)));
     }
+    if let (Some(state), Some(reason)) = (&report.cluster.state, &report.cluster.reason)
+        && state.starts_with("TERMINAT")
+    {
+        facts.push(("Cluster's end", clean(&format!("{state}: {reason}"))));
+    }
     if let Some(dip) = report.capacity.as_ref().and_then(|capacity| capacity.dip.as_ref()) {
         let length = dip.until.map_or_else(
             || "not back while it was watched".into(),
@@ -155,11 +163,15 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
     }
     if let Some(output) = &report.output {
         let marker = if output.has_success_marker { "with" } else { "without" };
+        let guessed = match output.named_by {
+            OutputNamedBy::LastArgument => " (a guess: the last argument)",
+            OutputNamedBy::Setting | OutputNamedBy::Tag | OutputNamedBy::Pattern => "",
+        };
         facts.push((
             "Output",
             clean(&format!(
-                "{}: {} objects, {} bytes, {marker} _SUCCESS",
-                output.location, output.objects, output.bytes
+                "{}{guessed}: {} objects, {} of them of this run, {} bytes, {marker} a _SUCCESS of this run",
+                output.location, output.objects, output.objects_of_run, output.bytes
             )),
         ));
     }
@@ -195,13 +207,18 @@ fn row(one: &InterruptionFacts, begun: Option<DateTime<Utc>>) -> Row {
             "good",
         ),
         Replacement::NotReplaced { why } => (format!("not replaced: {why}"), "bad"),
-        Replacement::NotExpected { why } => (format!("not expected: {why}"), "plain"),
+        Replacement::NotExpected { why, .. } => (format!("not expected: {why}"), "plain"),
         Replacement::Unknown { why } => (format!("not known: {why}"), "doubt"),
     };
     Row {
         instance: clean(&interrupted.instance_id),
         kind: clean(&format!(
-            "{}, {} {}",
+            "{}{}, {} {}",
+            match interrupted.role {
+                Some(Role::Master) => "primary node, ",
+                Some(Role::Core) => "core node, ",
+                Some(Role::Task) | None => "",
+            },
             interrupted.instance_type.as_deref().unwrap_or("type not known"),
             interrupted.units,
             if interrupted.units == 1 { "unit" } else { "units" }
@@ -218,8 +235,21 @@ fn row(one: &InterruptionFacts, begun: Option<DateTime<Utc>>) -> Row {
         gone: interrupted
             .terminated_at
             .map_or_else(|| "not gone".into(), |at| moment(at, begun)),
+        took: clean(&took(one)),
         replacement: clean(&replacement),
         class,
+    }
+}
+
+/// What an instance took of the application, or why that is nothing.
+fn took(one: &InterruptionFacts) -> String {
+    match one.loss.bearing {
+        Bearing::Counts if one.loss.held.is_empty() => "not known: no event log tells".into(),
+        Bearing::Counts => one.loss.held.join(", "),
+        Bearing::NothingThere => "nothing of the job".into(),
+        Bearing::BeforeTheRun => "nothing: gone before the application began".into(),
+        Bearing::AfterTheRun => "nothing: the job had ended".into(),
+        Bearing::NotGone => String::new(),
     }
 }
 

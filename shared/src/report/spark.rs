@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::cluster::TaskInstance;
-use crate::interruption::Interrupted;
+use crate::application::{Application, moment};
+use crate::cluster::Instance;
 use crate::spark_log::{LostWork, Reading, SparkRun, StageStatus, TaskCounts, same_host};
+use crate::verdict::InterruptionFacts;
 
 /// Rows kept of each table; what goes beyond is counted.
 const ROWS_MAX: usize = 2_000;
@@ -50,6 +51,9 @@ pub struct Spark {
     pub jobs_succeeded: usize,
     /// Jobs that failed, with Spark's words.
     pub jobs_failed: Vec<String>,
+    /// Jobs that the application itself, or Spark, had cancelled: no failures.
+    #[serde(default)]
+    pub jobs_cancelled: usize,
     /// Task attempts.
     pub tasks: TaskCounts,
     /// Task time lost.
@@ -101,17 +105,18 @@ pub struct StageRow {
 }
 
 impl Spark {
-    /// Joins the last attempt's run to the cluster's instances; `logs` of the application's attempts were found.
+    /// Joins the last attempt's run to the cluster's instances.
     pub fn new(
+        application: Application<'_>,
         run: &SparkRun,
         event_log: &str,
-        logs: usize,
-        instances: &[TaskInstance],
-        interrupted: &[Interrupted],
+        instances: &[Instance],
+        interrupted: &[InterruptionFacts],
     ) -> Self {
         let on_interrupted = |host: &str| {
             interrupted.iter().any(|one| {
-                one.private_dns_name
+                one.interrupted
+                    .private_dns_name
                     .as_deref()
                     .is_some_and(|name| same_host(host, name))
             })
@@ -127,24 +132,19 @@ impl Spark {
                     .find(|instance| same_host(&executor.host, &instance.private_dns_name))
                     .map(|instance| instance.instance_id.clone()),
                 on_interrupted: on_interrupted(&executor.host),
-                added_at: at(Some(executor.added_at_ms)),
-                removed_at: at(executor.removed_at_ms),
+                added_at: moment(Some(executor.added_at_ms)),
+                removed_at: moment(executor.removed_at_ms),
                 removed_reason: executor.removed_reason.clone(),
             })
             .collect();
-        let attempt = run
-            .attempt_id
-            .as_deref()
-            .and_then(|attempt| attempt.parse().ok())
-            .unwrap_or(1);
         Self {
             application_id: run.application_id.clone(),
-            attempts: attempt,
-            attempts_without_log: attempt.saturating_sub(logs),
+            attempts: application.attempts_made(),
+            attempts_without_log: application.attempts_made() - application.attempts.len(),
             version: run.spark_version.clone(),
             event_log: event_log.into(),
-            started_at: at(run.started_at_ms),
-            ended_at: at(run.ended_at_ms),
+            started_at: moment(run.started_at_ms),
+            ended_at: moment(run.ended_at_ms),
             driver_host: run.driver_host.clone(),
             driver_was_interrupted: run.driver_host.as_deref().map(on_interrupted),
             executors_removed: rows.iter().filter(|row| row.removed_at.is_some()).count(),
@@ -153,7 +153,7 @@ impl Spark {
             executors_over_time: run
                 .executors_over_time
                 .iter()
-                .filter_map(|(ms, count)| Some((at(Some(*ms))?, *count)))
+                .filter_map(|(ms, count)| Some((moment(Some(*ms))?, *count)))
                 .take(ROWS_MAX)
                 .collect(),
             stage_attempts_failed: run
@@ -167,9 +167,10 @@ impl Spark {
             jobs_failed: run
                 .jobs
                 .iter()
-                .filter(|job| job.succeeded == Some(false))
+                .filter(|job| job.succeeded == Some(false) && !job.cancelled)
                 .map(|job| job.failure.clone().unwrap_or_default())
                 .collect(),
+            jobs_cancelled: run.jobs.iter().filter(|job| job.cancelled).count(),
             tasks: run.tasks.clone(),
             lost_work: run.lost_work.clone(),
             settings: run.settings.clone(),
@@ -191,14 +192,11 @@ impl StageRow {
             attempt: stage.attempt,
             name: stage.name.clone(),
             tasks: stage.tasks,
-            submitted_at: at(stage.submitted_at_ms),
-            completed_at: at(stage.completed_at_ms),
+            submitted_at: moment(stage.submitted_at_ms),
+            completed_at: moment(stage.completed_at_ms),
             status: stage.status.as_str().to_owned(),
             failure_reason: stage.failure_reason.clone(),
         }
     }
 }
 
-fn at(ms: Option<i64>) -> Option<DateTime<Utc>> {
-    ms.and_then(DateTime::from_timestamp_millis)
-}

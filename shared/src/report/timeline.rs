@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::Report;
 use crate::replacement::Replacement;
+use crate::verdict::InterruptionFacts;
 
 /// Width of the drawing's time axis, in the SVG's own units.
 const WIDTH: f64 = 800.0;
@@ -158,7 +159,7 @@ pub(super) fn draw(report: &Report) -> Option<Timeline> {
 }
 
 /// From notice to loss, and from loss to the replacement.
-fn instance_row(drawing: &mut Timeline, scale: &Scale, y: &mut f64, one: &super::InterruptionFacts) {
+fn instance_row(drawing: &mut Timeline, scale: &Scale, y: &mut f64, one: &InterruptionFacts) {
     let interrupted = &one.interrupted;
     let mut spans: Vec<Span> = Vec::new();
     if let Some(from) = interrupted.noticed_at {

@@ -1,0 +1,212 @@
+//! What the job wrote, and whether its marker is this run's.
+//!
+//! Where the output lies is known if somebody says so: the setting `spark.spotDrill.output` of the step or the cluster,
+//! the cluster's tag `spot-drill:output`, or the deployment's pattern for arguments that are outputs. The application's
+//! last argument is a guess, on which alone no price rests. Nor does one rest on objects that are older than the run.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::application::Run;
+use shared::aws::Object;
+use shared::cluster::Cluster;
+use shared::config::S3Location;
+use shared::report::{Baseline, Missing, Output, OutputNamedBy};
+use shared::spark_log::SparkRun;
+use shared::step::Step;
+use shared::{Aws, Error};
+
+use crate::Config;
+use crate::facts::or_missing;
+
+/// The setting that names the output.
+const SETTING: &str = "spark.spotDrill.output";
+/// The cluster's tag that names it.
+const TAG: &str = "spot-drill:output";
+/// Objects of an output looked at most.
+const OBJECTS_MAX: usize = 100_000;
+/// S3 tells when an object was written in whole seconds.
+const SECOND: TimeDelta = TimeDelta::seconds(1);
+/// How long after the run's end its last object may appear.
+const SLACK: TimeDelta = TimeDelta::seconds(15);
+
+/// What the output's place is told by.
+pub(crate) struct Told<'a> {
+    pub step: &'a Step,
+    pub cluster: Option<&'a Cluster>,
+    pub run: Option<&'a Run>,
+    pub log: Option<&'a SparkRun>,
+}
+
+impl Told<'_> {
+    /// A Spark setting: as the application ran with it, else as the step or the cluster has it.
+    fn setting(&self, key: &str) -> Option<String> {
+        self.log
+            .and_then(|log| log.settings.get(key).cloned())
+            .or_else(|| self.step.spark_conf(key))
+            .or_else(|| self.cluster.and_then(|cluster| cluster.spark_defaults.get(key).cloned()))
+    }
+
+    /// Where the output lies. The error says that nobody knows.
+    fn place(&self, config: &Config) -> Result<(S3Location, OutputNamedBy), String> {
+        let tag = self.cluster.and_then(|cluster| cluster.tags.get(TAG).cloned());
+        for (named, by) in [
+            (self.setting(SETTING), OutputNamedBy::Setting),
+            (tag, OutputNamedBy::Tag),
+        ] {
+            if let Some(named) = named {
+                let place = named.parse().map_err(|why| format!("the output is named as {named:?}: {why}"))?;
+                return Ok((place, by));
+            }
+        }
+        let arguments = self.step.spark_arguments().unwrap_or_default();
+        if let Some(pattern) = &config.output_pattern.0 {
+            let matching = arguments.iter().rev().find(|argument| fits(pattern, argument));
+            if let Some(place) = matching.and_then(|argument| argument.parse().ok()) {
+                return Ok((place, OutputNamedBy::Pattern));
+            }
+        }
+        let guess = self.step.output().ok_or_else(|| {
+            format!("nothing names it ({SETTING}, the tag {TAG}), and the step's last argument is no folder in S3")
+        })?;
+        Ok((guess, OutputNamedBy::LastArgument))
+    }
+
+    /// Why a run that ended well may leave no marker in this place.
+    fn no_marker_because(&self, objects: &[&str]) -> Option<String> {
+        let is = |key: &str, value: &str| {
+            self.setting(key)
+                .is_some_and(|set| set.trim().eq_ignore_ascii_case(value))
+        };
+        // https://spark.apache.org/docs/3.5.5/configuration.html#runtime-sql-configuration
+        if is("spark.sql.sources.partitionOverwriteMode", "dynamic") {
+            return Some("spark.sql.sources.partitionOverwriteMode is dynamic".into());
+        }
+        let markers = "mapreduce.fileoutputcommitter.marksuccessfuljobs";
+        for key in [format!("spark.hadoop.{markers}"), markers.to_owned()] {
+            if is(&key, "false") {
+                return Some(format!("{key} is false"));
+            }
+        }
+        // The metadata of Iceberg, Delta Lake, Hudi, and of Spark's own streaming sink.
+        [
+            ("metadata/", "an Iceberg table"),
+            ("_delta_log/", "a Delta Lake table"),
+            (".hoodie/", "a Hudi table"),
+            ("_spark_metadata/", "a streaming sink"),
+        ]
+        .into_iter()
+        .find(|(folder, _)| objects.iter().any(|key| key.starts_with(folder) || key.contains(&format!("/{folder}"))))
+        .map(|(_, what)| format!("it is {what}"))
+    }
+}
+
+/// Reads the output, and the baseline to compare it with.
+pub(crate) async fn read(aws: &Aws, config: &Config, told: &Told<'_>, missing: &mut Vec<Missing>) -> Option<Output> {
+    let (place, named_by) = match told.place(config) {
+        Ok(known) => known,
+        Err(why) => {
+            missing.push(Missing {
+                what: "output".into(),
+                why,
+            });
+            return None;
+        }
+    };
+    let objects = or_missing(aws.list(&place, OBJECTS_MAX).await, "output", missing)?;
+    let baseline = baseline(aws, config, missing).await;
+    let keys: Vec<&str> = objects
+        .iter()
+        .filter_map(|object| object.key.strip_prefix(&place.prefix))
+        .collect();
+    let of_run: Vec<&Object> = objects.iter().filter(|object| is_of(told.run, object)).collect();
+    let (count, bytes) = data(objects.iter());
+    Some(Output {
+        location: place.to_string(),
+        named_by,
+        has_success_marker: of_run.iter().any(|object| object.key.ends_with("/_SUCCESS")),
+        no_marker_because: told.no_marker_because(&keys),
+        objects_of_run: data(of_run.iter().copied()).0,
+        part_files_of_run: of_run.iter().filter(|object| is_part_file(&place, object)).count(),
+        objects: count,
+        bytes,
+        baseline,
+    })
+}
+
+async fn baseline(aws: &Aws, config: &Config, missing: &mut Vec<Missing>) -> Option<Baseline> {
+    let Some(place) = &config.baseline_prefix.0 else {
+        missing.push(Missing {
+            what: "output comparison".into(),
+            why: "no baseline is set, so whether the output is right was not compared".into(),
+        });
+        return None;
+    };
+    let objects: Result<Vec<Object>, Error> = aws.list(place, OBJECTS_MAX).await;
+    let objects = or_missing(objects, "output comparison", missing)?;
+    let (objects, bytes) = data(objects.iter());
+    Some(Baseline {
+        location: place.to_string(),
+        objects,
+        bytes,
+    })
+}
+
+/// What a run that ended well should have left, and did not. Nothing where the place is a guess, unless the run wrote
+/// files there as Spark's file formats do, into the place itself and not into partitions: then it is no guess any more.
+pub(crate) fn lacks(output: &Output) -> Option<&'static str> {
+    let is_known = output.named_by != OutputNamedBy::LastArgument || output.part_files_of_run > 0;
+    (is_known && !output.has_success_marker && output.no_marker_because.is_none())
+        .then_some("a _SUCCESS marker of this run")
+}
+
+/// Is it a file of Spark's, in the place itself?
+/// <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/internal/io/HadoopMapReduceCommitProtocol.scala>
+fn is_part_file(place: &S3Location, object: &Object) -> bool {
+    let name = object.key.strip_prefix(&place.prefix).unwrap_or_default();
+    name.starts_with("part-") && !name.contains('/')
+}
+
+/// Was an object written in the run's time?
+fn is_of(run: Option<&Run>, object: &Object) -> bool {
+    let in_time = |run: &Run, at: DateTime<Utc>| at + SECOND > run.began_at && at <= run.ended_at + SLACK;
+    run.zip(object.modified_at).is_some_and(|(run, at)| in_time(run, at))
+}
+
+/// Objects that hold data, and their bytes: names that begin with `_` or `.` are markers to Hadoop.
+fn data<'a>(objects: impl Iterator<Item = &'a Object>) -> (usize, u64) {
+    let is_data = |key: &str| !key.rsplit('/').next().unwrap_or_default().starts_with(['_', '.']);
+    objects
+        .filter(|object| is_data(&object.key))
+        .fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.bytes))
+}
+
+/// Does an argument fit a pattern in which `*` stands for anything?
+fn fits(pattern: &str, argument: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = argument.strip_prefix(first) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else {
+        return rest.trim_end_matches('/').is_empty();
+    };
+    for part in between {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        assert!(fits("s3://b/out/*", "s3://b/out/today/"));
+        assert!(fits("s3://b/*/out/", "s3://b/x/out/"));
+        assert!(fits("s3://b/out", "s3://b/out/"));
+        assert!(!fits("s3://b/out/*", "s3://b/in/today/"));
+        assert!(!fits("s3://b/*/out/", "s3://b/x/in/"));
+    }
+}
