@@ -45,9 +45,11 @@ impl Executors {
         }
     }
 
-    /// An executor was removed. One that is removed already stays as it is; of one that is unknown, the log does not
-    /// hold the line that says that it was added.
-    pub(super) fn remove(&mut self, event: ExecutorRemoved) {
+    /// An executor was removed. One that is removed already stays as it is. One that is unknown was added before the log
+    /// begins; or, if that `is_from_start`, it never registered, and nothing was lost with it.
+    pub(super) fn remove(&mut self, event: ExecutorRemoved, is_from_start: bool) {
+        let never_came = is_from_start && !self.index.contains_key(&event.executor_id);
+        let any_lost = self.any_lost;
         let Some(executor) = self
             .known(&event.executor_id, "")
             .filter(|one| one.removed_at_ms.is_none())
@@ -61,7 +63,7 @@ impl Executors {
         if executor.added_at_ms.is_some() {
             self.steps.push((event.timestamp, -1));
         }
-        self.any_lost = true;
+        self.any_lost = any_lost || !never_came;
     }
 
     /// The executor of a task, unless the task ran in the driver.

@@ -87,7 +87,10 @@ impl Replay {
             "SparkListenerJobStart" => self.start_job(text.parse()?),
             "SparkListenerJobEnd" => self.end_job(text.parse()?),
             "SparkListenerExecutorAdded" => self.executors.add(text.parse()?),
-            "SparkListenerExecutorRemoved" => self.executors.remove(text.parse()?),
+            "SparkListenerExecutorRemoved" => {
+                let is_from_start = self.run.started_at_ms.is_some();
+                self.executors.remove(text.parse()?, is_from_start);
+            }
             "SparkListenerBlockManagerAdded" => self.add_block_manager(text.parse()?),
             "SparkListenerEnvironmentUpdate" => self.keep_settings(text.parse()?),
             "SparkListenerLogStart" => {

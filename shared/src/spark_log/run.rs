@@ -70,7 +70,8 @@ pub struct Executor {
     pub host: String,
     /// Task slots (`Total Cores`).
     pub cores: i64,
-    /// When it registered; `None` if no line of the log says so, and only its tasks or its removal tell of it.
+    /// When it registered; `None` if no line of the log says so, and only its tasks or its removal tell of it: the log is
+    /// not whole, or it was removed before it had come.
     pub added_at_ms: Option<i64>,
     /// When it was first reported removed; later reports do not change it.
     pub removed_at_ms: Option<i64>,

@@ -16,14 +16,14 @@ use super::{Executor, Job, Removal, StageStatus};
 /// The counts. Keys such as `"3.0"` are a stage id and an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Executors that the log says were added.
+    /// Executors known to Spark: those that the log says were added.
     pub executors_added: u64,
-    /// Executors that were removed; each counts once. Those of which no line says that they were added count here, but
-    /// not in the History Server, which does not know them.
+    /// Of these, executors that were removed; each counts once.
     pub executors_removed: u64,
     /// Removed executors by reason: the first line of Spark's words, with hosts, ids and times replaced (`<host>`).
     pub remove_reasons: BTreeMap<String, u64>,
-    /// Removed executors by what the words mean: [`Removal::kind`](super::Removal::kind).
+    /// Removed executors by what the words mean ([`Removal::kind`](super::Removal::kind)). Those of which no line says
+    /// that they were added count here too, though the History Server does not know them.
     #[serde(default)]
     pub removals_by_kind: BTreeMap<String, u64>,
     /// Jobs by status.
@@ -89,11 +89,14 @@ impl Summary {
             ..Self::default()
         };
         for executor in executors.iter().filter(|executor| executor.removed_at_ms.is_some()) {
+            let kind = executor.removal.as_ref().map_or("other", Removal::kind);
+            add(&mut summary.removals_by_kind, kind, 1);
+            if executor.added_at_ms.is_none() {
+                continue;
+            }
             summary.executors_removed += 1;
             let reason = executor.removed_reason.as_deref().unwrap_or_default();
             add(&mut summary.remove_reasons, &without_names(reason, &executor.host), 1);
-            let kind = executor.removal.as_ref().map_or("other", Removal::kind);
-            add(&mut summary.removals_by_kind, kind, 1);
         }
         for job in jobs {
             let status = match job.succeeded {

@@ -104,11 +104,12 @@ fn executors(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
     };
     writeln!(
         text,
-        "\nExecutors    {} added, {} removed{}, at most {most} alive{unknown}",
-        run.summary.executors_added,
-        run.summary.executors_removed,
-        counts(&run.summary.removals_by_kind)
+        "\nExecutors    {} added, {} removed, at most {most} alive{unknown}",
+        run.summary.executors_added, run.summary.executors_removed
     )?;
+    if !run.summary.removals_by_kind.is_empty() {
+        writeln!(text, "             removed as{}", counts(&run.summary.removals_by_kind))?;
+    }
     table(
         [
             "id",
