@@ -100,9 +100,9 @@ impl<'a> Application<'a> {
     /// When the driver first lost an executor together with this host, between two times.
     pub fn lost_host_at(self, host: &str, from: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let fell = |executor: &Executor| {
-            let with_its_node = !matches!(
+            let with_its_node = matches!(
                 executor.removal,
-                None | Some(Removal::Decommissioned | Removal::KilledByDriver)
+                Some(Removal::WorkerLost | Removal::Disconnected | Removal::ProcessLost | Removal::HeartbeatTimeout)
             );
             moment(executor.removed_at_ms).filter(|at| with_its_node && *at >= from && *at <= until)
         };
@@ -162,7 +162,7 @@ impl<'a> Application<'a> {
 }
 
 fn was_there(executor: &Executor, noticed_at: Option<DateTime<Utc>>, lost_at: DateTime<Utc>) -> bool {
-    if moment(Some(executor.added_at_ms)).is_none_or(|added| added > lost_at) {
+    if moment(executor.added_at_ms).is_some_and(|added| added > lost_at) {
         return false;
     }
     let Some(removed) = moment(executor.removed_at_ms) else {

@@ -5,20 +5,28 @@
 //! # Layout
 //!
 //! * [`part`](Part), `order`: the files of a log and their order; `source`: their bytes, decoded, in blocks.
-//! * `codec` and one file per framing: `zstd_frames`, `lz4_blocks`, `snappy_stream`, `lzf_chunks`.
+//! * `codec` and one file per framing: `zstd_frames`, `lz4_blocks`, `snappy_stream`, `lzf_chunks`, `gzip_members`;
+//!   `foreign`: formats that are refused by name.
 //! * `lines`: blocks to lines, whatever their length; `task_line`: the two lines that are nearly all of a log, read by
 //!   hand and only as far as needed; `event`: all other events, as serde types that skip what they do not name.
 //! * `reader`: what becomes of each line; `replay`, `stages`, `executors`: the events applied as Spark's own listener
-//!   does, so that the outcome is what the History Server says; `attempts`: the finished tasks, 16 bytes each.
-//! * `run`, `summary`: the value that comes out; `removal`, `host`: what an executor's end and its host's name mean.
+//!   does, so that the outcome is what the History Server says; `attempts`: the finished tasks, 16 bytes each;
+//!   `failures`: the last that failed; `exclusions`: where Spark would run no more tasks.
+//! * `run`, `summary`: the value that comes out; `settings`: which properties; `removal`, `cancellation`, `host`: what an
+//!   executor's end, a job's end and a host's name mean; `wording`: words without what is one executor's alone.
 //!
 //! The rules are those of `JsonProtocol` (the fields), `EventLogFileWriters` (the files) and `AppStatusListener` (the
 //! meaning) in <https://github.com/apache/spark/tree/v3.5.5/core/src/main/scala/org/apache/spark>.
 
 mod attempts;
+mod cancellation;
 mod codec;
 mod event;
+mod exclusions;
 mod executors;
+mod failures;
+mod foreign;
+mod gzip_members;
 mod host;
 mod lines;
 mod lz4_blocks;
@@ -29,15 +37,19 @@ mod reader;
 mod removal;
 mod replay;
 mod run;
+mod settings;
 mod snappy_stream;
 mod source;
 mod stages;
 mod summary;
 mod task_line;
+mod wording;
 mod zstd_frames;
 
+pub use exclusions::Exclusion;
+pub use failures::FailedTask;
 pub use host::same_host;
-pub use order::order_parts;
+pub use order::{is_rolled, order_parts};
 pub use removal::Removal;
 pub use run::{
     Executor, FetchFailure, Job, LostWork, Reading, SparkRun, SqlExecution, StageAttempt, StageStatus, TaskCounts,

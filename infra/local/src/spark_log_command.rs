@@ -13,7 +13,7 @@ use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use shared::spark_log::order_parts;
+use shared::spark_log::{is_rolled, order_parts};
 
 pub use objects::read_from_s3;
 
@@ -67,7 +67,7 @@ enum Folder {
 /// Which log a folder holds: a folder of rolled files is one log; any other may hold several, each a file or a folder.
 fn log_in(place: &str, mut folders: Vec<String>, mut names: Vec<String>) -> anyhow::Result<Folder> {
     order_parts(&mut names);
-    if names.first().is_some_and(|name| name.starts_with("events_")) {
+    if is_rolled(&names) {
         return Ok(Folder::Log(names));
     }
     folders.retain(|folder| folder.starts_with("eventlog_v2_"));

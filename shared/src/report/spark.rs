@@ -132,7 +132,7 @@ impl Spark {
                     .find(|instance| same_host(&executor.host, &instance.private_dns_name))
                     .map(|instance| instance.instance_id.clone()),
                 on_interrupted: on_interrupted(&executor.host),
-                added_at: moment(Some(executor.added_at_ms)),
+                added_at: moment(executor.added_at_ms),
                 removed_at: moment(executor.removed_at_ms),
                 removed_reason: executor.removed_reason.clone(),
             })

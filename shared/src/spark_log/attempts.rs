@@ -57,16 +57,37 @@ impl Successes {
         self.rows.sort_unstable();
     }
 
+    /// How many of these, each task once, have no success in `attempts`, the attempts of their stage, that began after
+    /// their end, and none at all in `elsewhere`; and their time, ms. All must be sorted.
+    pub(super) fn never_again(&self, attempts: &[&Successes], elsewhere: &[&Successes]) -> (u64, u64) {
+        let mut rows = self.rows.clone();
+        rows.dedup_by_key(|row| (row.partition, row.task_id));
+        let began_after = |end_ms: i64, other: &Successes, partition: u32| {
+            let first = other.rows.partition_point(|row| row.partition < partition);
+            let same = other.rows[first..].iter().take_while(|row| row.partition == partition);
+            // Within a partition they lie in order of launch.
+            same.last()
+                .is_some_and(|row| other.first_launch_ms.saturating_add(i64::from(row.launch_offset_ms)) >= end_ms)
+        };
+        let is_lost = |row: &&Success| {
+            let launched_at_ms = self.first_launch_ms.saturating_add(i64::from(row.launch_offset_ms));
+            let end_ms = launched_at_ms.saturating_add(i64::from(row.duration_ms));
+            let again = attempts.iter().any(|other| began_after(end_ms, other, row.partition));
+            !again && !elsewhere.iter().any(|other| other.has(row.partition))
+        };
+        let lost = rows.iter().filter(is_lost);
+        lost.fold((0, 0), |(tasks, time_ms), row| {
+            (tasks + 1, time_ms + u64::from(row.duration_ms))
+        })
+    }
+
+    fn has(&self, partition: u32) -> bool {
+        self.rows.binary_search_by_key(&partition, |row| row.partition).is_ok()
+    }
+
     /// How many of these succeeded in one of the `others` as well, and their time, ms. The others must be sorted.
     pub(super) fn also_in(&self, others: &[&Successes]) -> (u64, u64) {
-        let is_in = |row: &&Success| {
-            others.iter().any(|other| {
-                other
-                    .rows
-                    .binary_search_by_key(&row.partition, |row| row.partition)
-                    .is_ok()
-            })
-        };
+        let is_in = |row: &&Success| others.iter().any(|other| other.has(row.partition));
         let both = self.rows.iter().filter(is_in);
         both.fold((0, 0), |(tasks, time_ms), row| {
             (tasks + 1, time_ms + u64::from(row.duration_ms))
@@ -139,6 +160,31 @@ mod tests {
     #[test]
     fn a_row_takes_sixteen_bytes() {
         assert_eq!(size_of::<Success>(), 16);
+    }
+
+    #[test]
+    fn a_lost_task_is_lost_for_good_unless_it_ran_again_afterwards() {
+        let (mut first, mut second, mut lost, mut elsewhere) = (
+            Successes::default(),
+            Successes::default(),
+            Successes::default(),
+            Successes::default(),
+        );
+        for partition in 0..4 {
+            first.add(4, partition, partition, 1_000, 100);
+            lost.add(0, partition, partition, 1_000, 100);
+        }
+        // Said twice, it is lost once.
+        lost.add(0, 3, 3, 1_000, 100);
+        // Partition 0 ran again after its loss; the copy of partition 1 ran beside it and was lost with it.
+        second.add(2, 0, 10, 1_200, 80);
+        second.add(2, 1, 11, 1_050, 40);
+        elsewhere.add(1, 2, 20, 5_000, 90);
+        for table in [&mut first, &mut second, &mut lost, &mut elsewhere] {
+            table.sort();
+        }
+        assert_eq!(lost.never_again(&[&first, &second], &[]), (3, 300));
+        assert_eq!(lost.never_again(&[&first, &second], &[&elsewhere]), (2, 200));
     }
 
     #[test]

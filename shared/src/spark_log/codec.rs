@@ -6,12 +6,13 @@
 
 use std::io::{ErrorKind, Read};
 
+use super::gzip_members::GzipMembers;
 use super::lz4_blocks::Lz4Blocks;
 use super::lzf_chunks::LzfChunks;
 use super::snappy_stream::SnappyStream;
 use super::zstd_frames::ZstdFrames;
 
-/// A codec of event logs (`spark.eventLog.compression.codec`).
+/// A codec of event logs (`spark.eventLog.compression.codec`), or gzip, which is put around a log afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
     /// JSON lines as they are.
@@ -24,6 +25,8 @@ pub(super) enum Codec {
     Snappy,
     /// compress-lzf's chunks.
     Lzf,
+    /// gzip members, one after the other.
+    Gzip,
 }
 
 impl Codec {
@@ -34,6 +37,7 @@ impl Codec {
             [b'L', b'Z', b'4', b'B', b'l', b'o', b'c', b'k', ..] => Some(Self::Lz4),
             [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0, ..] => Some(Self::Snappy),
             [b'Z', b'V', 0 | 1, ..] => Some(Self::Lzf),
+            [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
             [b'{', ..] => Some(Self::Plain),
             _ => None,
         }
@@ -76,6 +80,8 @@ pub(super) enum Decoder {
     Snappy(SnappyStream),
     /// See [`LzfChunks`].
     Lzf(LzfChunks),
+    /// See [`GzipMembers`].
+    Gzip(GzipMembers),
 }
 
 impl Decoder {
@@ -87,6 +93,7 @@ impl Decoder {
             Codec::Lz4 => Self::Lz4(Lz4Blocks::default()),
             Codec::Snappy => Self::Snappy(SnappyStream::default()),
             Codec::Lzf => Self::Lzf(LzfChunks::default()),
+            Codec::Gzip => Self::Gzip(GzipMembers::default()),
         })
     }
 
@@ -98,6 +105,7 @@ impl Decoder {
             Self::Lz4(blocks) => blocks.decode(input, out),
             Self::Snappy(stream) => stream.decode(input, out),
             Self::Lzf(chunks) => chunks.decode(input, out),
+            Self::Gzip(members) => members.decode(input, out),
         }
     }
 }

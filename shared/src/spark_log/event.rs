@@ -10,13 +10,13 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 
-use super::task_line::{TaskEnd, TaskEvent};
+use super::task_line::{TaskEnd, TaskEvent, TaskFailure};
 
-/// Any event, for its name alone.
+/// Any JSON object, for the event's name alone.
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     #[serde(rename = "Event")]
-    pub(super) event: String,
+    pub(super) event: Option<String>,
 }
 
 /// `SparkListenerLogStart`.
@@ -24,6 +24,13 @@ pub(super) struct Named {
 pub(super) struct LogStart {
     #[serde(rename = "Spark Version")]
     pub(super) spark_version: String,
+}
+
+/// `DBCEventLoggingListenerMetadata`, which Databricks writes first, in each of the files of a log.
+#[derive(Debug, Deserialize)]
+pub(super) struct DatabricksStart {
+    #[serde(rename = "Spark Version")]
+    pub(super) spark_version: Option<String>,
 }
 
 /// `SparkListenerApplicationStart`.
@@ -46,6 +53,9 @@ pub(super) struct ApplicationStart {
 pub(super) struct ApplicationEnd {
     #[serde(rename = "Timestamp")]
     pub(super) timestamp: i64,
+    /// Since Spark 4: <https://issues.apache.org/jira/browse/SPARK-46399>
+    #[serde(rename = "ExitCode")]
+    pub(super) exit_code: Option<i32>,
 }
 
 /// `SparkListenerEnvironmentUpdate`.
@@ -242,12 +252,16 @@ struct TaskInfo {
     task_id: i64,
     #[serde(rename = "Index")]
     index: i64,
+    #[serde(rename = "Attempt", default)]
+    attempt: i64,
     #[serde(rename = "Partition ID")]
     partition: Option<i64>,
     #[serde(rename = "Launch Time")]
     launched_at_ms: i64,
     #[serde(rename = "Executor ID")]
     executor_id: String,
+    #[serde(rename = "Host", default)]
+    host: String,
     #[serde(rename = "Speculative", default)]
     is_speculative: bool,
     #[serde(rename = "Finish Time", default)]
@@ -270,9 +284,31 @@ struct TaskEndReason {
     class_name: Option<String>,
     #[serde(rename = "Kill Reason")]
     kill_reason: Option<String>,
+    #[serde(rename = "Description")]
+    description: Option<String>,
+    /// `FetchFailed`.
+    #[serde(rename = "Message")]
+    message: Option<String>,
+    #[serde(rename = "Loss Reason")]
+    loss_reason: Option<String>,
+    #[serde(rename = "Exit Caused By App")]
+    exit_caused_by_app: Option<bool>,
 }
 
 impl TaskEndReason {
+    /// What is said beside the reason's name, or in its place where the log holds nothing but the name.
+    fn words(&self) -> &str {
+        let said = match self.reason.as_str() {
+            "ExceptionFailure" => self.description.as_deref(),
+            "FetchFailed" => self.message.as_deref(),
+            "ExecutorLostFailure" => self.loss_reason.as_deref(),
+            "TaskResultLost" => Some("result lost from block manager"),
+            "TaskCommitDenied" => Some("Driver denied task commit"),
+            _ => None,
+        };
+        said.unwrap_or_default()
+    }
+
     /// What `toErrorString` starts with: the reason's own name, but for a user's exception and for a killed task.
     /// <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/TaskEndReason.scala>
     fn message(&self) -> &str {
@@ -303,12 +339,20 @@ impl TaskEventJson {
                     .address
                     .as_ref()
                     .map(|from| (from.host.as_str(), from.executor_id.as_str())),
+                failure: (!matches!(reason.reason.as_str(), "Success" | "Resubmitted")).then(|| TaskFailure {
+                    index: info.index,
+                    attempt: info.attempt,
+                    class_name: reason.class_name.as_deref(),
+                    words: reason.words(),
+                    exit_caused_by_app: reason.exit_caused_by_app,
+                }),
             }),
             task_id: info.task_id,
             partition: info.partition.filter(|partition| *partition >= 0).unwrap_or(info.index),
             launched_at_ms: info.launched_at_ms,
             finished_at_ms: info.finished_at_ms,
             executor_id: &info.executor_id,
+            host: &info.host,
             is_speculative: info.is_speculative,
             is_failed: info.is_failed,
             is_killed: info.is_killed,

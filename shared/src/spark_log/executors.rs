@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::event::{BlockManagerAdded, ExecutorAdded, ExecutorRemoved};
+use super::replay::words;
+use super::task_line::TaskEvent;
 use super::{Executor, Removal};
 
 /// All executors of an application.
@@ -43,27 +45,56 @@ impl Executors {
         }
     }
 
-    /// An executor was removed. One that is unknown, or removed already, stays as it is.
-    pub(super) fn remove(&mut self, event: ExecutorRemoved) {
-        let known = self.index.get(&event.executor_id).and_then(|at| self.list.get_mut(*at));
-        let Some(executor) = known.filter(|executor| executor.removed_at_ms.is_none()) else {
+    /// An executor was removed. One that is removed already stays as it is. One that is unknown was added before the log
+    /// begins; or, if that `is_from_start`, it never registered, and nothing was lost with it.
+    pub(super) fn remove(&mut self, event: ExecutorRemoved, is_from_start: bool) {
+        let never_came = is_from_start && !self.index.contains_key(&event.executor_id);
+        let any_lost = self.any_lost;
+        let Some(executor) = self
+            .known(&event.executor_id, "")
+            .filter(|one| one.removed_at_ms.is_none())
+        else {
             return;
         };
-        let reason = event.reason.unwrap_or_default();
+        let reason = words(event.reason.unwrap_or_default());
         executor.removed_at_ms = Some(event.timestamp);
         executor.removal = Some(Removal::parse(&reason));
         executor.removed_reason = Some(reason);
-        self.steps.push((event.timestamp, -1));
-        self.any_lost = true;
+        if executor.added_at_ms.is_some() {
+            self.steps.push((event.timestamp, -1));
+        }
+        self.any_lost = any_lost || !never_came;
     }
 
-    /// The executor of a task; an unknown one (a compacted log has forgotten its dead) is none.
-    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Executor> {
-        let found = self.index.get(id).and_then(|at| self.list.get_mut(*at));
-        if found.is_none() && is_executor(id) {
-            self.any_lost = true;
-        }
-        found
+    /// The executor of a task, unless the task ran in the driver.
+    pub(super) fn of_task(&mut self, task: &TaskEvent<'_>) -> Option<&mut Executor> {
+        self.known(task.executor_id, task.host)
+    }
+
+    /// The executor by that id. One that is unknown is listed from now on, as added at an unknown time: the log is not
+    /// whole, or was compacted and has forgotten its dead.
+    fn known(&mut self, id: &str, host: &str) -> Option<&mut Executor> {
+        let at = match self.index.get(id) {
+            Some(at) => *at,
+            None if is_executor(id) => {
+                self.any_lost = true;
+                self.list.push(Executor {
+                    id: id.to_owned(),
+                    host: host.to_owned(),
+                    ..Executor::default()
+                });
+                self.index.insert(id.to_owned(), self.list.len() - 1);
+                self.list.len() - 1
+            }
+            None => return None,
+        };
+        self.list.get_mut(at)
+    }
+
+    /// The host of the executor by that id.
+    pub(super) fn host(&self, id: &str) -> Option<&str> {
+        let executor = self.index.get(id).and_then(|at| self.list.get(*at))?;
+        Some(executor.host.as_str()).filter(|host| !host.is_empty())
     }
 
     /// The executor by that id if it lives, else a new one.
@@ -72,11 +103,18 @@ impl Executors {
             return None;
         }
         let at = match self.index.get(&id) {
-            Some(at) if self.list[*at].removed_at_ms.is_none() => *at,
+            Some(at) if self.list[*at].removed_at_ms.is_none() => {
+                // One that only its tasks had told of.
+                if self.list[*at].added_at_ms.is_none() {
+                    self.list[*at].added_at_ms = Some(added_at_ms);
+                    self.steps.push((added_at_ms, 1));
+                }
+                *at
+            }
             found => {
                 let new = Executor {
                     id: id.clone(),
-                    added_at_ms,
+                    added_at_ms: Some(added_at_ms),
                     ..Executor::default()
                 };
                 self.steps.push((added_at_ms, 1));

@@ -21,10 +21,19 @@ pub(super) fn read(blocks: &mut dyn Blocks, limits: &Limits, progress: &dyn Fn(u
         reading: Reading::default(),
         next_event: Finder::new(NAME_PREFIX),
         task_end_bytes_min: usize::MAX / 2,
+        lines_of_text: 0,
         progress,
     };
     Lines::new(blocks, limits).hand_to(&mut reader);
+    let lines_of_text = reader.lines_of_text;
     let (mut run, mut reading) = (reader.replay.finish(), reader.reading);
+    let has_events = reading.lines_parsed > 0 || !reading.passed_over.is_empty();
+    let what = if has_events {
+        "lines that are not JSON objects"
+    } else {
+        "lines of plain text: this is no event log"
+    };
+    reading.skip_many(what, lines_of_text);
     let report = blocks.report();
     reading.files = report.files;
     reading.bytes_read = report.bytes_read;
@@ -34,8 +43,16 @@ pub(super) fn read(blocks: &mut dyn Blocks, limits: &Limits, progress: &dyn Fn(u
     for (what, count) in &report.skipped {
         reading.skip_many(what, *count);
     }
+    let begins = run.started_at_ms.is_some();
+    let is_read = reading.skipped.is_empty();
+    if let Some((what, count)) = report.rolled.and_then(|rolled| rolled.missing(begins, is_read)) {
+        reading.skip_many(what, count);
+    }
+    if has_events && !begins {
+        reading.skip("application's start missing");
+    }
     let is_whole = !reading.in_progress && !reading.compacted && reading.skipped.is_empty();
-    reading.complete = is_whole && run.started_at_ms.is_some();
+    reading.complete = is_whole && begins;
     run.reading = reading;
     run
 }
@@ -48,6 +65,8 @@ struct Reader<'p> {
     next_event: Finder<'static>,
     /// The shortest line of a task's end so far.
     task_end_bytes_min: usize,
+    /// Lines that do not begin as JSON does: in a log they are damage, in a file of nothing else they are what it is.
+    lines_of_text: u64,
     progress: &'p dyn Fn(u64),
 }
 
@@ -108,6 +127,12 @@ fn name(line: &[u8]) -> Option<&str> {
     std::str::from_utf8(&rest[..memchr::memchr(b'"', rest)?]).ok()
 }
 
+/// Whether a line begins as a JSON object does, white space and a byte order mark aside.
+fn is_json(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    line.trim_ascii_start().starts_with(b"{")
+}
+
 impl Reader<'_> {
     /// Whether a line that starts as a task's event can be no more than that. A lost newline is rare and a search of
     /// every line dear, so the search is left to lines that end otherwise or could hold two.
@@ -129,6 +154,10 @@ impl Reader<'_> {
 
     fn use_line(&mut self, line: &[u8], is_torn: bool) {
         self.reading.lines += 1;
+        if !is_json(line) {
+            self.lines_of_text += 1;
+            return;
+        }
         // The end of a torn line is unknown: only a full parse tells whether it is whole.
         if is_torn && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err() {
             self.reading.skip("lines cut short");
@@ -154,6 +183,7 @@ impl Reader<'_> {
                 Some(line) if line.last() != Some(&b'}') => self.reading.skip("lines that are not JSON objects"),
                 _ => self.reading.pass_over(name.unwrap_or("events in another form")),
             },
+            Err(Unread::NoEvent) => self.reading.skip("JSON objects that are no events"),
             Err(Unread::Nameless) => self.reading.skip("long lines that do not start with an event's name"),
             Err(Unread::Broken(error)) => {
                 if let Some(Err(_)) = line.map(std::str::from_utf8) {

@@ -7,51 +7,17 @@ use std::io::{BufReader, Read};
 
 use serde::de::DeserializeOwned;
 
+use super::cancellation::is_cancellation;
 use super::event::{self, TaskEventJson};
+use super::exclusions::{Exclusions, takes_back};
 use super::executors::Executors;
+use super::failures::Failures;
 use super::stages::{Stages, TaskStatus, is_loss};
 use super::task_line::TaskEvent;
-use super::{Job, SparkRun, SqlExecution, Summary};
+use super::{Job, SparkRun, SqlExecution, Summary, settings};
 
 /// The start of the names of the SQL events that matter.
 const SQL_PREFIX: &str = "org.apache.spark.sql.execution.ui.";
-
-/// `Spark Properties` that are kept: they decide how the application takes the loss of a node, or how it logs.
-/// <https://spark.apache.org/docs/3.5.5/configuration.html>
-const SETTINGS: [&str; 32] = [
-    "spark.blacklist.",
-    "spark.checkpoint.",
-    "spark.decommission",
-    "spark.driver.host",
-    "spark.dynamicAllocation.",
-    "spark.eventLog.",
-    "spark.excludeOnFailure.",
-    "spark.executor.cores",
-    "spark.executor.decommission.",
-    "spark.executor.failuresValidityInterval",
-    "spark.executor.heartbeatInterval",
-    "spark.executor.instances",
-    "spark.executor.maxNumFailures",
-    "spark.executor.memory",
-    "spark.files.fetchFailure.",
-    "spark.master",
-    "spark.network.timeout",
-    "spark.resourceManager.",
-    "spark.scheduler.excludeOnFailure.",
-    "spark.shuffle.io.",
-    "spark.shuffle.service.",
-    "spark.speculation",
-    "spark.sql.adaptive.enabled",
-    "spark.sql.streaming.checkpoint",
-    "spark.stage.",
-    "spark.storage.decommission.",
-    "spark.submit.deployMode",
-    "spark.task.maxFailures",
-    "spark.yarn.am.",
-    "spark.yarn.executor.",
-    "spark.yarn.max",
-    "spark.yarn.submit.waitAppCompletion",
-];
 
 /// Words of the log that come out: as they are, but within reason.
 pub(super) fn words(mut words: String) -> String {
@@ -67,6 +33,8 @@ pub(super) enum Unread {
     Unneeded,
     /// It has no name at its start, and is too long to look for one.
     Nameless,
+    /// It is JSON, but no event.
+    NoEvent,
     /// It is not JSON, or not the JSON expected.
     Broken(serde_json::Error),
 }
@@ -97,6 +65,8 @@ pub(super) struct Replay {
     stages: Stages,
     jobs: BTreeMap<i64, Job>,
     sql_executions: BTreeMap<i64, SqlExecution>,
+    exclusions: Exclusions,
+    failures: Failures,
     /// Task attempts that have started and not ended, with stage and attempt.
     running: BTreeMap<i64, (i64, i64)>,
 }
@@ -117,7 +87,10 @@ impl Replay {
             "SparkListenerJobStart" => self.start_job(text.parse()?),
             "SparkListenerJobEnd" => self.end_job(text.parse()?),
             "SparkListenerExecutorAdded" => self.executors.add(text.parse()?),
-            "SparkListenerExecutorRemoved" => self.executors.remove(text.parse()?),
+            "SparkListenerExecutorRemoved" => {
+                let is_from_start = self.run.started_at_ms.is_some();
+                self.executors.remove(text.parse()?, is_from_start);
+            }
             "SparkListenerBlockManagerAdded" => self.add_block_manager(text.parse()?),
             "SparkListenerEnvironmentUpdate" => self.keep_settings(text.parse()?),
             "SparkListenerLogStart" => {
@@ -125,13 +98,29 @@ impl Replay {
             }
             "SparkListenerApplicationStart" => self.start_application(text.parse()?),
             "SparkListenerApplicationEnd" => {
-                self.run.ended_at_ms = Some(text.parse::<event::ApplicationEnd>()?.timestamp);
+                let event: event::ApplicationEnd = text.parse()?;
+                self.run.ended_at_ms = Some(event.timestamp);
+                self.run.exit_code = event.exit_code;
             }
-            _ => match name.strip_prefix(SQL_PREFIX) {
-                Some("SparkListenerSQLExecutionStart") => self.start_sql(text.parse()?),
-                Some("SparkListenerSQLExecutionEnd") => self.end_sql(text.parse()?),
-                _ => return Err(Unread::Unneeded),
-            },
+            _ => return self.apply_rare(name, text),
+        }
+        Ok(())
+    }
+
+    /// Applies an event that is not Spark core's own, or that few logs have.
+    fn apply_rare(&mut self, name: &str, text: &mut Text<'_>) -> Result<(), Unread> {
+        if let Some(takes_back) = takes_back(name) {
+            self.exclusions.apply(text.parse()?, takes_back);
+            return Ok(());
+        }
+        match name.strip_prefix(SQL_PREFIX).unwrap_or(name) {
+            "SparkListenerSQLExecutionStart" => self.start_sql(text.parse()?),
+            "SparkListenerSQLExecutionEnd" => self.end_sql(text.parse()?),
+            "DBCEventLoggingListenerMetadata" => {
+                let version = text.parse::<event::DatabricksStart>()?.spark_version;
+                self.run.spark_version = self.run.spark_version.take().or(version);
+            }
+            _ => return Err(Unread::Unneeded),
         }
         Ok(())
     }
@@ -139,7 +128,8 @@ impl Replay {
     /// Applies a line that does not start with its event's name as Spark writes it.
     pub(super) fn apply_in_another_form(&mut self, line: &[u8]) -> Result<(), Unread> {
         let named: event::Named = serde_json::from_slice(line).map_err(Unread::Broken)?;
-        self.apply(&named.event, &mut Text::Held(line))
+        let event = named.event.ok_or(Unread::NoEvent)?;
+        self.apply(&event, &mut Text::Held(line))
     }
 
     /// Applies the start or the end of a task.
@@ -148,12 +138,13 @@ impl Replay {
             self.run.tasks.speculative += u64::from(task.is_speculative);
             self.running.insert(task.task_id, (task.stage_id, task.stage_attempt));
             self.stages.start_task(task);
+            self.executors.of_task(task);
             return;
         };
         let was_running = self.running.remove(&task.task_id).is_some();
         self.stages.end_task(task, end, was_running);
         let (counts, lost) = (&mut self.run.tasks, &mut self.run.lost_work);
-        let executor = self.executors.get_mut(task.executor_id);
+        let executor = self.executors.of_task(task);
         if end.reason == "Resubmitted" {
             // The attempt succeeded, and was counted, before: this end only takes its output away.
             counts.resubmitted += 1;
@@ -178,6 +169,9 @@ impl Replay {
                 counts.failed += 1;
                 *counts.failed_by_reason.entry(end.reason.to_owned()).or_default() += 1;
                 executor.into_iter().for_each(|executor| executor.tasks_failed += 1);
+                if let Some(failure) = &end.failure {
+                    self.failures.add(task, failure);
+                }
                 if is_loss(end.reason) {
                     self.executors.any_lost = true;
                     lost.failed_attempts += 1;
@@ -197,7 +191,7 @@ impl Replay {
 
     fn keep_settings(&mut self, event: event::EnvironmentUpdate) {
         for (key, value) in event.spark_properties {
-            if SETTINGS.iter().any(|prefix| key.starts_with(prefix))
+            if settings::is_kept(&key)
                 && let Some(value) = value
             {
                 self.run.settings.insert(key, words(value));
@@ -253,6 +247,7 @@ impl Replay {
             .exception
             .and_then(|exception| exception.message)
             .map(words);
+        job.cancelled = job.succeeded == Some(false) && job.failure.as_deref().is_some_and(is_cancellation);
     }
 
     fn start_sql(&mut self, event: event::SqlExecutionStart) {
@@ -284,10 +279,15 @@ impl Replay {
         run.lost_work.recomputed_under_another_stage_id_ms = time_ms;
         run.lost_work.recomputed_tasks += tasks;
         run.lost_work.recomputed_ms += time_ms;
+        let (tasks, time_ms) = self.stages.never_recomputed();
+        run.lost_work.never_recomputed_tasks = tasks;
+        run.lost_work.never_recomputed_ms = time_ms;
         for execution in self.sql_executions.values_mut() {
             let mut jobs = execution.job_ids.iter().filter_map(|id| self.jobs.get(id));
             execution.touched = jobs.any(|job| job.stage_ids.iter().any(|id| self.stages.is_touched(*id)));
         }
+        run.exclusions = self.exclusions.finish(|id| self.executors.host(id).map(str::to_owned));
+        run.failed_tasks = self.failures.finish();
         (run.executors, run.executors_over_time) = self.executors.finish();
         run.jobs = self.jobs.into_values().collect();
         run.sql_executions = self.sql_executions.into_values().collect();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Removal, Summary};
+use super::{Exclusion, FailedTask, Removal, Summary};
 
 /// One application attempt, as its event log tells it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,23 +27,33 @@ pub struct SparkRun {
     pub started_at_ms: Option<i64>,
     /// When it ended; `None` if the log has no `SparkListenerApplicationEnd`.
     pub ended_at_ms: Option<i64>,
-    /// The `Spark Properties` that decide how the application takes the loss of a node.
+    /// `ExitCode` of `SparkListenerApplicationEnd`, which Spark 4 and later write:
+    /// <https://issues.apache.org/jira/browse/SPARK-46399>
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// The `Spark Properties` that decide how the application takes the loss of a node, and how it ends.
     pub settings: BTreeMap<String, String>,
     /// The host the driver ran on.
     pub driver_host: Option<String>,
-    /// Executors, in the order they were added; the driver is not one.
+    /// Executors, in the order in which the log first tells of them; the driver is not one.
     pub executors: Vec<Executor>,
+    /// Executors and nodes that were given no more tasks for a time, in the log's order.
+    #[serde(default)]
+    pub exclusions: Vec<Exclusion>,
     /// Stage attempts by stage id and attempt, those that never ran included.
     pub stages: Vec<StageAttempt>,
     /// Jobs by id.
     pub jobs: Vec<Job>,
     /// Task attempts, counted.
     pub tasks: TaskCounts,
+    /// The last 500 task attempts that failed, in the log's order.
+    #[serde(default)]
+    pub failed_tasks: Vec<FailedTask>,
     /// Task time that losses of executors cost.
     pub lost_work: LostWork,
     /// SQL executions by id.
     pub sql_executions: Vec<SqlExecution>,
-    /// Steps of the number of executors alive: from this time on, so many.
+    /// Steps of the number of executors alive: from this time on, so many. Those added at an unknown time do not count.
     pub executors_over_time: Vec<(i64, u32)>,
     /// Counts that can be compared one by one with the History Server's REST API.
     pub summary: Summary,
@@ -60,8 +70,9 @@ pub struct Executor {
     pub host: String,
     /// Task slots (`Total Cores`).
     pub cores: i64,
-    /// When it registered.
-    pub added_at_ms: i64,
+    /// When it registered; `None` if no line of the log says so, and only its tasks or its removal tell of it: the log is
+    /// not whole, or it was removed before it had come.
+    pub added_at_ms: Option<i64>,
     /// When it was first reported removed; later reports do not change it.
     pub removed_at_ms: Option<i64>,
     /// Why it was removed, in Spark's words.
@@ -138,6 +149,12 @@ pub struct StageAttempt {
     pub tasks_killed: u64,
     /// Tasks that had succeeded and were lost with their executor while this attempt ran.
     pub tasks_resubmitted: u64,
+    /// Attempts of tasks that were started as a speculative copy.
+    #[serde(default)]
+    pub tasks_speculative: u64,
+    /// Of these, the ones that succeeded.
+    #[serde(default)]
+    pub tasks_speculative_successful: u64,
     /// Time of all its task attempts that ended, ms.
     pub task_time_ms: u64,
 }
@@ -166,6 +183,10 @@ pub struct Job {
     pub succeeded: Option<bool>,
     /// The exception's message, if it failed.
     pub failure: Option<String>,
+    /// Whether it counts as failed only because Spark was told to cancel it: alone, or with its group, its tag, its stage
+    /// or all jobs. That the context was shut down under it does not count as such.
+    #[serde(default)]
+    pub cancelled: bool,
     /// Its stages.
     pub stage_ids: Vec<i64>,
     /// The SQL execution it is part of.
@@ -206,8 +227,24 @@ pub struct LostWork {
     pub recomputed_under_another_stage_id_tasks: u64,
     /// Of `recomputed_ms`, the time of those, ms.
     pub recomputed_under_another_stage_id_ms: u64,
+    /// Finished tasks whose output was lost while their stage ran, and that did not succeed again: their job ended
+    /// before, or the log does.
+    #[serde(default)]
+    pub never_recomputed_tasks: u64,
+    /// Task time of these, ms.
+    #[serde(default)]
+    pub never_recomputed_ms: u64,
     /// Time of all task attempts that ended, ms.
     pub total_task_time_ms: u64,
+}
+
+impl LostWork {
+    /// All task time that was lost, ms: of attempts that failed, and of finished tasks whose output went, whether they
+    /// were computed again or not.
+    pub fn lost_ms(&self) -> u64 {
+        let finished_ms = self.recomputed_ms.saturating_add(self.never_recomputed_ms);
+        self.failed_attempts_ms.saturating_add(finished_ms)
+    }
 }
 
 /// One SQL execution.
@@ -246,7 +283,8 @@ pub struct Reading {
     pub passed_over: BTreeMap<String, u64>,
     /// What could not be read, in words, and how often.
     pub skipped: BTreeMap<String, u64>,
-    /// Whether the log was read from application start to application end with nothing skipped.
+    /// Whether the log was read from application start to application end with nothing skipped. Where it was not,
+    /// `skipped`, `in_progress` or `compacted` says why.
     pub complete: bool,
     /// Whether the log has no application end: the application died, or still ran when the log was taken.
     pub in_progress: bool,

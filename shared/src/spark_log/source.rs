@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::codec::{Codec, Decoder, Fault, Input};
-use super::{Limits, Part, order};
+use super::{Limits, Part, foreign, order};
 
 /// A part whose reader's type is of no more interest.
 pub(super) type ErasedPart<'a> = Part<Box<dyn Read + Send + 'a>>;
@@ -47,6 +47,8 @@ pub(super) struct SourceReport {
     pub(super) skipped: BTreeMap<String, u64>,
     /// Whether a name says that the log was compacted.
     pub(super) compacted: bool,
+    /// What the names say of the numbers, if all files are rolled ones.
+    pub(super) rolled: Option<order::Rolled>,
 }
 
 /// Decodes parts one after the other.
@@ -73,12 +75,7 @@ impl<'a> Source<'a> {
             compacted: names().any(order::is_compacted),
             ..SourceReport::default()
         };
-        let missing = missing_rolled_files(names());
-        if missing > 0 {
-            report
-                .skipped
-                .insert("rolled files missing before or between those given".to_owned(), missing);
-        }
+        report.rolled = order::rolled(names());
         Self {
             parts: parts.into_iter(),
             open: None,
@@ -93,9 +90,13 @@ impl<'a> Source<'a> {
             let part = self.parts.next()?;
             self.report.files += 1;
             let mut input = Input::new(part.bytes);
-            // Enough for every codec's mark; fewer bytes are left to the codec to judge.
-            input.fill(8);
+            // Enough for every mark; fewer bytes are left to the codec to judge.
+            input.fill(foreign::HEAD_BYTES);
             self.report.bytes_read += input.bytes_read();
+            if let Some(what) = foreign::sniff(input.available()) {
+                self.count(what);
+                continue;
+            }
             let codec = Codec::sniff(input.available())
                 .or_else(|| order::codec(&part.name))
                 .unwrap_or(Codec::Plain);
@@ -177,22 +178,4 @@ impl Blocks for Source<'_> {
     fn report(&mut self) -> SourceReport {
         self.report.clone()
     }
-}
-
-/// How many files of a rolling log are missing. A compacted file may have any number.
-fn missing_rolled_files<'n>(names: impl Iterator<Item = &'n str>) -> u64 {
-    let mut expected = Some(1);
-    let mut missing: u64 = 0;
-    for name in names {
-        let Some(number) = order::rolling_number(name) else {
-            return 0;
-        };
-        if !order::is_compacted(name)
-            && let Some(expected) = expected
-        {
-            missing = missing.saturating_add(number.saturating_sub(expected));
-        }
-        expected = number.checked_add(1);
-    }
-    missing
 }

@@ -99,6 +99,8 @@ pub(super) struct Stage {
     /// The RDD it computes.
     rdd_id: Option<i64>,
     successes: Successes,
+    /// Of these, those whose output was lost with its executor while the attempt ran.
+    lost: Successes,
 }
 
 /// All stage attempts, by stage id and attempt.
@@ -156,6 +158,7 @@ impl Stages {
     /// A task started.
     pub(super) fn start_task(&mut self, task: &TaskEvent<'_>) {
         let stage = self.attempts.entry((task.stage_id, task.stage_attempt)).or_default();
+        stage.record.tasks_speculative += u64::from(task.is_speculative);
         if stage.is_live {
             stage.active += 1;
         }
@@ -169,6 +172,11 @@ impl Stages {
         }
         if end.reason == "Resubmitted" || is_loss(end.reason) {
             stage.is_touched = true;
+        }
+        if end.reason == "Resubmitted" {
+            stage
+                .lost
+                .add(0, task.partition, task.task_id, task.launched_at_ms, task.duration_ms());
         }
         if stage.record.fetch_failed_from.is_none()
             && let Some((host, executor_id)) = end.fetch_from
@@ -255,6 +263,30 @@ impl Stages {
         (tasks, time_ms)
     }
 
+    /// Of the tasks whose output was lost while their stage ran, those that did not succeed again before the log's end,
+    /// and their time, ms: their job ended first, or the log does. To be asked after [`repeats`](Self::repeats), which
+    /// sorts the tables.
+    pub(super) fn never_recomputed(&mut self) -> (u64, u64) {
+        for stage in self.attempts.values_mut() {
+            stage.lost.sort();
+        }
+        let reruns: Vec<&Stage> = self.reruns().filter(|stage| stage.is_after_loss).collect();
+        let (mut tasks, mut time_ms) = (0, 0);
+        for ((stage_id, _), stage) in self.attempts.iter().filter(|(_, stage)| !stage.lost.is_empty()) {
+            let attempts = self.attempts.range((*stage_id, i64::MIN)..=(*stage_id, i64::MAX));
+            let attempts: Vec<&Successes> = attempts.map(|(_, stage)| &stage.successes).collect();
+            let is_later = |later: &&&Stage| later.record.stage_id > *stage_id;
+            let same = |later: &&&Stage| later.rdd_id.is_some() && later.rdd_id == stage.rdd_id;
+            // What those ran again is counted as recomputed under another id.
+            let elsewhere = reruns.iter().filter(is_later).filter(same);
+            let elsewhere: Vec<&Successes> = elsewhere.map(|later| &later.successes).collect();
+            let (more_tasks, more_ms) = stage.lost.never_again(&attempts, &elsewhere);
+            tasks += more_tasks;
+            time_ms += more_ms;
+        }
+        (tasks, time_ms)
+    }
+
     /// Repeats over all stages, of the attempts that the REST API lists tasks of.
     pub(super) fn repeats(&mut self) -> Repeats {
         let mut total = Repeats::default();
@@ -295,6 +327,8 @@ impl Stages {
         if !stage.is_live {
             stage.record = StageAttempt {
                 task_time_ms: stage.record.task_time_ms,
+                tasks_speculative: stage.record.tasks_speculative,
+                tasks_speculative_successful: stage.record.tasks_speculative_successful,
                 ..StageAttempt::default()
             };
             stage.active = 0;
@@ -341,6 +375,7 @@ impl Stage {
             TaskStatus::Success => {
                 self.attempts.successful += 1;
                 self.attempts.successful_ms += duration_ms;
+                self.record.tasks_speculative_successful += u64::from(task.is_speculative);
                 self.successes.add(
                     self.record.tasks,
                     task.partition,

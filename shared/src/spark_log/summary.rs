@@ -10,17 +10,22 @@ use serde::{Deserialize, Serialize};
 
 use super::attempts::Repeats;
 use super::stages::Stages;
-use super::{Executor, Job, StageStatus};
+use super::wording::without_names;
+use super::{Executor, Job, Removal, StageStatus};
 
 /// The counts. Keys such as `"3.0"` are a stage id and an attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Executors known to Spark.
+    /// Executors known to Spark: those that the log says were added.
     pub executors_added: u64,
     /// Of these, executors that were removed; each counts once.
     pub executors_removed: u64,
-    /// Removed executors by reason in Spark's words, with addresses replaced by `<host>`.
+    /// Removed executors by reason: the first line of Spark's words, with hosts, ids and times replaced (`<host>`).
     pub remove_reasons: BTreeMap<String, u64>,
+    /// Removed executors by what the words mean ([`Removal::kind`](super::Removal::kind)). Those of which no line says
+    /// that they were added count here too, though the History Server does not know them.
+    #[serde(default)]
+    pub removals_by_kind: BTreeMap<String, u64>,
     /// Jobs by status.
     pub jobs: BTreeMap<String, u64>,
     /// Stage attempts by status.
@@ -77,16 +82,21 @@ impl Summary {
     /// Counts everything.
     pub(super) fn count(executors: &[Executor], jobs: &[Job], stages: &Stages, repeats: Repeats) -> Self {
         let mut summary = Self {
-            executors_added: executors.len() as u64,
+            executors_added: executors.iter().filter(|one| one.added_at_ms.is_some()).count() as u64,
             partitions_succeeded_more_than_once: repeats.partitions,
             lost_success_time_ms: repeats.lost_ms,
             rerun_success_time_ms: repeats.rerun_ms,
             ..Self::default()
         };
         for executor in executors.iter().filter(|executor| executor.removed_at_ms.is_some()) {
+            let kind = executor.removal.as_ref().map_or("other", Removal::kind);
+            add(&mut summary.removals_by_kind, kind, 1);
+            if executor.added_at_ms.is_none() {
+                continue;
+            }
             summary.executors_removed += 1;
             let reason = executor.removed_reason.as_deref().unwrap_or_default();
-            add(&mut summary.remove_reasons, &without_addresses(reason), 1);
+            add(&mut summary.remove_reasons, &without_names(reason, &executor.host), 1);
         }
         for job in jobs {
             let status = match job.succeeded {
@@ -192,60 +202,4 @@ pub(super) fn error_kind(message: &str, is_killed: bool) -> Option<&'static str>
     } else {
         "ExceptionFailure"
     })
-}
-
-/// The words with every IPv4 address, and a port after it, replaced.
-fn without_addresses(words: &str) -> String {
-    let mut kept = String::with_capacity(words.len());
-    let mut rest = words;
-    while let Some(first) = rest.chars().next() {
-        if let Some(length) = address_length(rest.as_bytes()) {
-            kept.push_str("<host>");
-            rest = &rest[length..];
-        } else {
-            kept.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
-    }
-    kept
-}
-
-/// The length of the address that the text starts with.
-fn address_length(text: &[u8]) -> Option<usize> {
-    let digits = |from: usize| text[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut length = 0;
-    for octet in 0..4 {
-        if octet > 0 {
-            if text.get(length) != Some(&b'.') {
-                return None;
-            }
-            length += 1;
-        }
-        let count = digits(length);
-        if count == 0 {
-            return None;
-        }
-        length += count;
-    }
-    if text.get(length) == Some(&b':') && digits(length + 1) > 0 {
-        length += 1 + digits(length + 1);
-    }
-    Some(length)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_in_words_are_replaced() {
-        assert_eq!(
-            without_addresses("worker lost: 127.0.0.1:7078 got lost"),
-            "worker lost: <host> got lost"
-        );
-        assert_eq!(
-            without_addresses("é 10.0.0.1: v3.5.1 in 1.2.3.4.5"),
-            "é <host>: v3.5.1 in <host>.5"
-        );
-    }
 }

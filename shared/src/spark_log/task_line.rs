@@ -26,6 +26,8 @@ pub(super) struct TaskEvent<'a> {
     pub(super) finished_at_ms: i64,
     /// `Executor ID`.
     pub(super) executor_id: &'a str,
+    /// `Host`.
+    pub(super) host: &'a str,
     /// `Speculative`.
     pub(super) is_speculative: bool,
     /// `Failed`.
@@ -43,6 +45,23 @@ pub(super) struct TaskEnd<'a> {
     pub(super) message: &'a str,
     /// `FetchFailed`: host and executor of the `Block Manager Address`.
     pub(super) fetch_from: Option<(&'a str, &'a str)>,
+    /// What is told of a failure: never by the lines that are read by hand.
+    pub(super) failure: Option<TaskFailure<'a>>,
+}
+
+/// What is told of a task that did not succeed.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TaskFailure<'a> {
+    /// `Index`.
+    pub(super) index: i64,
+    /// `Attempt`.
+    pub(super) attempt: i64,
+    /// `ExceptionFailure`: the exception's class.
+    pub(super) class_name: Option<&'a str>,
+    /// The exception's message, why the fetch failed, why the executor was lost.
+    pub(super) words: &'a str,
+    /// `ExecutorLostFailure`: `Exit Caused By App`.
+    pub(super) exit_caused_by_app: Option<bool>,
 }
 
 const START: &[u8] = br#"{"Event":"SparkListenerTaskStart","Stage ID":"#;
@@ -72,7 +91,7 @@ pub(super) fn parse(line: &[u8]) -> Option<TaskEvent<'_>> {
     cursor.expect(br#","Executor ID":"#)?;
     let executor_id = cursor.text()?;
     cursor.expect(br#","Host":"#)?;
-    cursor.skip_text()?;
+    let host = cursor.text()?;
     cursor.expect(br#","Locality":"#)?;
     cursor.skip_text()?;
     cursor.expect(br#","Speculative":"#)?;
@@ -99,6 +118,7 @@ pub(super) fn parse(line: &[u8]) -> Option<TaskEvent<'_>> {
         launched_at_ms,
         finished_at_ms,
         executor_id,
+        host,
         is_speculative,
         is_failed,
         is_killed,
@@ -121,6 +141,7 @@ fn end<'a>(cursor: &mut Cursor<'a>) -> Option<TaskEnd<'a>> {
         reason,
         message,
         fetch_from: None,
+        failure: None,
     })
 }
 

@@ -14,8 +14,9 @@ fn a_missing_rolled_file_is_said() {
     let mut files = files(&case("s35-many-zstd-rolling"));
     files.remove(0);
     let run = read_files(&files);
+    // The first that is there is the second or the third: some count from 0.
     assert_eq!(
-        run.reading.skipped["rolled files missing before or between those given"],
+        run.reading.skipped["rolled files missing before or between those given, at least"],
         1
     );
     assert!(!run.reading.complete);

@@ -7,4 +7,5 @@
 
 mod damaged;
 mod logs;
+mod small;
 mod truth;

@@ -13,9 +13,11 @@ pub(super) fn tables(run: &SparkRun) -> anyhow::Result<String> {
     let mut text = String::new();
     application(run, &mut text)?;
     executors(run, &mut text)?;
+    exclusions(run, &mut text)?;
     stages(run, &mut text)?;
     jobs(run, &mut text)?;
     work(run, &mut text)?;
+    failed_tasks(run, &mut text)?;
     Ok(text)
 }
 
@@ -44,7 +46,15 @@ fn application(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
     let duration = duration_ms
         .map(|ms| format!(" ({})", seconds(ms.unsigned_abs())))
         .unwrap_or_default();
-    writeln!(text, "Time         {} to {end}{duration}", moment(run.started_at_ms))?;
+    let exit = run
+        .exit_code
+        .map(|code| format!(", exit code {code}"))
+        .unwrap_or_default();
+    writeln!(
+        text,
+        "Time         {} to {end}{duration}{exit}",
+        moment(run.started_at_ms)
+    )?;
     let reading = &run.reading;
     let state = if reading.complete { "complete" } else { "not complete" };
     writeln!(
@@ -76,7 +86,9 @@ fn executors(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
             executor.id.clone(),
             executor.host.clone(),
             executor.cores.to_string(),
-            moment(Some(executor.added_at_ms)),
+            executor
+                .added_at_ms
+                .map_or_else(|| "unknown".to_owned(), |at_ms| moment(Some(at_ms))),
             moment(executor.removed_at_ms),
             executor.tasks_successful.to_string(),
             executor.tasks_failed.to_string(),
@@ -85,12 +97,19 @@ fn executors(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
         ]);
     }
     let most = run.executors_over_time.iter().map(|step| step.1).max().unwrap_or(0);
+    let unknown = rows.len() as u64 - run.summary.executors_added;
+    let unknown = match unknown {
+        0 => String::new(),
+        _ => format!(", {unknown} whose start is not in the log"),
+    };
     writeln!(
         text,
-        "\nExecutors    {} added, {} removed, at most {most} alive",
-        rows.len(),
-        run.summary.executors_removed
+        "\nExecutors    {} added, {} removed, at most {most} alive{unknown}",
+        run.summary.executors_added, run.summary.executors_removed
     )?;
+    if !run.summary.removals_by_kind.is_empty() {
+        writeln!(text, "             removed as{}", counts(&run.summary.removals_by_kind))?;
+    }
     table(
         [
             "id",
@@ -103,6 +122,41 @@ fn executors(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
             "lost after",
             "reason",
         ],
+        &rows,
+        text,
+    )
+}
+
+/// Nothing if there are none: few applications exclude anybody.
+fn exclusions(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
+    if run.exclusions.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::new();
+    for exclusion in &run.exclusions {
+        rows.push([
+            exclusion
+                .executor_id
+                .as_ref()
+                .map_or_else(|| "node".to_owned(), |id| format!("executor {id}")),
+            exclusion.host.clone().unwrap_or_default(),
+            exclusion.stage.map_or_else(
+                || "application".to_owned(),
+                |(stage_id, attempt)| format!("stage {stage_id}.{attempt}"),
+            ),
+            exclusion.failures.map(|count| count.to_string()).unwrap_or_default(),
+            moment(exclusion.excluded_at_ms),
+            moment(exclusion.unexcluded_at_ms),
+        ]);
+    }
+    let nodes = run.exclusions.iter().filter(|one| one.executor_id.is_none()).count();
+    writeln!(
+        text,
+        "\nExcluded     {nodes} times a node, {} times an executor",
+        rows.len() - nodes
+    )?;
+    table(
+        ["what", "host", "for", "failures", "excluded", "taken back"],
         &rows,
         text,
     )
@@ -129,6 +183,7 @@ fn stages(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
             stage.tasks_failed.to_string(),
             stage.tasks_killed.to_string(),
             stage.tasks_resubmitted.to_string(),
+            stage.tasks_speculative.to_string(),
             seconds(stage.task_time_ms),
             from.map(|from| format!("{} (executor {})", from.host, from.executor_id))
                 .unwrap_or_default(),
@@ -150,6 +205,7 @@ fn stages(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
             "failed",
             "killed",
             "lost after",
+            "speculative",
             "task time",
             "fetch failed from",
             "reason or name",
@@ -163,7 +219,8 @@ fn jobs(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
     writeln!(text, "\nJobs         {}{}", run.jobs.len(), counts(&run.summary.jobs))?;
     for job in run.jobs.iter().filter(|job| job.succeeded != Some(true)) {
         let failure = job.failure.as_deref().unwrap_or("still running where the log ends");
-        writeln!(text, "  {}  {}", job.job_id, first_line(failure))?;
+        let cancelled = if job.cancelled { "cancelled: " } else { "" };
+        writeln!(text, "  {}  {cancelled}{}", job.job_id, first_line(failure))?;
     }
     let touched = run.sql_executions.iter().filter(|execution| execution.touched).count();
     writeln!(
@@ -207,7 +264,43 @@ fn work(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
         lost.recomputed_tasks,
         lost.recomputed_under_another_stage_id_tasks
     )?;
+    if lost.never_recomputed_tasks > 0 {
+        writeln!(
+            text,
+            "             {}{} in {} finished tasks whose output was lost and not computed again",
+            seconds(lost.never_recomputed_ms),
+            share(lost.never_recomputed_ms),
+            lost.never_recomputed_tasks
+        )?;
+    }
     Ok(())
+}
+
+/// The last of the tasks that failed: what came before is most often the same again.
+fn failed_tasks(run: &SparkRun, text: &mut String) -> anyhow::Result<()> {
+    const ROWS_MAX: usize = 20;
+    let first = run.failed_tasks.len().saturating_sub(ROWS_MAX);
+    let mut rows = Vec::new();
+    for task in &run.failed_tasks[first..] {
+        rows.push([
+            format!("{}.{}", task.stage_id, task.stage_attempt),
+            format!("{}.{}", task.index, task.attempt),
+            task.executor_id.clone(),
+            task.host.clone(),
+            moment(Some(task.finished_at_ms)),
+            task.reason.clone(),
+            first_line(&task.words),
+        ]);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nFailed tasks the last {} of {}", rows.len(), run.tasks.failed)?;
+    table(
+        ["stage", "task", "executor", "host", "ended", "reason", "words"],
+        &rows,
+        text,
+    )
 }
 
 /// Columns as wide as their widest cell; the last is left as it is.
