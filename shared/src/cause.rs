@@ -111,22 +111,31 @@ fn blame(
         .filter(|one| one.interrupted.terminated_at.is_some_and(|at| at <= failed_at))
         .collect();
     if gone.is_empty() {
-        return (Blame::Itself, vec!["Nothing of it was on an instance that had gone when it failed.".into()]);
+        return (
+            Blame::Itself,
+            vec!["Nothing of it was on an instance that had gone when it failed.".into()],
+        );
     }
     if let Some(primary) = gone.iter().find(|one| one.interrupted.role == Some(Role::Master)) {
         let id = &primary.interrupted.instance_id;
         return (
             Blame::Interruption,
-            vec![format!("The primary node, {id}, was interrupted, and the cluster ended with it.")],
+            vec![format!(
+                "The primary node, {id}, was interrupted, and the cluster ended with it."
+            )],
         );
     }
     if last.is_some_and(|run| run.ended_at_ms.is_none())
-        && let Some(driver) = gone.iter().rfind(|one| one.loss.held.iter().any(|held| held == "driver"))
+        && let Some(driver) = gone
+            .iter()
+            .rfind(|one| one.loss.held.iter().any(|held| held == "driver"))
     {
         let id = &driver.interrupted.instance_id;
         return (
             Blame::Interruption,
-            vec![format!("The driver of the last attempt went with {id}, and its event log breaks off.")],
+            vec![format!(
+                "The driver of the last attempt went with {id}, and its event log breaks off."
+            )],
         );
     }
     let hosts: Vec<&Interrupted> = gone.iter().map(|one| &one.interrupted).collect();
@@ -151,7 +160,9 @@ fn by_job(run: &SparkRun, job: &Job, gone: &[&Interrupted]) -> Option<(Blame, Ve
         .filter(|one| one.stage_id == stage && one.index == task)
         .collect();
     let (lost, own): (Vec<&FailedTask>, Vec<&FailedTask>) = failures.iter().partition(|one| by_loss(one, gone));
-    let doubtful = own.iter().any(|one| may_be_a_lost_node(&one.words) || is_executors_end(one));
+    let doubtful = own
+        .iter()
+        .any(|one| may_be_a_lost_node(&one.words) || is_executors_end(one));
     let mut chain: Vec<String> = failures.iter().map(|one| told(one, gone)).collect();
     let blame = match (lost.len(), own.len()) {
         (0, 0) => return None,
@@ -191,20 +202,31 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, Vec<String>) 
     let Some(words) = words else {
         return (Blame::NotToBeTold, vec!["No witness says why it failed.".into()]);
     };
-    let of_lost_node = ["exitCode: -100", "*lost* node", "lost node"].iter().any(|word| words.contains(word));
-    let of_loss = ["ExecutorLostFailure", "FetchFailed"].iter().any(|word| words.contains(word));
+    let of_lost_node = ["exitCode: -100", "*lost* node", "lost node"]
+        .iter()
+        .any(|word| words.contains(word));
+    let of_loss = ["ExecutorLostFailure", "FetchFailed"]
+        .iter()
+        .any(|word| words.contains(word));
     let names_one = gone
         .iter()
         .filter_map(|one| one.private_dns_name.as_deref())
         .any(|host| words.contains(host.split('.').next().unwrap_or(host)));
-    let of_the_program = ["User application exited", "User class threw exception", "Job aborted due to stage failure"]
-        .iter()
-        .any(|word| words.contains(word));
+    let of_the_program = [
+        "User application exited",
+        "User class threw exception",
+        "Job aborted due to stage failure",
+    ]
+    .iter()
+    .any(|word| words.contains(word));
     let (blame, said) = match () {
         () if of_lost_node => (Blame::Interruption, "Its log says that a node was lost"),
         () if of_loss && names_one => (Blame::Interruption, "Its log names an interrupted instance"),
         () if of_loss || may_be_a_lost_node(words) => (Blame::NotToBeTold, "Its log does not say on which node"),
-        () if of_the_program => (Blame::Itself, "Its log tells of the program's own error, and of no lost node"),
+        () if of_the_program => (
+            Blame::Itself,
+            "Its log tells of the program's own error, and of no lost node",
+        ),
         () => (Blame::NotToBeTold, "Its log does not tell whose error it was"),
     };
     (blame, vec![format!("{said}.")])
@@ -230,7 +252,10 @@ fn by_loss(one: &FailedTask, gone: &[&Interrupted]) -> bool {
 }
 
 fn is_executors_end(one: &FailedTask) -> bool {
-    matches!(one.reason.as_str(), "ExecutorLostFailure" | "TaskResultLost" | "FetchFailed")
+    matches!(
+        one.reason.as_str(),
+        "ExecutorLostFailure" | "TaskResultLost" | "FetchFailed"
+    )
 }
 
 fn may_be_a_lost_node(words: &str) -> bool {
@@ -238,7 +263,11 @@ fn may_be_a_lost_node(words: &str) -> bool {
 }
 
 fn victim<'a>(host: &str, gone: &[&'a Interrupted]) -> Option<&'a str> {
-    let is_its = |one: &&&Interrupted| one.private_dns_name.as_deref().is_some_and(|name| same_host(host, name));
+    let is_its = |one: &&&Interrupted| {
+        one.private_dns_name
+            .as_deref()
+            .is_some_and(|name| same_host(host, name))
+    };
     gone.iter().find(is_its).map(|one| one.instance_id.as_str())
 }
 

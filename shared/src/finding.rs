@@ -61,7 +61,10 @@ fn driver_on_spot(report: &Report) -> Option<Finding> {
 
 fn began_again(report: &Report) -> Option<Finding> {
     let spark = report.spark.as_ref()?;
-    let counted = report.interruptions.iter().any(|one| one.loss.bearing == Bearing::Counts);
+    let counted = report
+        .interruptions
+        .iter()
+        .any(|one| one.loss.bearing == Bearing::Counts);
     (spark.attempts > 1 && counted).then_some(())?;
     finding(
         "application-began-again",
@@ -121,7 +124,7 @@ fn warnings_lost(report: &Report) -> Option<Finding> {
     let count = report
         .interruptions
         .iter()
-        .filter(|one| one.interrupted.warnings == 0)
+        .filter(|one| one.interrupted.warnings == 0 && one.loss.is_inside())
         .count();
     (count > 0).then_some(())?;
     finding(

@@ -116,8 +116,9 @@ impl SpotStatus {
 
     /// When EC2 gave notice, if the status tells that.
     fn noticed_at(&self) -> Option<DateTime<Utc>> {
-        self.at
-            .filter(|_| self.code.starts_with("marked-for-") || (self.is_natural() && self.code.starts_with("instance-")))
+        self.at.filter(|_| {
+            self.code.starts_with("marked-for-") || (self.is_natural() && self.code.starts_with("instance-"))
+        })
     }
 }
 

@@ -125,7 +125,11 @@ fn part_without_run(part: &str) -> String {
     let mut out = String::new();
     let mut rest = part;
     while let Some(first) = rest.chars().next() {
-        let length = if begins_a_word(&out) { varying_length(rest, &out) } else { 0 };
+        let length = if begins_a_word(&out) {
+            varying_length(rest, &out)
+        } else {
+            0
+        };
         if length > 0 {
             out.push('*');
             rest = &rest[length..];
@@ -147,20 +151,21 @@ fn varying_length(rest: &str, before: &str) -> usize {
     [timestamp(rest), uuid(rest), long_hexadecimal(rest), unix_time(rest)]
         .into_iter()
         .find(|length| *length > 0)
-        .unwrap_or_else(|| {
-            if ends_in_counted(before) {
-                digits(rest)
-            } else {
-                0
-            }
-        })
+        .unwrap_or_else(|| if ends_in_counted(before) { digits(rest) } else { 0 })
 }
 
 fn ends_in_counted(before: &str) -> bool {
-    let words = before.trim_end_matches(['_', '-', '=', '#', ':', '.', ' ']).to_ascii_lowercase();
-    let words = words.strip_suffix("_id").or(words.strip_suffix("-id")).unwrap_or(&words);
+    let words = before
+        .trim_end_matches(['_', '-', '=', '#', ':', '.', ' '])
+        .to_ascii_lowercase();
+    let words = words
+        .strip_suffix("_id")
+        .or(words.strip_suffix("-id"))
+        .unwrap_or(&words);
     COUNTED.iter().any(|word| {
-        words.strip_suffix(word).is_some_and(|ahead| !ahead.ends_with(|c: char| c.is_ascii_alphanumeric()))
+        words
+            .strip_suffix(word)
+            .is_some_and(|ahead| !ahead.ends_with(|c: char| c.is_ascii_alphanumeric()))
     })
 }
 
@@ -169,7 +174,9 @@ fn digits(text: &str) -> usize {
 }
 
 fn is_date_of(year: &str, month: &str, day: &str) -> bool {
-    let number = |text: &str, length: usize| (text.len() == length && digits(text) == length).then(|| text.parse::<u32>().ok())?;
+    let number = |text: &str, length: usize| {
+        (text.len() == length && digits(text) == length).then(|| text.parse::<u32>().ok())?
+    };
     let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 2), number(day, 2)) else {
         return false;
     };
@@ -179,14 +186,17 @@ fn is_date_of(year: &str, month: &str, day: &str) -> bool {
 /// `2026-11-20`, `2026_11_20`, `20261120`, with `T14:00:00.123Z`, `T140000`, ` 14:00+00:00` and the like behind.
 fn timestamp(text: &str) -> usize {
     let slice = |from: usize, until: usize| text.get(from..until).unwrap_or_default();
-    let separated = text.as_bytes().get(4).is_some_and(|c| b"-_.".contains(c)) && text.as_bytes().get(4) == text.as_bytes().get(7);
+    let separated =
+        text.as_bytes().get(4).is_some_and(|c| b"-_.".contains(c)) && text.as_bytes().get(4) == text.as_bytes().get(7);
     let date = match digits(text) {
         8 | 14 if is_date_of(slice(0, 4), slice(4, 6), slice(6, 8)) => 8,
-        4 if separated && is_date_of(slice(0, 4), slice(5, 7), slice(8, 10)) && digits(slice(8, 11)) == 2 => 10,
+        4 if separated && is_date_of(slice(0, 4), slice(5, 7), slice(8, 10)) && digits(&text[8..]) == 2 => 10,
         _ => return 0,
     };
     let behind = text[date..].bytes();
-    let time = behind.take_while(|c| c.is_ascii_digit() || b"T:+.Z-_".contains(c)).count();
+    let time = behind
+        .take_while(|c| c.is_ascii_digit() || b"T:+.Z-_".contains(c))
+        .count();
     let whole = text[..date + time].trim_end_matches(['-', '_', '.', ':', '+']);
     whole.len().max(date)
 }
@@ -226,16 +236,28 @@ mod tests {
     #[test]
     fn what_schedulers_add_makes_no_other_job() {
         for (one, other) in [
-            ("s3://b/etl.py s3://b/out/dt=2026-11-20/", "s3://b/etl.py s3://b/out/dt=2026-11-21/"),
-            ("s3://b/etl.py s3://b/out/2026/11/20/", "s3://b/etl.py s3://b/out/2026/12/01/"),
+            (
+                "s3://b/etl.py s3://b/out/dt=2026-11-20/",
+                "s3://b/etl.py s3://b/out/dt=2026-11-21/",
+            ),
+            (
+                "s3://b/etl.py s3://b/out/2026/11/20/",
+                "s3://b/etl.py s3://b/out/2026/12/01/",
+            ),
             ("etl.py --date 2026-11-20", "etl.py --date 2026-11-21"),
-            ("etl.py --run-id manual__2026-11-20T14:00:00+00:00", "etl.py --run-id scheduled__17"),
+            (
+                "etl.py --run-id manual__2026-11-20T14:00:00+00:00",
+                "etl.py --run-id scheduled__17",
+            ),
             ("etl.py run_17 out", "etl.py run_18 out"),
             ("etl.py out/run-17/x", "etl.py out/run-1804/x"),
             ("etl.py 1795183200", "etl.py 1795183201"),
             ("etl.py 20261120T140000Z", "etl.py 20261121T150000Z"),
             ("etl.py out-20261120", "etl.py out-20261121"),
-            ("etl.py --execution_date=2026-11-20", "etl.py --execution_date=2026-11-22"),
+            (
+                "etl.py --execution_date=2026-11-20",
+                "etl.py --execution_date=2026-11-22",
+            ),
             (
                 "etl.py /tmp/4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e",
                 "etl.py /tmp/00000000-6a1e-4a0c-9d60-0f1f0b4b2b0e",
@@ -265,7 +287,10 @@ mod tests {
     #[test]
     fn a_setting_wins_and_a_step_without_a_program_goes_by_its_name() {
         assert_eq!(key(Some("nightly"), Some("etl.py"), &[], "s"), "nightly");
-        assert_eq!(key(None, None, &[], "load 2026-11-20"), key(None, None, &[], "load 2026-11-21"));
+        assert_eq!(
+            key(None, None, &[], "load 2026-11-20"),
+            key(None, None, &[], "load 2026-11-21")
+        );
         assert_ne!(key(None, None, &[], "load a"), key(None, None, &[], "load b"));
         assert!(key(None, Some(&"x".repeat(9_000)), &[], "").len() <= CHARACTERS_MAX * 4);
     }

@@ -182,12 +182,7 @@ impl<'a> PoolState<'a> {
             .iter()
             .filter(|instance| instance.pool_id == pool_id)
             .collect();
-        let target = |pools: Option<&[Pool]>| {
-            pools?
-                .iter()
-                .find(|pool| pool.id == pool_id)
-                .map(Pool::target_units)
-        };
+        let target = |pools: Option<&[Pool]>| pools?.iter().find(|pool| pool.id == pool_id).map(Pool::target_units);
         let units_at_end = instances
             .iter()
             .filter(|one| one.is_running_at(evidence.run_ended_at))
@@ -279,12 +274,10 @@ impl<'a> PoolState<'a> {
             return not_expected(Excuse::JobEnded, "the job had ended when the instance went".into());
         }
         match self.target() {
-            Some(target) if self.units_at_end >= target => {
-                not_expected(
+            Some(target) if self.units_at_end >= target => not_expected(
                 Excuse::AtTarget,
                 format!("the pool stood at its target of {target} units without it"),
-            )
-            }
+            ),
             _ if seconds < PATIENCE.num_seconds() => not_expected(
                 Excuse::JobEnded,
                 format!("the job ended {seconds} s after the loss, before a replacement could be there"),
@@ -358,13 +351,7 @@ mod tests {
         }]
     }
 
-    fn answer(
-        instances: &[Instance],
-        lost: &[Interrupted],
-        start: u32,
-        end: u32,
-        ended_at: i64,
-    ) -> Vec<Replacement> {
+    fn answer(instances: &[Instance], lost: &[Interrupted], start: u32, end: u32, ended_at: i64) -> Vec<Replacement> {
         let (start, end) = (pool(start), pool(end));
         let evidence = Evidence {
             instances,

@@ -5,6 +5,8 @@
 
 mod ending;
 mod price;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -142,7 +144,10 @@ fn nothing_shown(facts: &Facts<'_>, ending: &Ending) -> Judgement {
     if let Ending::NotKnown { why } = ending {
         reasons.push(format!("How the application ended is not known: {why}."));
     }
-    inconclusive(format!("Nothing is shown: {}.", words::why_nothing_counts(facts)), reasons)
+    inconclusive(
+        format!("Nothing is shown: {}.", words::why_nothing_counts(facts)),
+        reasons,
+    )
 }
 
 fn failed(facts: &Facts<'_>, run: &Run, counted: &[&InterruptionFacts]) -> Judgement {
@@ -160,7 +165,10 @@ fn failed(facts: &Facts<'_>, run: &Run, counted: &[&InterruptionFacts]) -> Judge
     let (verdict, sentence) = match failure.blame {
         Blame::Interruption => (
             Verdict::Failed,
-            format!("The job failed because of the interruption; {}{said}", words::gone(counted)),
+            format!(
+                "The job failed because of the interruption; {}{said}",
+                words::gone(counted)
+            ),
         ),
         Blame::Itself if counted.is_empty() => (
             Verdict::Inconclusive,

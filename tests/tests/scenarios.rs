@@ -5,6 +5,7 @@
 
 use local::api::Time;
 use local::run::Run;
+use shared::cause::Blame;
 use shared::drill::DrillState;
 use shared::interruption::Cause;
 use shared::replacement::Replacement;
@@ -138,11 +139,12 @@ fn a_driver_on_a_victim_is_told() {
 }
 
 #[test]
-fn a_job_that_fails_by_itself_is_failed_with_sparks_own_words() {
+fn a_job_that_fails_by_itself_shows_nothing_and_its_own_failure_is_told() {
     let report = report_of(&tell("job-fails", 1, &[]));
-    assert_eq!(report.judgement.verdict, Verdict::Failed);
+    assert_eq!(report.judgement.verdict, Verdict::Inconclusive);
+    assert_eq!(report.judgement.failure.as_ref().unwrap().blame, Blame::Itself);
     assert!(
-        report.judgement.sentence.contains("Job aborted due to stage failure"),
+        report.judgement.sentence.contains("invalid literal for int()"),
         "{}",
         report.judgement.sentence
     );

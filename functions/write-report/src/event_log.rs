@@ -168,7 +168,9 @@ fn choose(mut logs: Vec<Log>, submitted: &[String], place: &S3Location) -> Resul
             why: format!("{several} applications in {place} ran inside the step's time"),
             several: true,
         }),
-        (several, Some(_)) => Err(format!("the step submitted {several} applications: {}", submitted.join(", ")).into()),
+        (several, Some(_)) => {
+            Err(format!("the step submitted {several} applications: {}", submitted.join(", ")).into())
+        }
     }
 }
 
@@ -201,7 +203,9 @@ fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<
 /// Why a place is not looked at.
 fn not_read(place: &str) -> String {
     let lower = place.to_ascii_lowercase();
-    let is_in_s3 = ["s3://", "s3a://", "s3n://"].iter().any(|scheme| lower.starts_with(scheme));
+    let is_in_s3 = ["s3://", "s3a://", "s3n://"]
+        .iter()
+        .any(|scheme| lower.starts_with(scheme));
     if is_in_s3 {
         format!(
             "spark.eventLog.dir is {place}: the root of a bucket, or no prefix that this report reads; set it to \

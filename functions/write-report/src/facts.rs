@@ -14,7 +14,6 @@ use shared::cluster::{Cluster, Instance, Role};
 use shared::drill::Drill;
 use shared::interruption::{Interrupted, NOTICE, Testimony};
 use shared::invocation::Invocation;
-use shared::ledger::Interruption;
 use shared::replacement::{self, Evidence, Excuse, Replacement};
 use shared::report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets};
 use shared::step::Step;
@@ -39,7 +38,6 @@ const POLL_SECONDS: u64 = 20;
 pub(crate) struct Gathered {
     pub step: Step,
     pub cluster: Option<Cluster>,
-    pub warnings: Vec<Interruption>,
     pub recovery: Recovery,
     pub experiments: Experiments,
 }
@@ -91,7 +89,13 @@ pub(crate) async fn report(
     let cost = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
     let capacity = run.as_ref().filter(|_| recovery.instances.is_some()).and_then(|run| {
         let until = recovery.observed_at.max(step.ended_at?);
-        Some(measure(instances, &interruptions, step.started_at?, until, run.ended_at))
+        Some(measure(
+            instances,
+            &interruptions,
+            step.started_at?,
+            until,
+            run.ended_at,
+        ))
     });
     missing.sort();
     missing.dedup();
@@ -200,7 +204,7 @@ async fn interrupted(
     missing: &mut Vec<Missing>,
 ) -> Result<Vec<Interrupted>, Error> {
     let instances = gathered.recovery.instances.as_deref().unwrap_or_default();
-    let mut warnings = gathered.warnings.clone();
+    let mut warnings = gathered.recovery.warnings.clone();
     let victims: BTreeSet<&str> = drill
         .waves
         .iter()

@@ -42,7 +42,10 @@ impl Told<'_> {
         self.log
             .and_then(|log| log.settings.get(key).cloned())
             .or_else(|| self.step.spark_conf(key))
-            .or_else(|| self.cluster.and_then(|cluster| cluster.spark_defaults.get(key).cloned()))
+            .or_else(|| {
+                self.cluster
+                    .and_then(|cluster| cluster.spark_defaults.get(key).cloned())
+            })
     }
 
     /// Where the output lies. The error says that nobody knows.
@@ -53,7 +56,9 @@ impl Told<'_> {
             (tag, OutputNamedBy::Tag),
         ] {
             if let Some(named) = named {
-                let place = named.parse().map_err(|why| format!("the output is named as {named:?}: {why}"))?;
+                let place = named
+                    .parse()
+                    .map_err(|why| format!("the output is named as {named:?}: {why}"))?;
                 return Ok((place, by));
             }
         }
@@ -94,7 +99,11 @@ impl Told<'_> {
             ("_spark_metadata/", "a streaming sink"),
         ]
         .into_iter()
-        .find(|(folder, _)| objects.iter().any(|key| key.starts_with(folder) || key.contains(&format!("/{folder}"))))
+        .find(|(folder, _)| {
+            objects
+                .iter()
+                .any(|key| key.starts_with(folder) || key.contains(&format!("/{folder}")))
+        })
         .map(|(_, what)| format!("it is {what}"))
     }
 }

@@ -30,6 +30,8 @@ pub(crate) const RESERVE: TimeDelta = TimeDelta::seconds(90);
 pub(crate) struct Recovery {
     /// The instances, as last listed.
     pub instances: Option<Vec<Instance>>,
+    /// The warnings on record for the cluster, as last read.
+    pub warnings: Vec<Interruption>,
     /// When the instances were last listed.
     pub observed_at: DateTime<Utc>,
     /// Why something could not be had.
@@ -44,11 +46,11 @@ pub(crate) async fn wait(
     cluster: Option<&Cluster>,
     step: &Step,
     drill: &mut Drill,
-    warnings: &[Interruption],
 ) -> Result<Recovery, Error> {
     let begun_at = aws.now();
     let mut seen = Recovery {
         instances: None,
+        warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: begun_at,
         problems: Vec::new(),
     };
@@ -66,7 +68,6 @@ pub(crate) async fn wait(
         }
     };
     remember_pools(aws, config, step, drill, &pools).await?;
-    let expected = expected(step, drill, warnings);
     loop {
         let instances = match aws.instances(cluster, &pools).await {
             Ok(instances) => instances,
@@ -76,6 +77,7 @@ pub(crate) async fn wait(
             }
         };
         seen.observed_at = aws.now();
+        let expected = expected(step, drill, &seen.warnings);
         let all_gone = instances
             .iter()
             .filter(|instance| expected.contains(instance.instance_id.as_str()))
@@ -85,6 +87,8 @@ pub(crate) async fn wait(
             return Ok(seen);
         }
         tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
+        // A warning may have been on its way when the step ended.
+        seen.warnings = aws.interruptions(&config.table_name, &drill.cluster_id).await?;
     }
 }
 

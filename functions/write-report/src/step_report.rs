@@ -60,8 +60,7 @@ pub(crate) async fn write(
     }
     let mut missing = Vec::new();
     let cluster = or_missing(aws.cluster(cluster_id).await, "cluster", &mut missing).flatten();
-    let warnings = aws.interruptions(&config.table_name, cluster_id).await?;
-    let recovery = recovery::wait(aws, config, invocation, cluster.as_ref(), &step, &mut drill, &warnings).await?;
+    let recovery = recovery::wait(aws, config, invocation, cluster.as_ref(), &step, &mut drill).await?;
     let mut problems = Vec::new();
     let experiments = experiments::read(aws, &mut drill, &mut problems).await;
     missing.extend(problems.into_iter().map(|why| Missing {
@@ -72,7 +71,6 @@ pub(crate) async fn write(
     let gathered = Gathered {
         step,
         cluster,
-        warnings,
         recovery,
         experiments,
     };

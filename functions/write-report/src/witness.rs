@@ -102,23 +102,22 @@ fn doubt(step: &Step, cluster: Option<&Cluster>, log: Option<&SparkRun>) -> Opti
     }
     let none = std::collections::BTreeMap::new();
     let defaults = cluster.map_or(&none, |cluster| &cluster.spark_defaults);
-    let waits = log.and_then(waited).unwrap_or_else(|| step.waits_for_application(defaults));
+    let waits = log
+        .and_then(waited)
+        .unwrap_or_else(|| step.waits_for_application(defaults));
     match waits {
         Waits::Yes => None,
         Waits::No => Some("spark.yarn.submit.waitAppCompletion is false, so COMPLETED means submitted".into()),
         Waits::Unknown => Some(
-            "a properties file may have set spark.yarn.submit.waitAppCompletion, so COMPLETED may mean submitted".into(),
+            "a properties file may have set spark.yarn.submit.waitAppCompletion, so COMPLETED may mean submitted"
+                .into(),
         ),
     }
 }
 
 /// Whether the step waited, by the application's own settings; they say nothing where they leave the deploy mode out.
 fn waited(log: &SparkRun) -> Option<Waits> {
-    let set = |key: &str, value: &str| {
-        log.settings
-            .get(key)
-            .map(|set| set.trim().eq_ignore_ascii_case(value))
-    };
+    let set = |key: &str, value: &str| log.settings.get(key).map(|set| set.trim().eq_ignore_ascii_case(value));
     match (
         set("spark.submit.deployMode", "client"),
         set("spark.yarn.submit.waitAppCompletion", "false"),

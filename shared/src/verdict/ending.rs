@@ -95,7 +95,11 @@ fn by_log(run: &SparkRun, doubt: &str) -> Ending {
 /// What is known of the end, a sentence each.
 pub(super) fn reasons(facts: &Facts<'_>) -> Vec<String> {
     let mut reasons = vec![format!("The step ended as {}.", facts.step.state)];
-    reasons.extend(facts.completed_doubt.map(|doubt| format!("COMPLETED would not be enough: {doubt}.")));
+    reasons.extend(
+        facts
+            .completed_doubt
+            .map(|doubt| format!("COMPLETED would not be enough: {doubt}.")),
+    );
     let failure = facts.step.failure.iter();
     reasons.extend(failure.map(|failure| format!("EMR on the failure: {failure}")));
     reasons

@@ -34,7 +34,12 @@ pub(super) fn of(facts: &Facts<'_>, run: &Run) -> (Vec<String>, Vec<String>) {
 }
 
 /// YARN began the application anew after a loss, and no log shows that the attempt before had failed by itself.
-fn began_again(facts: &Facts<'_>, run: &Run, application: Application<'_>, first_loss: DateTime<Utc>) -> Option<String> {
+fn began_again(
+    facts: &Facts<'_>,
+    run: &Run,
+    application: Application<'_>,
+    first_loss: DateTime<Utc>,
+) -> Option<String> {
     let made = application.attempts_made();
     let (last, earlier) = application.attempts.split_last()?;
     if made < 2 || moment(last.started_at_ms).is_some_and(|began| began < first_loss) {
@@ -48,7 +53,12 @@ fn began_again(facts: &Facts<'_>, run: &Run, application: Application<'_>, first
 
 /// Spark jobs that failed after the first loss inside an application that ended well, unless their tasks show that they
 /// failed by themselves. Those that Spark cancelled did not fail.
-fn failed_jobs(facts: &Facts<'_>, run: &Run, application: Application<'_>, first_loss: DateTime<Utc>) -> Option<String> {
+fn failed_jobs(
+    facts: &Facts<'_>,
+    run: &Run,
+    application: Application<'_>,
+    first_loss: DateTime<Utc>,
+) -> Option<String> {
     let last = application.last()?;
     let failed = last
         .jobs

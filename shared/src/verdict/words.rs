@@ -20,7 +20,12 @@ fn plural(count: usize, what: &str) -> String {
 
 /// "by this drill's experiment", "by EC2 itself", "2 by this drill's experiment, 1 by EC2 itself".
 fn whose<'a>(interruptions: impl Iterator<Item = &'a InterruptionFacts> + Clone) -> String {
-    let count = |wanted: fn(&Cause) -> bool| interruptions.clone().filter(|one| wanted(&one.interrupted.cause)).count();
+    let count = |wanted: fn(&Cause) -> bool| {
+        interruptions
+            .clone()
+            .filter(|one| wanted(&one.interrupted.cause))
+            .count()
+    };
     let parts: Vec<(usize, &str)> = [
         (
             count(|cause| matches!(cause, Cause::Experiment { .. })),
@@ -48,7 +53,13 @@ fn whose<'a>(interruptions: impl Iterator<Item = &'a InterruptionFacts> + Clone)
 
 /// Why no interruption counts: there was none, it came too early or too late, or it met nothing of the job.
 pub(super) fn why_nothing_counts(facts: &Facts<'_>) -> String {
-    let of = |bearing: Bearing| facts.interruptions.iter().filter(|one| one.loss.bearing == bearing).count();
+    let of = |bearing: Bearing| {
+        facts
+            .interruptions
+            .iter()
+            .filter(|one| one.loss.bearing == bearing)
+            .count()
+    };
     let all = facts.interruptions.len();
     if all == 0 {
         let why = facts
@@ -57,7 +68,10 @@ pub(super) fn why_nothing_counts(facts: &Facts<'_>) -> String {
         return format!("no instance was interrupted while the job ran ({why})");
     }
     let parts: Vec<String> = [
-        (Bearing::NothingThere, "went while the job ran, with nothing of it on them"),
+        (
+            Bearing::NothingThere,
+            "went while the job ran, with nothing of it on them",
+        ),
         (Bearing::BeforeTheRun, "had gone before the application began"),
         (Bearing::AfterTheRun, "went when the job had ended"),
         (Bearing::NotGone, "had not gone when last looked at"),

@@ -112,7 +112,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_fis_takes_them() {
-        let cases = [("PT2M", Some(120)), ("PT150S", Some(150)), ("PT1M30S", Some(90)), ("PT", Some(0)), ("2M", None), ("PT2", None)];
+        let cases = [
+            ("PT2M", Some(120)),
+            ("PT150S", Some(150)),
+            ("PT1M30S", Some(90)),
+            ("PT", Some(0)),
+            ("2M", None),
+            ("PT2", None),
+        ];
         for (text, wanted) in cases {
             assert_eq!(seconds(text), wanted.map(TimeDelta::seconds), "{text}");
         }
