@@ -3,9 +3,10 @@
 //! Separate from the logs' reader because here they are joined to what AWS says: when the run was that counts, and what
 //! of the application was on a host when the host went.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::interruption::NOTICE;
 use crate::spark_log::{Executor, Removal, SparkRun, same_host};
 use crate::step::Step;
 
@@ -59,9 +60,6 @@ impl Run {
     }
 }
 
-/// Executors that are let go so shortly before their node goes went with it.
-const TOGETHER: TimeDelta = TimeDelta::seconds(5);
-
 impl<'a> Application<'a> {
     /// The attempt that tells how the application ended. Of an application there is at least one.
     pub fn last(self) -> Option<&'a SparkRun> {
@@ -111,8 +109,7 @@ impl<'a> Application<'a> {
 
     /// What of the application was on a host when the host went: `driver`, `executor 3`, `shuffle output of executor 3`.
     ///
-    /// Executors that left since the notice, because they were told to, count too: that is what the notice did. Shuffle
-    /// output outlives its executor where YARN's shuffle service serves it; it counts if somebody missed it afterwards.
+    /// Executors that left since the notice count too: that is what the notice did. Shuffle output outlives its executor where YARN's shuffle service serves it; it counts if somebody missed it afterwards.
     pub fn held_on(self, host: &str, noticed_at: Option<DateTime<Utc>>, lost_at: DateTime<Utc>) -> Vec<String> {
         let mut held = Vec::new();
         for run in self.attempts {
@@ -168,9 +165,9 @@ fn was_there(executor: &Executor, noticed_at: Option<DateTime<Utc>>, lost_at: Da
     let Some(removed) = moment(executor.removed_at_ms) else {
         return true;
     };
-    let left_by_the_notice = executor.removal != Some(Removal::KilledByDriver)
-        && removed >= noticed_at.unwrap_or(lost_at - TimeDelta::minutes(2));
-    removed >= lost_at - TOGETHER || left_by_the_notice
+    // On a notice EMR's Spark gives the node no new tasks, and an executor without tasks is let go as an idle one: whoever
+    // left between notice and loss left because of the notice.
+    removed >= noticed_at.unwrap_or(lost_at - NOTICE)
 }
 
 /// Spark's milliseconds as a moment.

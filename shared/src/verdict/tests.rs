@@ -220,13 +220,15 @@ fn a_log_that_breaks_off_does_not_show_that_nothing_was_there() {
 }
 
 #[test]
-fn an_executor_that_left_because_of_the_notice_counts_and_an_idle_one_does_not() {
-    let mut case = Case::new();
-    case.logs[0].executors[0].removed_at_ms = ms(330);
-    case.logs[0].executors[0].removal = Some(Removal::Decommissioned);
-    assert_eq!(case.verdict(), Verdict::Survived);
-    case.logs[0].executors[0].removal = Some(Removal::KilledByDriver);
-    assert_eq!(case.verdict(), Verdict::Inconclusive);
+fn an_executor_that_left_between_notice_and_loss_counts_and_one_that_left_before_does_not() {
+    for removal in [Removal::Decommissioned, Removal::KilledByDriver] {
+        let mut case = Case::new();
+        case.logs[0].executors[0].removal = Some(removal);
+        case.logs[0].executors[0].removed_at_ms = ms(330);
+        assert_eq!(case.verdict(), Verdict::Survived);
+        case.logs[0].executors[0].removed_at_ms = ms(270);
+        assert_eq!(case.verdict(), Verdict::Inconclusive);
+    }
 }
 
 #[test]
