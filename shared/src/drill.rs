@@ -95,6 +95,15 @@ pub struct Written {
     pub by: Option<String>,
 }
 
+/// An interim report, as the ledger remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interim {
+    /// When its facts were looked at.
+    pub at: DateTime<Utc>,
+    /// `s3://…/`
+    pub location: String,
+}
+
 /// A drill, one ledger item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drill {
@@ -129,6 +138,9 @@ pub struct Drill {
     pub finished: Option<Finished>,
     /// The report.
     pub report: Option<Written>,
+    /// The report of a step that still ran long after its losses.
+    #[serde(default)]
+    pub interim: Option<Interim>,
     /// Counts the writes; each one is conditional on the last.
     pub version: u64,
 }
@@ -151,6 +163,7 @@ impl Drill {
             has_stop_condition: None,
             finished: None,
             report: None,
+            interim: None,
             version: 0,
         }
     }

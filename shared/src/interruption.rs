@@ -3,6 +3,9 @@
 //! Several witnesses, none of which is complete: FIS on what our experiment did, the warnings (best effort), EC2's Spot
 //! request status codes (forgotten an hour after), YARN by way of Spark's event log, EMR. The report joins them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};

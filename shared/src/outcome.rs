@@ -55,6 +55,17 @@ impl Outcome {
     }
 }
 
+/// A drill whose step still runs long after its losses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotRecovered {
+    /// "Not recovered after 60 minutes: …"
+    pub sentence: String,
+    /// Where the folder of its interim report lies: `s3://…/`.
+    pub report: String,
+    /// Minutes since its last experiment.
+    pub minutes: i64,
+}
+
 /// A report that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reported {

@@ -27,6 +27,9 @@ pub const SCHEMA: &str = "spot-drill-report/1";
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
+    /// Was it written while the step still ran? Then its one to come takes its place.
+    #[serde(default)]
+    pub interim: bool,
     /// Verdict, sentence, reasons.
     #[serde(flatten)]
     pub judgement: Judgement,

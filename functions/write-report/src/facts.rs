@@ -1,20 +1,17 @@
 //! From what was read to the report: joins, judges, adds up. Every source may have failed: what is missing is named, and
 //! costs what it alone could tell.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::application::Run;
 use shared::aws::TARGET_ARNS_MAX;
-use shared::bearing::Loss;
 use shared::capacity::{self, Capacity, Outage};
 use shared::cause::Blame;
 use shared::cluster::{Cluster, Instance, Role};
 use shared::drill::Drill;
-use shared::interruption::{Interrupted, NOTICE, Testimony};
 use shared::invocation::Invocation;
-use shared::replacement::{self, Evidence, Excuse, Replacement};
+use shared::replacement::{Excuse, Replacement};
 use shared::report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets};
 use shared::step::Step;
 use shared::verdict::{self, Facts, InterruptionFacts, Judgement};
@@ -22,15 +19,12 @@ use shared::{Aws, Error, finding};
 
 use crate::event_log::EventLog;
 use crate::experiments::Experiments;
+use crate::interruptions::{self, Around};
 use crate::output::{self, Told};
 use crate::recovery::{RESERVE, Recovery};
 use crate::witness::{self, Witness};
 use crate::{Config, experiments, history};
 
-/// How much earlier than the step's begin a notice may lie whose instance goes while it runs.
-const BEFORE: TimeDelta = TimeDelta::seconds(NOTICE.num_seconds() + 10);
-/// How much later than EC2 EMR may find an instance gone.
-const EMR_LATE: TimeDelta = TimeDelta::seconds(90);
 /// How often the step's log is looked for, in seconds.
 const POLL_SECONDS: u64 = 20;
 
@@ -101,6 +95,7 @@ pub(crate) async fn report(
     missing.dedup();
     let mut report = Report {
         schema: SCHEMA.into(),
+        interim: false,
         judgement,
         cluster: cluster_facts(&drill.cluster_id, cluster.as_ref()),
         run_seconds,
@@ -138,7 +133,8 @@ async fn settle(
         + TimeDelta::seconds(i64::from(config.recovery_seconds_max)).min(invocation.time_left(begun_at, RESERVE));
     loop {
         let made = make(aws, config, drill, gathered).await?;
-        let may_come = made.witness.step_log_may_come && (is_open(&made) || made.witness.is_ambiguous);
+        let may_come =
+            gathered.step.is_over() && made.witness.step_log_may_come && (is_open(&made) || made.witness.is_ambiguous);
         if !may_come || aws.now() + TimeDelta::seconds(POLL_SECONDS as i64) > limit {
             return Ok(made);
         }
@@ -162,8 +158,13 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
     let witness = witness::read(aws, config, step, cluster, &mut missing).await;
     let application = witness.log.as_ref().map(EventLog::application);
     let run = Run::of(step, application);
-    let interrupted = interrupted(aws, config, drill, gathered, run.as_ref(), &witness, &mut missing).await?;
-    let interruptions = weigh(drill, gathered, run.as_ref(), &witness, interrupted);
+    let around = Around {
+        drill,
+        gathered,
+        run: run.as_ref(),
+        application,
+    };
+    let interruptions = interruptions::read(aws, config, &around, &mut missing).await?;
     let told = Told {
         step,
         cluster,
@@ -191,121 +192,6 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
         judgement,
         missing,
     })
-}
-
-/// Joins the witnesses of interruptions around the run.
-async fn interrupted(
-    aws: &Aws,
-    config: &Config,
-    drill: &Drill,
-    gathered: &Gathered,
-    run: Option<&Run>,
-    witness: &Witness,
-    missing: &mut Vec<Missing>,
-) -> Result<Vec<Interrupted>, Error> {
-    let instances = gathered.recovery.instances.as_deref().unwrap_or_default();
-    let mut warnings = gathered.recovery.warnings.clone();
-    let victims: BTreeSet<&str> = drill
-        .waves
-        .iter()
-        .flat_map(|wave| &wave.victims)
-        .map(|victim| victim.instance_id.as_str())
-        .collect();
-    let Some(span) = span(&gathered.step, run) else {
-        return Ok(Vec::new());
-    };
-    let mut ids: BTreeSet<String> = victims.iter().map(|id| (*id).to_owned()).collect();
-    ids.extend(
-        warnings
-            .iter()
-            .filter(|warning| warning.noticed_at >= span.0 - BEFORE && warning.noticed_at <= span.1)
-            .map(|warning| warning.instance_id.clone()),
-    );
-    // Instances that ended around the run and of which nobody warned may have been interrupted all the same.
-    ids.extend(
-        instances
-            .iter()
-            .filter(|instance| {
-                instance
-                    .ended_at
-                    .is_some_and(|at| at >= span.0 && at <= span.1 + EMR_LATE)
-            })
-            .map(|instance| instance.instance_id.clone()),
-    );
-    // A warning that came when EC2 had forgotten the instance's tags lies apart.
-    for id in &ids {
-        if !warnings.iter().any(|warning| warning.instance_id == *id) {
-            let apart = aws.unattributed(&config.table_name, id).await?;
-            warnings.extend(apart);
-        }
-    }
-    let ids: Vec<String> = ids.into_iter().collect();
-    let statuses = if ids.is_empty() {
-        Ok(BTreeMap::new())
-    } else {
-        aws.spot_statuses(&ids).await
-    };
-    let statuses = or_missing(statuses, "Spot request status", missing).unwrap_or_default();
-    let testimony = Testimony {
-        acts: &gathered.experiments.acts,
-        warnings: &warnings,
-        statuses: &statuses,
-        instances,
-        application: witness.log.as_ref().map(EventLog::application),
-    };
-    let joined = testimony.join(&ids);
-    for one in joined.iter().filter(|one| one.spot_status.is_none()) {
-        let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);
-        missing.push(Missing {
-            what: "Spot request status".into(),
-            why,
-        });
-    }
-    Ok(joined)
-}
-
-/// The time that the step and its application took together.
-fn span(step: &Step, run: Option<&Run>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let from = step.started_at.into_iter().chain(run.map(|run| run.began_at)).min()?;
-    let until = step.ended_at.into_iter().chain(run.map(|run| run.ended_at)).max()?;
-    Some((from, until))
-}
-
-/// What each took of the application, and what became of its capacity.
-fn weigh(
-    drill: &Drill,
-    gathered: &Gathered,
-    run: Option<&Run>,
-    witness: &Witness,
-    interrupted: Vec<Interrupted>,
-) -> Vec<InterruptionFacts> {
-    let Some(run) = run else { return Vec::new() };
-    let answers = match &gathered.recovery.instances {
-        Some(instances) => replacement::assess(
-            &interrupted,
-            &Evidence {
-                instances,
-                pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
-                pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
-                run_ended_at: run.ended_at,
-            },
-        ),
-        None => BTreeMap::new(),
-    };
-    let application = witness.log.as_ref().map(EventLog::application);
-    interrupted
-        .into_iter()
-        .map(|one| {
-            let unknown = || Replacement::Unknown {
-                why: "the instances could not be listed".into(),
-            };
-            InterruptionFacts {
-                loss: Loss::weigh(&one, run, application),
-                replacement: answers.get(&one.instance_id).cloned().unwrap_or_else(unknown),
-                interrupted: one,
-            }
-        })
-        .collect()
 }
 
 /// Task capacity over time, and what was missing of it because of interruptions.

@@ -9,14 +9,18 @@
 //! * [`recovery`]: the bounded wait until victims are gone;
 //! * [`experiments`]: what FIS says of the drill's experiments;
 //! * [`event_log`]: which event logs are the step's, and reading them; [`step_log`]: what the step submitted;
+//! * [`interruptions`]: who was interrupted around the run;
 //! * [`witness`]: what these say together; [`output`]: what the job wrote;
 //! * [`history`]: the job's earlier runs, to compare with;
+//! * [`interim`]: a step that still runs long after its losses;
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
 
 mod event_log;
 mod experiments;
 mod facts;
 mod history;
+// mod interim;
+mod interruptions;
 mod output;
 mod recovery;
 mod step_log;
@@ -50,6 +54,9 @@ pub struct Config {
     /// Where Spark's event logs lie, if neither the step nor the cluster says; blank: nowhere.
     #[arg(long, env = "EVENT_LOG_URI", default_value = "")]
     pub event_log_uri: Blank<S3Location>,
+    /// How many minutes after its last experiment a step that still runs has not recovered.
+    #[arg(long, env = "NOT_RECOVERED_MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(5..=1440))]
+    pub not_recovered_minutes: u32,
     /// How far back the sweep looks, in hours.
     #[arg(long, env = "SWEEP_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=168))]
     pub sweep_hours: u32,

@@ -92,6 +92,34 @@ pub(crate) async fn wait(
     }
 }
 
+/// One look, for a step that has not ended.
+pub(crate) async fn look(
+    aws: &Aws,
+    config: &Config,
+    cluster: Option<&Cluster>,
+    drill: &Drill,
+) -> Result<Recovery, Error> {
+    let mut seen = Recovery {
+        instances: None,
+        warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
+        observed_at: aws.now(),
+        problems: Vec::new(),
+    };
+    let Some(cluster) = cluster else {
+        seen.problems.push("EMR no longer knows the cluster".into());
+        return Ok(seen);
+    };
+    let listed = async {
+        let pools = aws.pools(cluster).await?;
+        aws.instances(cluster, &pools).await
+    };
+    match listed.await {
+        Ok(instances) => seen.instances = Some(instances),
+        Err(error) => seen.problems.push(error.chain()),
+    }
+    Ok(seen)
+}
+
 /// Keeps what was asked for when the step ended, if this look is in time and there was none before.
 async fn remember_pools(
     aws: &Aws,

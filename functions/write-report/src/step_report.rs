@@ -180,14 +180,7 @@ struct Stored {
 /// Writes JSON and page, unless one lies there already that had to do without no more. A report of a run changes by
 /// better evidence only, and says so.
 async fn store(aws: &Aws, config: &Config, mut report: Report) -> Result<Stored, Error> {
-    let bucket = &config.report_bucket;
-    let folder = format!(
-        "{}/{}/{}/",
-        config.report_prefix.trim_matches('/'),
-        report.cluster.id,
-        report.step.id
-    );
-    let folder = folder.trim_start_matches('/').to_owned();
+    let (bucket, folder) = (&config.report_bucket, folder(config, &report));
     let location = format!("s3://{bucket}/{folder}");
     if let Found::Object { bytes, .. } = aws
         .object(bucket, &format!("{folder}report.json"), REPORT_BYTES_MAX)
@@ -203,26 +196,38 @@ async fn store(aws: &Aws, config: &Config, mut report: Report) -> Result<Stored,
         }
         report.revisions = revisions(older, &report);
     }
+    put(aws, config, &report, "report").await?;
+    Ok(Stored {
+        report,
+        location,
+        is_new: true,
+    })
+}
+
+/// The folder of a step's reports, without a first slash.
+fn folder(config: &Config, report: &Report) -> String {
+    let prefix = config.report_prefix.trim_matches('/');
+    let folder = format!("{prefix}/{}/{}/", report.cluster.id, report.step.id);
+    folder.trim_start_matches('/').to_owned()
+}
+
+/// Writes page and JSON under this name into the step's folder, and answers where that is.
+pub(crate) async fn put(aws: &Aws, config: &Config, report: &Report, name: &str) -> Result<String, Error> {
     let json = report
         .to_json()
         .map_err(|error| Error::Answer(format!("writing the report as JSON: {error}")))?;
     let html = report
         .to_html()
         .map_err(|error| Error::Answer(format!("writing the report's page: {error}")))?;
-    aws.put(
-        bucket,
-        &format!("{folder}report.html"),
-        "text/html; charset=utf-8",
-        html.into_bytes(),
-    )
-    .await?;
-    aws.put(bucket, &format!("{folder}report.json"), "application/json", json)
-        .await?;
-    Ok(Stored {
-        report,
-        location,
-        is_new: true,
-    })
+    let (bucket, folder) = (&config.report_bucket, folder(config, report));
+    for (ending, content, bytes) in [
+        ("html", "text/html; charset=utf-8", html.into_bytes()),
+        ("json", "application/json", json),
+    ] {
+        aws.put(bucket, &format!("{folder}{name}.{ending}"), content, bytes)
+            .await?;
+    }
+    Ok(format!("s3://{bucket}/{folder}"))
 }
 
 /// The older report among its own predecessors, with what it had to do without and this one has not.

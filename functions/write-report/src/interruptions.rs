@@ -1,0 +1,152 @@
+//! Which of the cluster's instances were interrupted around the run, what each took of the application, and what became
+//! of its capacity.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::application::{Application, Run};
+use shared::bearing::Loss;
+use shared::drill::Drill;
+use shared::interruption::{Interrupted, NOTICE, Testimony};
+use shared::replacement::{self, Evidence, Replacement};
+use shared::report::Missing;
+use shared::step::Step;
+use shared::verdict::InterruptionFacts;
+use shared::{Aws, Error};
+
+use crate::Config;
+use crate::facts::{Gathered, or_missing};
+
+/// How much earlier than the step's begin a notice may lie whose instance goes while it runs.
+const BEFORE: TimeDelta = TimeDelta::seconds(NOTICE.num_seconds() + 10);
+/// How much later than EC2 EMR may find an instance gone.
+const EMR_LATE: TimeDelta = TimeDelta::seconds(90);
+
+/// The run, and what is known around it.
+#[derive(Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub drill: &'a Drill,
+    pub gathered: &'a Gathered,
+    pub run: Option<&'a Run>,
+    pub application: Option<Application<'a>>,
+}
+
+/// Reads and weighs them.
+pub(crate) async fn read(
+    aws: &Aws,
+    config: &Config,
+    around: &Around<'_>,
+    missing: &mut Vec<Missing>,
+) -> Result<Vec<InterruptionFacts>, Error> {
+    let interrupted = interrupted(aws, config, around, missing).await?;
+    Ok(weigh(around, interrupted))
+}
+
+/// Joins the witnesses of interruptions around the run.
+async fn interrupted(
+    aws: &Aws,
+    config: &Config,
+    around: &Around<'_>,
+    missing: &mut Vec<Missing>,
+) -> Result<Vec<Interrupted>, Error> {
+    let Around {
+        drill, gathered, run, ..
+    } = *around;
+    let instances = gathered.recovery.instances.as_deref().unwrap_or_default();
+    let mut warnings = gathered.recovery.warnings.clone();
+    let victims: BTreeSet<&str> = drill
+        .waves
+        .iter()
+        .flat_map(|wave| &wave.victims)
+        .map(|victim| victim.instance_id.as_str())
+        .collect();
+    let Some(span) = span(&gathered.step, run) else {
+        return Ok(Vec::new());
+    };
+    let mut ids: BTreeSet<String> = victims.iter().map(|id| (*id).to_owned()).collect();
+    ids.extend(
+        warnings
+            .iter()
+            .filter(|warning| warning.noticed_at >= span.0 - BEFORE && warning.noticed_at <= span.1)
+            .map(|warning| warning.instance_id.clone()),
+    );
+    // Instances that ended around the run and of which nobody warned may have been interrupted all the same.
+    ids.extend(
+        instances
+            .iter()
+            .filter(|instance| {
+                instance
+                    .ended_at
+                    .is_some_and(|at| at >= span.0 && at <= span.1 + EMR_LATE)
+            })
+            .map(|instance| instance.instance_id.clone()),
+    );
+    // A warning that came when EC2 had forgotten the instance's tags lies apart.
+    for id in &ids {
+        if !warnings.iter().any(|warning| warning.instance_id == *id) {
+            let apart = aws.unattributed(&config.table_name, id).await?;
+            warnings.extend(apart);
+        }
+    }
+    let ids: Vec<String> = ids.into_iter().collect();
+    let statuses = if ids.is_empty() {
+        Ok(BTreeMap::new())
+    } else {
+        aws.spot_statuses(&ids).await
+    };
+    let statuses = or_missing(statuses, "Spot request status", missing).unwrap_or_default();
+    let testimony = Testimony {
+        acts: &gathered.experiments.acts,
+        warnings: &warnings,
+        statuses: &statuses,
+        instances,
+        application: around.application,
+    };
+    let joined = testimony.join(&ids);
+    for one in joined.iter().filter(|one| one.spot_status.is_none()) {
+        let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);
+        missing.push(Missing {
+            what: "Spot request status".into(),
+            why,
+        });
+    }
+    Ok(joined)
+}
+
+/// The time that the step and its application took together.
+fn span(step: &Step, run: Option<&Run>) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let from = step.started_at.into_iter().chain(run.map(|run| run.began_at)).min()?;
+    let until = step.ended_at.into_iter().chain(run.map(|run| run.ended_at)).max()?;
+    Some((from, until))
+}
+
+/// What each took of the application, and what became of its capacity.
+fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<InterruptionFacts> {
+    let Around { drill, gathered, .. } = *around;
+    let Some(run) = around.run else { return Vec::new() };
+    let answers = match &gathered.recovery.instances {
+        Some(instances) => replacement::assess(
+            &interrupted,
+            &Evidence {
+                instances,
+                pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
+                pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
+                run_ended_at: run.ended_at,
+            },
+        ),
+        None => BTreeMap::new(),
+    };
+    interrupted
+        .into_iter()
+        .map(|one| {
+            let unknown = || Replacement::Unknown {
+                why: "the instances could not be listed".into(),
+            };
+            InterruptionFacts {
+                loss: Loss::weigh(&one, run, around.application),
+                replacement: answers.get(&one.instance_id).cloned().unwrap_or_else(unknown),
+                interrupted: one,
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,159 @@
+//! The accounts of a pool, by the smallest examples.
+
+use super::*;
+use crate::cluster::Market;
+use crate::interruption::Cause;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(seconds, 0).unwrap()
+}
+
+fn instance(id: &str, units: u32, created: i64, ended: Option<i64>) -> Instance {
+    Instance {
+        instance_id: id.into(),
+        pool_id: "if-1".into(),
+        role: Some(Role::Task),
+        instance_type: "r5.xlarge".into(),
+        market: Market::Spot,
+        state: "RUNNING".into(),
+        private_dns_name: String::new(),
+        reason: None,
+        created_at: Some(at(created)),
+        ready_at: Some(at(created + 60)),
+        ended_at: ended.map(at),
+        units,
+    }
+}
+
+fn lost(id: &str, units: u32, terminated: i64) -> Interrupted {
+    Interrupted {
+        instance_id: id.into(),
+        instance_type: None,
+        private_dns_name: None,
+        pool_id: Some("if-1".into()),
+        units,
+        noticed_at: Some(at(terminated - 120)),
+        warnings: 1,
+        latency_ms: None,
+        terminated_at: Some(at(terminated)),
+        terminated_told_by: None,
+        role: Some(Role::Task),
+        cause: Cause::Unknown,
+        spot_status: None,
+        emr_reason: None,
+    }
+}
+
+fn pool(target: u32) -> Vec<Pool> {
+    vec![Pool {
+        id: "if-1".into(),
+        role: Role::Task,
+        target_spot_units: target,
+        target_on_demand_units: 0,
+        weights: BTreeMap::new(),
+    }]
+}
+
+fn answer(instances: &[Instance], lost: &[Interrupted], start: u32, end: u32, ended_at: i64) -> Vec<Replacement> {
+    let (start, end) = (pool(start), pool(end));
+    let evidence = Evidence {
+        instances,
+        pools_at_start: Some(&start),
+        pools_at_end: Some(&end),
+        run_ended_at: at(ended_at),
+    };
+    assess(lost, &evidence).into_values().collect()
+}
+
+#[test]
+fn two_smaller_instances_replace_a_larger_one() {
+    let instances = [
+        instance("i-1", 8, -100, None),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 2, 310, None),
+        instance("i-4", 2, 320, None),
+    ];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    let Replacement::Replaced {
+        by,
+        seconds_after_loss,
+        seconds_after_notice,
+        ..
+    } = &answers[0]
+    else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(by, &["i-3", "i-4"]);
+    assert_eq!((*seconds_after_loss, *seconds_after_notice), (80, Some(200)));
+}
+
+#[test]
+fn growth_is_not_taken_for_a_replacement() {
+    // The target grew by 4, 4 units came, and the pool still lacks the 4 that were lost.
+    let instances = [
+        instance("i-1", 8, -100, None),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, 310, None),
+    ];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 16, 1000);
+    assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+}
+
+#[test]
+fn a_lowered_target_expects_no_replacement() {
+    let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 8, 1000);
+    assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+}
+
+#[test]
+fn a_job_that_ends_right_after_the_loss_shows_nothing() {
+    let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 330);
+    assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+}
+
+#[test]
+fn nothing_came_while_the_target_stood_is_not_replaced() {
+    let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+}
+
+#[test]
+fn without_the_target_an_arrival_proves_nothing() {
+    let instances = [
+        instance("i-1", 8, -100, None),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, 310, None),
+    ];
+    let evidence = Evidence {
+        instances: &instances,
+        pools_at_start: None,
+        pools_at_end: None,
+        run_ended_at: at(1000),
+    };
+    let answers = assess(&[lost("i-2", 4, 300)], &evidence);
+    assert!(matches!(answers["i-2"], Replacement::Unknown { .. }), "{answers:?}");
+}
+
+#[test]
+fn what_came_when_the_job_was_over_replaced_nothing() {
+    let instances = [
+        instance("i-1", 8, -100, None),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, 950, None),
+    ];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1020);
+    assert!(matches!(answers[0], Replacement::Replaced { .. }), "{answers:?}");
+}
+
+#[test]
+fn a_primary_node_is_not_replaced_and_nobody_expects_it() {
+    let mut primary = lost("i-2", 1, 300);
+    primary.role = Some(Role::Master);
+    let answers = answer(&[instance("i-2", 1, -100, Some(300))], &[primary], 1, 1, 1000);
+    assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+}
