@@ -49,3 +49,73 @@ fn a_wrong_word_ends_with_status_2_and_names_what_was_expected() {
         assert!(output.stdout.is_empty(), "{arguments:?} wrote to standard output");
     }
 }
+
+/// Runs `spark-log` on one of the small logs of the tests.
+fn spark_log(arguments: &[&str], log: &str) -> Output {
+    let path = format!("{}/../../tests/data/spark-log/{log}", env!("CARGO_MANIFEST_DIR"));
+    local(&[&["spark-log"], arguments, &[&path]].concat())
+}
+
+#[test]
+fn a_logs_table_says_what_was_lost_excluded_and_cancelled() {
+    for (log, lines) in [
+        (
+            "excluded-nodes-passed-over",
+            &[
+                "Excluded     1 times a node, 1 times an executor",
+                "  node       h1   application 1        1970-01-01 00:00:03.000",
+                "  executor 1 h1   application 2        1970-01-01 00:00:03.000",
+            ][..],
+        ),
+        (
+            "removal-of-unlisted-executor",
+            &[
+                "Executors    0 added, 0 removed, at most 0 alive, 1 whose start is not in the log",
+                "             removed as (1 worker_lost)",
+                "  7       0     unknown 1970-01-01 00:00:05.000 0  0      0          Container marked",
+            ],
+        ),
+        (
+            "lost-but-not-recomputed",
+            &["             60.000 s (100.0 %) in 1 finished tasks whose output was lost and not computed again"],
+        ),
+        (
+            "rolled-files-count-from-0",
+            &["             not read: 1 rolled files missing before or between those given"],
+        ),
+        (
+            "gzip",
+            &["Log          complete: 1 files, 202 bytes, 353 decoded, 4 lines"],
+        ),
+    ] {
+        let output = spark_log(&["--table"], log);
+        let table = String::from_utf8(output.stdout).expect("it is text");
+        assert!(
+            output.status.success(),
+            "{log}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        for line in lines {
+            assert!(table.contains(&format!("\n{line}")), "{line:?} is not in\n{table}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_log_is_named_for_what_it_is() {
+    for (log, expected) in [
+        (
+            "history-server-zip",
+            "1 zip archives, which are not unpacked here: unpack them first",
+        ),
+        (
+            "driver-log-is-called-events",
+            "2 lines of plain text: this is no event log",
+        ),
+    ] {
+        let output = spark_log(&[], log);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success());
+        assert!(said.contains(expected), "{said}");
+    }
+}

@@ -87,7 +87,8 @@ fn cut(text: &str, characters_max: usize) -> String {
     text.chars().take(characters_max).collect()
 }
 
-/// The words in one line. Of a Python traceback, that is its last line: where Python says what is wrong.
+/// The words in one line. Of a Python traceback, that is its last line, where Python says what is wrong; of a Java stack
+/// trace, what was thrown and what caused it, without the places.
 fn words(failure: &TaskFailure<'_>) -> String {
     let said = failure.words.trim();
     let last = said.lines().rfind(|line| !line.is_empty() && !line.starts_with(' '));
@@ -98,13 +99,18 @@ fn words(failure: &TaskFailure<'_>) -> String {
     let class = failure.class_name.unwrap_or_default();
     let separator = if class.is_empty() || said.is_empty() { "" } else { ": " };
     let mut line = format!("{class}{separator}");
-    // A description can be megabytes; more of it than is kept need not be looked at.
-    let near = &said[..said.floor_char_boundary(WORDS_CHARACTERS_MAX * 8)];
-    for word in near.split_whitespace() {
-        if !line.is_empty() && !line.ends_with(' ') {
-            line.push(' ');
+    let is_place = |line: &&str| line.starts_with("at ") || line.starts_with("... ") && line.ends_with(" more");
+    for part in said.lines().map(str::trim).filter(|part| !is_place(part)) {
+        for word in part.split_whitespace() {
+            if !line.is_empty() && !line.ends_with(' ') {
+                line.push(' ');
+            }
+            line.push_str(word);
         }
-        line.push_str(word);
+        // A description can be megabytes; no more of it is looked at than is kept.
+        if line.len() > WORDS_CHARACTERS_MAX * 4 {
+            break;
+        }
     }
     cut(&line, WORDS_CHARACTERS_MAX)
 }
@@ -139,6 +145,12 @@ mod tests {
         assert_eq!(
             said(Some("org.apache.spark.api.python.PythonException"), python),
             "org.apache.spark.api.python.PythonException: ValueError: bad"
+        );
+        let java = "org.apache.spark.shuffle.FetchFailedException\n\tat org.apache.A.b(A.scala:1)\n\tat java.C.d(C.java:2)\n\
+                    Caused by: java.io.IOException: Connecting to h2 timed out\n\tat io.E.f(E.java:3)\n\t... 21 more\n";
+        assert_eq!(
+            said(None, java),
+            "org.apache.spark.shuffle.FetchFailedException Caused by: java.io.IOException: Connecting to h2 timed out"
         );
         assert_eq!(said(None, &"é".repeat(5_000)).chars().count(), WORDS_CHARACTERS_MAX);
     }

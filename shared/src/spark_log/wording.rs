@@ -65,9 +65,8 @@ fn name(text: &str, host: &str) -> Option<(usize, &'static str)> {
     }
     let is_own = !host.is_empty() && text.starts_with(host) && word(text) == host.len();
     let is_of_ec2 = ["ip-", "ec2-", "i-"].iter().any(|prefix| {
-        text.strip_prefix(prefix).is_some_and(|rest| {
-            prefixed(rest, |c| c.is_ascii_hexdigit()) > 0 && rest.contains(|c: char| c.is_ascii_digit())
-        })
+        let rest = text.strip_prefix(prefix).unwrap_or_default();
+        rest[..prefixed(rest, |c| c.is_ascii_hexdigit())].contains(|c: char| c.is_ascii_digit())
     });
     if is_own || is_of_ec2 {
         return Some((word(text), "<host>"));

@@ -6,13 +6,14 @@
 use fuzz::spark_log::{Limits, Part, SparkRun, order_parts, read, read_parallel};
 use libfuzzer_sys::fuzz_target;
 
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "log",
     "a.zstd",
     "a.lz4.inprogress",
     "events_1_a.snappy",
     "events_2_a.lzf.compact",
     "a.zst",
+    "events_0_a.gz",
 ];
 
 fn parts<'b>(name: &str, bytes: &'b [u8]) -> Vec<Part<&'b [u8]>> {

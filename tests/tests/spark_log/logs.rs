@@ -80,3 +80,35 @@ pub fn text(name: &str) -> String {
     let bytes: Vec<u8> = files.into_iter().flat_map(|(_, bytes)| bytes).collect();
     String::from_utf8(bytes).unwrap()
 }
+
+/// The files of a folder of `data/spark-log`, by name: small logs, put together by hand, that each show one thing.
+pub fn small_files(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("data/spark-log")
+        .join(folder);
+    let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, fs::read(path).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// One of the small logs, read.
+pub fn small_run(folder: &str) -> SparkRun {
+    read_files(&small_files(folder))
+}
+
+/// The only file of a small log, as text.
+pub fn small_text(folder: &str) -> String {
+    String::from_utf8(small_files(folder).remove(0).1).unwrap()
+}
+
+/// Reads a text as a log.
+pub fn read_text(text: &str) -> SparkRun {
+    read_bytes("log", text.as_bytes())
+}

@@ -2,7 +2,7 @@
 //!
 //! Separate because these tests hold what is right, whatever the reader's inside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use shared::spark_log::{Limits, SparkRun, read, read_parallel};
 
 use crate::logs::{cases, files, parts, read_files};
+use crate::removals::{compare_removals, in_general};
 
 fn truth(case: &Path) -> Value {
     serde_json::from_slice(&fs::read(case.join("truth.json")).unwrap()).unwrap()
@@ -50,45 +51,6 @@ fn compare_summary(name: &str, run: &SparkRun, truth: &Value) {
     for (key, expected) in truth.as_object().unwrap() {
         assert_eq!(&summary[key], expected, "{name}: summary.{key}");
     }
-}
-
-/// The kind of each wording there is in these logs, and the words without what is one executor's alone.
-fn in_general(words: &str) -> (&'static str, &str) {
-    let heartbeat = "Executor heartbeat timed out after <n> ms";
-    match words {
-        "worker lost: <host> got disassociated" => ("worker_lost", words),
-        "Executor decommission: worker decommissioned" => ("decommissioned", words),
-        "Command exited with code 137" => ("exited", words),
-        "Executor heartbeat timed out after 23543 ms" => ("heartbeat_timeout", heartbeat),
-        "worker lost: Not receiving heartbeat for 60 seconds" => ("worker_lost", words),
-        _ if words.starts_with("worker lost: 127.0.0.") && words.ends_with(" got disassociated") => {
-            ("worker_lost", "worker lost: <host> got disassociated")
-        }
-        _ => panic!("{words}: say what is expected of these words"),
-    }
-}
-
-/// Every executor that any line removes is listed with what that line says, whether or not another says that it was added.
-fn compare_removals(name: &str, run: &SparkRun, raw: &Value) {
-    let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
-    for event in raw["executor_removed_events"].as_array().unwrap() {
-        let id = event[1].as_str().unwrap();
-        // A second removal of the same executor changes nothing.
-        if !seen.insert(id) {
-            continue;
-        }
-        *kinds
-            .entry(in_general(event[2].as_str().unwrap()).0.to_owned())
-            .or_default() += 1;
-        let executor = run.executors.iter().find(|executor| executor.id == id).unwrap();
-        assert_eq!(
-            (json!(executor.removed_at_ms), json!(executor.removed_reason)),
-            (event[0].clone(), event[2].clone()),
-            "{name}: executor {id}"
-        );
-    }
-    assert_eq!(run.summary.removals_by_kind, kinds, "{name}");
 }
 
 fn compare_application(name: &str, run: &SparkRun, oracle: &Value) {
@@ -175,6 +137,10 @@ fn compare_executors(name: &str, run: &SparkRun, oracle: &Value) {
             executor.id
         );
     }
+    compare_alive(name, run);
+}
+
+fn compare_alive(name: &str, run: &SparkRun) {
     let mut alive = 0;
     let mut times: Vec<(i64, i64)> = Vec::new();
     times.extend(
