@@ -154,10 +154,12 @@ fn by_job(run: &SparkRun, job: &Job, gone: &[&Interrupted]) -> Option<(Blame, Ve
         return by_fetches(run, number_after(words, "Stage ")?, gone);
     }
     let (task, stage) = (number_after(words, "Task ")?, number_after(words, "in stage ")?);
+    let attempt = number_after(words, &format!("in stage {stage}."))?;
+    // Spark numbers the tasks of each attempt of a stage anew.
     let failures: Vec<&FailedTask> = run
         .failed_tasks
         .iter()
-        .filter(|one| one.stage_id == stage && one.index == task)
+        .filter(|one| (one.stage_id, one.stage_attempt, one.index) == (stage, attempt, task))
         .collect();
     let (lost, own): (Vec<&FailedTask>, Vec<&FailedTask>) = failures.iter().partition(|one| by_loss(one, gone));
     let doubtful = own

@@ -180,8 +180,7 @@ impl Spark {
 
     /// Task time lost: in attempts that failed, and in work that had to be done again.
     pub fn lost_task_ms(&self) -> u64 {
-        let lost = &self.lost_work;
-        lost.failed_attempts_ms + lost.recomputed_ms + lost.recomputed_under_another_stage_id_ms
+        self.lost_work.lost_ms()
     }
 }
 
