@@ -171,7 +171,8 @@ fn stage_again(report: &Report) -> Option<Finding> {
 }
 
 fn not_waiting(report: &Report) -> Option<Finding> {
-    (!report.step.waits_for_application()).then_some(())?;
+    let waits = report.step.waits_for_application(&std::collections::BTreeMap::new());
+    (waits == crate::step::Waits::No).then_some(())?;
     finding(
         "step-does-not-wait",
         "The step ends when the application is submitted, not when it is done.",

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::interruption::{Cause, Interrupted};
 use crate::replacement::Replacement;
 use crate::spark_log::SparkRun;
-use crate::step::Step;
+use crate::step::{Step, Waits};
 
 /// What a drill shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -177,7 +177,9 @@ fn failed(facts: &Facts<'_>, hit: usize, by: &str) -> Judgement {
 }
 
 fn completed(facts: &Facts<'_>, hit: usize, gone: usize, by: &str) -> Judgement {
-    if !facts.step.waits_for_application() && facts.spark.is_none_or(|run| run.ended_at_ms.is_none()) {
+    if facts.step.waits_for_application(&std::collections::BTreeMap::new()) == Waits::No
+        && facts.spark.is_none_or(|run| run.ended_at_ms.is_none())
+    {
         return inconclusive(
             "Nothing is shown: the step does not wait for its application, and no event log says how that ended.",
             vec!["spark.yarn.submit.waitAppCompletion is false: COMPLETED means submitted.".into()],
