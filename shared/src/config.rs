@@ -3,6 +3,7 @@
 //! Each function has its own `Config`; on Lambda it is read from the environment, and the very same struct reads
 //! flags, so that a wrong value is answered by clap with the variable's name and what is allowed.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
@@ -24,6 +25,15 @@ impl Clusters {
     pub const TAG_KEY: &str = "spot-drill";
     /// The tag's value.
     pub const TAG_VALUE: &str = "on";
+    /// The tag by which a cluster opts in all its steps that may be anything: scripts, JARs, programs of one's own.
+    pub const STEPS_TAG_KEY: &str = "spot-drill:steps";
+    /// That tag's value.
+    pub const STEPS_TAG_VALUE: &str = "all";
+
+    /// Do a cluster's tags opt in its steps that are not known to be Spark?
+    pub fn opts_in_all_steps(tags: &BTreeMap<String, String>) -> bool {
+        tags.get(Self::STEPS_TAG_KEY).map(String::as_str) == Some(Self::STEPS_TAG_VALUE)
+    }
 }
 
 /// What a drill does to the instances that it chose.
@@ -33,7 +43,7 @@ pub enum Mode {
     Run,
     /// Lets FIS resolve them (`actionsMode=skip-all`) and interrupts nobody.
     Preview,
-    /// Does nothing at all.
+    /// Drills nothing. What the steps write to is still noted, so that nobody empties it.
     Off,
 }
 
@@ -110,13 +120,16 @@ impl fmt::Display for S3Location {
 impl FromStr for S3Location {
     type Err = String;
 
-    /// Hadoop's `s3a:` and `s3n:` name the same places as `s3:`.
+    /// Hadoop's `s3a:` and `s3n:` name the same places as `s3:`, in any case of letters.
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("expected s3://bucket/prefix/ with a prefix that is not empty, found {text:?}");
-        let rest = ["s3://", "s3a://", "s3n://"]
+        let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+        if !["s3", "s3a", "s3n"]
             .iter()
-            .find_map(|scheme| text.strip_prefix(scheme))
-            .ok_or_else(wrong)?;
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+        {
+            return Err(wrong());
+        }
         let (bucket, prefix) = rest.split_once('/').ok_or_else(wrong)?;
         let bucket_is_plain =
             (3..=63).contains(&bucket.len()) && bucket.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));

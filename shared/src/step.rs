@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::S3Location;
 
+mod command;
+mod shell;
+mod submission;
+
+use command::{Command, Spark};
+
 /// A step, as `DescribeStep` and `ListSteps` tell it.
 ///
 /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_Step.html>
@@ -35,6 +41,11 @@ pub struct Step {
 }
 
 impl Step {
+    /// Is the step about to end? Somebody has asked for its end, and EMR brings it about.
+    pub fn is_ending(&self) -> bool {
+        self.state == "CANCEL_PENDING"
+    }
+
     /// Has the step ended, one way or another?
     pub fn is_over(&self) -> bool {
         matches!(
@@ -43,62 +54,108 @@ impl Step {
         )
     }
 
-    /// The arguments that `spark-submit` gets, if this step runs it. `None`: not a Spark step.
+    /// What the step runs, and whether its own state says how that ended.
+    pub fn launch(&self) -> Launch {
+        match self.command() {
+            Command::Spark(spark) if spark.is_direct => Launch::Direct,
+            Command::Spark(_) => Launch::Wrapped,
+            Command::Other(_) => Launch::Other,
+            Command::Unknown(_) => Launch::Unknown,
+        }
+    }
+
+    /// Is this a step to drill and to report on? Spark is; what may be anything is where its cluster says so for
+    /// [`all steps`](crate::config::Clusters::opts_in_all_steps); what is known to be something else never is.
+    pub fn is_drilled(&self, all_steps: bool) -> bool {
+        match self.launch() {
+            Launch::Direct | Launch::Wrapped => true,
+            Launch::Unknown => all_steps,
+            Launch::Other => false,
+        }
+    }
+
+    /// What the step runs, in a few words: `hive-script`, `s3://bucket/my.jar`.
+    pub fn runs(&self) -> String {
+        let name = match self.command() {
+            Command::Other(name) | Command::Unknown(name) => name,
+            Command::Spark(_) => "Spark".into(),
+        };
+        shortened(&name)
+    }
+
+    /// The words that Spark's command gets, or the script that speaks of Spark. `None`: not known to be a Spark step.
     ///
     /// EMR runs Spark by `command-runner.jar spark-submit …` (or `spark-example`), by a shell that calls it, or by
     /// `script-runner.jar` with a script: <https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-submit-step.html>,
-    /// <https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-commandrunner.html>. What a script does cannot be seen
-    /// from outside, so a script counts as Spark when its own name or an argument speaks of Spark.
+    /// <https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-commandrunner.html>.
     pub fn spark_arguments(&self) -> Option<Vec<String>> {
-        let jar = self.jar.rsplit('/').next().unwrap_or_default();
-        let first = self
-            .args
-            .first()
-            .map(|word| word.rsplit('/').next().unwrap_or_default());
-        match (jar, first) {
-            ("command-runner.jar", Some("spark-submit" | "spark-example" | "spark-sql" | "pyspark")) => {
-                Some(self.args[1..].to_vec())
-            }
-            ("command-runner.jar", Some("bash" | "sh")) => shell_arguments(&self.args[1..]),
-            ("script-runner.jar", Some(_)) => self
-                .args
-                .iter()
-                .any(|word| word.to_ascii_lowercase().contains("spark"))
-                .then(|| self.args[1..].to_vec()),
-            _ => None,
-        }
+        self.spark().map(|spark| spark.words)
     }
 
-    /// What `--conf key=value` (or `-c`) says, the last one winning as in `spark-submit`.
+    /// What the step's own options say of a Spark property, those before the application: the option that stands for it
+    /// (`--deploy-mode`), else the last `--conf`.
     pub fn spark_conf(&self, key: &str) -> Option<String> {
-        let arguments = self.spark_arguments()?;
-        let mut found = None;
-        for (index, word) in arguments.iter().enumerate() {
-            let pair = match word.as_str() {
-                "--conf" | "-c" => arguments.get(index + 1).map(String::as_str),
-                _ => word.strip_prefix("--conf="),
-            };
-            if let Some((name, value)) = pair.and_then(|pair| pair.trim_matches(['"', '\'']).split_once('='))
-                && name == key
-            {
-                found = Some(value.to_owned());
-            }
-        }
-        found
+        self.spark()?.submission.property(key)
     }
 
-    /// Does the step wait for its application? With `spark.yarn.submit.waitAppCompletion=false` it completes at
-    /// submission, and its state says nothing of the job.
+    /// What is run: the main script, the class and its JAR with a blank between them, an example's class, a file of
+    /// SQL; of a script that submits by itself, the script. `None`: not known.
+    pub fn program(&self) -> Option<String> {
+        let spark = self.spark()?;
+        spark.script.or_else(|| spark.submission.program())
+    }
+
+    /// The arguments of the program itself.
+    pub fn application_arguments(&self) -> Vec<String> {
+        self.spark().map(|spark| spark.submission.arguments).unwrap_or_default()
+    }
+
+    /// Does Spark's command wait for its application, given the cluster's `spark-defaults`?
     ///
-    /// <https://spark.apache.org/docs/latest/running-on-yarn.html#configuration>
-    pub fn waits_for_application(&self) -> bool {
-        self.spark_conf("spark.yarn.submit.waitAppCompletion")
-            .is_none_or(|value| value != "false")
+    /// In cluster deploy mode with `spark.yarn.submit.waitAppCompletion=false` it ends when YARN has the application; in
+    /// client mode, which is EMR's default, the driver runs inside it:
+    /// <https://spark.apache.org/docs/latest/running-on-yarn.html#configuration>. Spark trims what it reads as a
+    /// boolean, and takes any case of letters. A `--properties-file` is read instead of the defaults:
+    /// <https://spark.apache.org/docs/latest/submitting-applications.html#loading-configuration-from-a-file>.
+    pub fn waits_for_application(&self, defaults: &BTreeMap<String, String>) -> Waits {
+        let Some(Spark {
+            submission,
+            script: None,
+            ..
+        }) = self.spark()
+        else {
+            return Waits::Unknown;
+        };
+        let has_file = submission.option("--properties-file").is_some();
+        let setting = |key: &str, default: &str| match (submission.property(key), defaults.get(key)) {
+            (Some(value), _) => Some(value),
+            (None, _) if has_file => None,
+            (None, Some(value)) => Some(value.clone()),
+            (None, None) => Some(default.to_owned()),
+        };
+        let master = submission.property("spark.master").unwrap_or_default();
+        let is_cluster = match setting("spark.submit.deployMode", "client").as_deref().map(str::trim) {
+            _ if master.trim() == "yarn-cluster" => Some(true),
+            _ if master.trim().starts_with("local") => Some(false),
+            Some("cluster") => Some(true),
+            Some("client") => Some(false),
+            _ => None,
+        };
+        let waits = match setting("spark.yarn.submit.waitAppCompletion", "true") {
+            Some(value) if value.trim().eq_ignore_ascii_case("true") => Some(true),
+            Some(value) if value.trim().eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        };
+        match (is_cluster, waits) {
+            (Some(false), _) | (_, Some(true)) => Waits::Yes,
+            (Some(true), Some(false)) => Waits::No,
+            _ => Waits::Unknown,
+        }
     }
 
     /// Where the job probably writes: its last argument, if that is a folder in S3. A guess, and reported as one.
     pub fn output(&self) -> Option<S3Location> {
-        let arguments = self.spark_arguments()?;
+        let arguments = self.application_arguments();
         let last = arguments.last()?;
         if last.ends_with('/') || !last.rsplit('/').next().unwrap_or_default().contains('.') {
             last.parse().ok()
@@ -106,22 +163,76 @@ impl Step {
             None
         }
     }
+
+    /// All that the step was given in words: what may name a place.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        let properties = self.properties.iter().flat_map(|(key, value)| [key, value]);
+        std::iter::once(&self.jar)
+            .chain(&self.args)
+            .chain(properties)
+            .map(String::as_str)
+    }
+
+    fn spark(&self) -> Option<Spark> {
+        match self.command() {
+            Command::Spark(spark) => Some(spark),
+            _ => None,
+        }
+    }
+
+    fn command(&self) -> Command {
+        match command::base_name(&self.jar) {
+            "command-runner.jar" => command::read(&self.args),
+            "script-runner.jar" => command::script(&self.args),
+            name if OTHER_JARS.iter().any(|other| name.contains(other)) => Command::Other(name.into()),
+            _ => Command::Unknown(self.jar.clone()),
+        }
+    }
 }
 
-/// `-c "… spark-submit …"`: the words after the one that names Spark.
-fn shell_arguments(args: &[String]) -> Option<Vec<String>> {
-    let words: Vec<String> = args
-        .iter()
-        .flat_map(|arg| arg.split_whitespace())
-        .map(|word| word.trim_matches(['"', '\'', ';']).to_owned())
-        .collect();
-    let at = words.iter().position(|word| {
-        matches!(
-            word.rsplit('/').next().unwrap_or_default(),
-            "spark-submit" | "spark-example" | "spark-sql"
-        )
-    })?;
-    Some(words[at + 1..].to_vec())
+/// JARs that are Hadoop's own or EMR's, by a part of their names.
+const OTHER_JARS: [&str; 6] = [
+    "hadoop-streaming",
+    "hadoop-mapreduce",
+    "s3distcp",
+    "s3-dist-cp",
+    "hive-",
+    "pig-",
+];
+
+/// What a step's own state is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launch {
+    /// One of Spark's commands: its exit status is the application's, where it [waits](Step::waits_for_application).
+    Direct,
+    /// A shell or a script around Spark: its status is its own, and says nothing of the application.
+    Wrapped,
+    /// What is known not to be Spark.
+    Other,
+    /// What may be anything: a program, a script or a JAR of one's own.
+    Unknown,
+}
+
+/// Does the step wait for its application?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waits {
+    /// It ends after it.
+    Yes,
+    /// It ends when YARN has the application.
+    No,
+    /// What says so cannot be read.
+    Unknown,
+}
+
+/// At most so many characters of a name: a step's arguments may be anything.
+fn shortened(name: &str) -> String {
+    const CHARACTERS_MAX: usize = 60;
+    let name = name.replace(char::is_control, " ");
+    if name.chars().count() <= CHARACTERS_MAX {
+        return name;
+    }
+    let head: String = name.chars().take(CHARACTERS_MAX).collect();
+    format!("{head}…")
 }
 
 #[cfg(test)]
@@ -157,45 +268,107 @@ mod tests {
         );
         assert_eq!(step.spark_arguments().unwrap()[0], "--deploy-mode");
         assert_eq!(step.output().unwrap().to_string(), "s3://bucket/out/");
-        assert!(step.waits_for_application());
+        assert_eq!(step.waits_for_application(&BTreeMap::new()), Waits::Yes);
+        assert_eq!(step.launch(), Launch::Direct);
     }
 
     #[test]
-    fn a_shell_and_a_script_that_submit_are_spark() {
-        let shell = step(
-            "command-runner.jar",
-            &[
-                "bash",
-                "-c",
-                "set -e; /usr/bin/spark-submit --conf spark.yarn.submit.waitAppCompletion=false x.py",
-            ],
-        );
-        assert!(!shell.waits_for_application());
-        let script = step(
-            "s3://eu-west-1.elasticmapreduce/libs/script-runner/script-runner.jar",
-            &["s3://bucket/run-spark-job.sh"],
-        );
-        assert!(script.spark_arguments().is_some());
+    fn a_script_that_speaks_of_spark_is_spark_and_its_status_is_its_own() {
+        let runner = "s3://eu-west-1.elasticmapreduce/libs/script-runner/script-runner.jar";
+        let script = step(runner, &["s3://bucket/run-spark-job.sh", "7"]);
+        assert_eq!(script.launch(), Launch::Wrapped);
+        assert_eq!(script.program().as_deref(), Some("s3://bucket/run-spark-job.sh"));
+        assert_eq!(script.application_arguments(), ["7"]);
+        assert_eq!(script.waits_for_application(&BTreeMap::new()), Waits::Unknown);
+        assert_eq!(step(runner, &["s3://bucket/job.sh"]).launch(), Launch::Unknown);
     }
 
     #[test]
-    fn other_steps_are_not_spark() {
-        assert!(
-            step("command-runner.jar", &["s3-dist-cp", "--src", "s3://bucket/spark/"])
-                .spark_arguments()
-                .is_none()
+    fn other_steps_are_not_spark_and_are_named_by_what_they_run() {
+        for (jar, args, launch, runs) in [
+            (
+                "command-runner.jar",
+                vec!["s3-dist-cp", "--src", "s3://bucket/spark/"],
+                Launch::Other,
+                "s3-dist-cp",
+            ),
+            (
+                "command-runner.jar",
+                vec!["bash", "-c", "echo spark"],
+                Launch::Other,
+                "echo",
+            ),
+            (
+                "s3://bucket/my.jar",
+                vec!["spark-submit"],
+                Launch::Unknown,
+                "s3://bucket/my.jar",
+            ),
+            (
+                "/usr/lib/hadoop/hadoop-streaming.jar",
+                vec![],
+                Launch::Other,
+                "hadoop-streaming.jar",
+            ),
+            ("command-runner.jar", vec![], Launch::Unknown, "nothing"),
+        ] {
+            let step = step(jar, &args);
+            assert_eq!((step.launch(), step.runs().as_str()), (launch, runs), "{jar} {args:?}");
+            assert_eq!(step.spark_arguments(), None);
+            assert_eq!(step.is_drilled(true), launch == Launch::Unknown);
+            assert!(!step.is_drilled(false));
+        }
+        let long = "x".repeat(5_000);
+        assert!(step(&long, &[]).runs().chars().count() < 100);
+    }
+
+    #[test]
+    fn whether_a_step_waits_is_said_by_its_options_and_by_the_clusters_defaults() {
+        let waits = |args: &str, defaults: &[(&str, &str)]| {
+            let words: Vec<&str> = std::iter::once("spark-submit").chain(args.split('|')).collect();
+            let defaults = defaults.iter().map(|&(key, value)| (key.to_owned(), value.to_owned()));
+            step("command-runner.jar", &words).waits_for_application(&defaults.collect())
+        };
+        let (mode, wait) = ("spark.submit.deployMode", "spark.yarn.submit.waitAppCompletion");
+        for value in ["false", "False", "FALSE", " false "] {
+            let args = format!("--deploy-mode|cluster|--conf|{wait}={value}|x.py");
+            assert_eq!(waits(&args, &[]), Waits::No, "{value:?}");
+            assert_eq!(
+                waits("--deploy-mode=cluster|x.py", &[(wait, value)]),
+                Waits::No,
+                "{value:?}"
+            );
+        }
+        // The step's own word wins, and in client mode the driver runs inside the step.
+        assert_eq!(
+            waits(&format!("-c|{wait}=true|x.py"), &[(mode, "cluster"), (wait, "false")]),
+            Waits::Yes
         );
-        assert!(
-            step("command-runner.jar", &["bash", "-c", "echo spark"])
-                .spark_arguments()
-                .is_none()
+        assert_eq!(waits("x.py", &[(mode, "cluster"), (wait, "false")]), Waits::No);
+        assert_eq!(waits("x.py", &[(wait, "false")]), Waits::Yes);
+        assert_eq!(
+            waits("--deploy-mode|client|x.py", &[(mode, "cluster"), (wait, "false")]),
+            Waits::Yes
         );
-        assert!(
-            step("s3://bucket/my.jar", &["spark-submit"])
-                .spark_arguments()
-                .is_none()
+        assert_eq!(
+            waits(&format!("--conf|{wait}=no|--deploy-mode|cluster|x.py"), &[]),
+            Waits::Unknown
         );
-        assert!(step("command-runner.jar", &[]).spark_arguments().is_none());
+        // The application's own arguments are none of Spark's.
+        assert_eq!(
+            waits(&format!("--deploy-mode|cluster|x.py|--conf|{wait}=false"), &[]),
+            Waits::Yes
+        );
+        // A file of properties is read instead of the defaults, and nobody here has read it.
+        let with_file = |rest: &str| waits(&format!("--properties-file|p.conf|{rest}|x.py"), &[(wait, "true")]);
+        assert_eq!(with_file("--verbose"), Waits::Unknown);
+        assert_eq!(with_file("--deploy-mode|cluster"), Waits::Unknown);
+        assert_eq!(with_file("--deploy-mode|client"), Waits::Yes);
+        assert_eq!(with_file(&format!("--conf|{wait}=true")), Waits::Yes);
+        assert_eq!(
+            with_file(&format!("--deploy-mode|cluster|--conf|{wait}=false")),
+            Waits::No
+        );
     }
 
     #[test]

@@ -62,9 +62,8 @@ impl Told<'_> {
                 return Ok((place, by));
             }
         }
-        let arguments = self.step.spark_arguments().unwrap_or_default();
         if let Some(pattern) = &config.output_pattern.0 {
-            let matching = arguments.iter().rev().find(|argument| fits(pattern, argument));
+            let matching = self.step.args.iter().rev().find(|argument| fits(pattern, argument));
             if let Some(place) = matching.and_then(|argument| argument.parse().ok()) {
                 return Ok((place, OutputNamedBy::Pattern));
             }

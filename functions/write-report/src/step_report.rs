@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::aws::{Found, Saved, expires_at};
+use shared::config::Clusters;
 use shared::drill::{Claim, Drill, Finished, Written};
 use shared::interruption::Cause;
 use shared::invocation::Invocation;
 use shared::outcome::Reported;
 use shared::replacement::Replacement;
 use shared::report::{Missing, Report, Revision};
-use shared::step::Step;
+use shared::step::{Launch, Step};
 use shared::verdict::InterruptionFacts;
 use shared::{Aws, Error, Outcome, job};
 
@@ -38,10 +39,10 @@ pub(crate) async fn write(
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
         return Ok(Outcome::ignored(format!("EMR knows no step {step_id} on {cluster_id}")));
     };
-    if step.spark_arguments().is_none() {
+    if !is_reported_on(aws, cluster_id, &step).await? {
         return Ok(Outcome::ignored(format!(
-            "step {step_id} is not a Spark step: it runs {}",
-            step.jar
+            "step {step_id} is not known to be a Spark step: it runs {}",
+            step.runs()
         )));
     }
     if step.started_at.is_none() {
@@ -77,6 +78,16 @@ pub(crate) async fn write(
     let report = facts::report(aws, config, invocation, &drill, gathered, missing).await?;
     let stored = store(aws, config, report).await?;
     remember(aws, config, invocation, drill, stored).await
+}
+
+/// Is it Spark, or may it be, on a cluster that opts in all its steps? Only what may be anything costs a look at the
+/// cluster.
+async fn is_reported_on(aws: &Aws, cluster_id: &str, step: &Step) -> Result<bool, Error> {
+    if step.launch() != Launch::Unknown {
+        return Ok(step.is_drilled(false));
+    }
+    let cluster = aws.cluster(cluster_id).await?;
+    Ok(step.is_drilled(cluster.is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags))))
 }
 
 /// Is this a retry of the invocation that wrote the report, of whose answer nobody may have heard?

@@ -97,8 +97,17 @@ pub(crate) async fn read(
 /// Why COMPLETED says nothing of the application. The properties that the application ran with, which its event log has,
 /// know better than the step's arguments: a properties file, or a wrapper, may have set them.
 fn doubt(step: &Step, cluster: Option<&Cluster>, log: Option<&SparkRun>) -> Option<String> {
-    if let Launch::Wrapped { by } = step.launch() {
-        return Some(format!("the step runs {by}, whose status is not its application's"));
+    if step.launch() != Launch::Direct {
+        let first = step.args.first().filter(|_| step.jar.ends_with("-runner.jar"));
+        let command = first.unwrap_or(&step.jar);
+        let name: String = command
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(60)
+            .collect();
+        return Some(format!("the step runs {name}, whose status is not its application's"));
     }
     let none = std::collections::BTreeMap::new();
     let defaults = cluster.map_or(&none, |cluster| &cluster.spark_defaults);

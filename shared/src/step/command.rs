@@ -1,0 +1,421 @@
+//! Which command a step runs, behind the commands that run it: `sudo`, `env`, `timeout`, a shell, a script.
+//!
+//! Separate because it is a reading of words that knows nothing of EMR's step. Where it cannot be known what runs, that
+//! is what it says.
+
+use super::shell;
+use super::submission::{Submission, Tool};
+
+/// What a command line comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Spark, by one of its commands.
+    Spark(Spark),
+    /// What is known to be something else; its name.
+    Other(String),
+    /// What may be anything: a script, a program of one's own; its name.
+    Unknown(String),
+}
+
+/// A command of Spark's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spark {
+    /// Is the exit status that of Spark's own command, and not of a shell or script around it?
+    pub is_direct: bool,
+    /// The words after the command's name, or after the script's.
+    pub words: Vec<String>,
+    /// What they say.
+    pub submission: Submission,
+    /// The script, where all that is known is that its words speak of Spark.
+    pub script: Option<String>,
+}
+
+/// Shells in shells, and commands that run commands: deeper than this nobody means it.
+const DEPTH_MAX: u32 = 8;
+
+/// What EMR's steps run besides Spark, and what scripts do around it.
+/// <https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-commandrunner.html>
+const OTHERS: [&str; 58] = [
+    "aws",
+    "beeline",
+    "cat",
+    "cd",
+    "chmod",
+    "chown",
+    "cp",
+    "curl",
+    "date",
+    "echo",
+    "emr-init-config",
+    "emrfs",
+    "exit",
+    "export",
+    "false",
+    "flink",
+    "flink-run",
+    "flink-yarn-session",
+    "grep",
+    "gsutil",
+    "hadoop",
+    "hadoop-streaming",
+    "hbase",
+    "hcat",
+    "hdfs",
+    "hive",
+    "hive-script",
+    "hudi-cli",
+    "kinit",
+    "ls",
+    "mapred",
+    "mkdir",
+    "mv",
+    "oozie",
+    "oozie-setup",
+    "phoenix-sqlline",
+    "pig",
+    "pig-script",
+    "presto-cli",
+    "printf",
+    "pwd",
+    "rm",
+    "run-presto-connector",
+    "s3-dist-cp",
+    "s3distcp",
+    "set",
+    "sleep",
+    "sqoop",
+    "state-pusher-script",
+    "systemctl",
+    "tar",
+    "tee",
+    "tez",
+    "touch",
+    "trino-cli",
+    "true",
+    "wget",
+    "yarn",
+];
+
+/// Reads a command line that no shell has seen.
+pub(super) fn read(words: &[String]) -> Command {
+    read_at(words, 0)
+}
+
+/// Reads a script's name and arguments, as `script-runner.jar` and shells take them. What a script does cannot be seen
+/// from outside: it counts as Spark where its own name or an argument speaks of Spark.
+pub(super) fn script(words: &[String]) -> Command {
+    let Some((script, rest)) = words.split_first() else {
+        return Command::Unknown("nothing".into());
+    };
+    let name = base_name(script);
+    if OTHERS.contains(&name) {
+        return Command::Other(name.into());
+    }
+    if let Some(at) = rest.iter().position(|word| Tool::of(base_name(word)).is_some())
+        && let Command::Spark(mut spark) = read_at(&rest[at..], DEPTH_MAX)
+    {
+        spark.is_direct = false;
+        return Command::Spark(spark);
+    }
+    if words.iter().any(|word| word.to_ascii_lowercase().contains("spark")) {
+        return Command::Spark(Spark {
+            is_direct: false,
+            words: rest.to_vec(),
+            submission: Submission::parse(Tool::Shell, rest),
+            script: Some(script.clone()),
+        });
+    }
+    Command::Unknown(name.into())
+}
+
+/// The name of a file without its folder.
+pub(super) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+fn read_at(words: &[String], depth: u32) -> Command {
+    let words = command_itself(words);
+    let Some((first, rest)) = words.split_first() else {
+        return Command::Unknown("nothing".into());
+    };
+    let name = base_name(first);
+    if let Some(tool) = Tool::of(name) {
+        return spark(tool, rest);
+    }
+    match (name, rest.split_first()) {
+        // Spark's own way of running a class, here that of `spark-submit`.
+        ("spark-class" | "spark-class2", Some((class, rest))) if class == "org.apache.spark.deploy.SparkSubmit" => {
+            spark(Tool::Submit, rest)
+        }
+        ("bash" | "sh" | "dash" | "ksh" | "zsh", _) if depth < DEPTH_MAX => shell_command(rest, depth),
+        ("su" | "runuser", _) if depth < DEPTH_MAX => {
+            match rest.iter().position(|word| word == "-c" || word == "--command") {
+                Some(at) => list(rest.get(at + 1).map_or("", String::as_str), &[], depth),
+                None => Command::Unknown(name.into()),
+            }
+        }
+        ("script-runner.jar", _) => script(rest),
+        _ if OTHERS.contains(&name) => Command::Other(name.into()),
+        _ if is_script(first) => script(&words),
+        _ => Command::Unknown(name.into()),
+    }
+}
+
+fn spark(tool: Tool, words: &[String]) -> Command {
+    Command::Spark(Spark {
+        // What `spark-shell` and its like exit with is the session's, not its last job's.
+        is_direct: tool != Tool::Shell || words.iter().any(|word| matches!(word.as_str(), "-f" | "-e")),
+        words: words.to_vec(),
+        submission: Submission::parse(tool, words),
+        script: None,
+    })
+}
+
+/// A script in S3, or of a shell's kind.
+fn is_script(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let is_in_s3 = ["s3://", "s3a://", "s3n://"]
+        .iter()
+        .any(|scheme| path.starts_with(scheme));
+    is_in_s3 || [".sh", ".bash", ".ksh"].iter().any(|ending| path.ends_with(ending))
+}
+
+/// What a shell does with its arguments: a list of commands after `-c`, else a script.
+fn shell_command(words: &[String], depth: u32) -> Command {
+    let mut rest = words;
+    let mut takes_list = false;
+    while let Some((word, after)) = rest.split_first() {
+        let options = word.strip_prefix(['-', '+']).filter(|options| !options.is_empty());
+        let Some(options) = options else { break };
+        rest = after;
+        if word == "--" {
+            break;
+        }
+        let takes_value = if options.starts_with('-') {
+            matches!(word.as_str(), "--rcfile" | "--init-file")
+        } else {
+            takes_list |= options.contains('c');
+            options.contains(['o', 'O'])
+        };
+        if takes_value {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+    match rest.split_first() {
+        // The word after the list is the shell's own name.
+        Some((text, names)) if takes_list => list(text, names.get(1..).unwrap_or_default(), depth),
+        Some(_) => match script(rest) {
+            Command::Other(name) => Command::Unknown(name),
+            read => read,
+        },
+        None => Command::Unknown("a shell".into()),
+    }
+}
+
+/// A list of commands: Spark, if one of them is. Its status is the list's own.
+fn list(text: &str, positional: &[String], depth: u32) -> Command {
+    let mut found = None;
+    for words in shell::commands(text, positional) {
+        match (read_at(&words, depth + 1), &found) {
+            (Command::Spark(mut spark), _) => {
+                spark.is_direct = false;
+                return Command::Spark(spark);
+            }
+            (unknown @ Command::Unknown(_), None | Some(Command::Other(_))) => found = Some(unknown),
+            (other, None) => found = Some(other),
+            _ => {}
+        }
+    }
+    found.unwrap_or_else(|| Command::Unknown("a shell".into()))
+}
+
+/// The command that these words run, without the commands before it that hand on their command's exit status.
+fn command_itself(words: &[String]) -> Vec<String> {
+    let mut rest = words.to_vec();
+    for _ in 0..=words.len() {
+        let Some((first, after)) = rest.split_first() else {
+            break;
+        };
+        let next = match base_name(first) {
+            "sudo" => options(
+                after,
+                "ughpCTrtDRU",
+                &["--user", "--group", "--host", "--prompt", "--chdir"],
+            ),
+            "env" => {
+                let after = options(after, "uC", &["--unset", "--chdir"]);
+                split_string(after)
+            }
+            "nice" => options(after, "n", &["--adjustment"]),
+            "ionice" => options(after, "cn", &["--class", "--classdata"]),
+            "time" => options(after, "of", &["--output", "--format"]),
+            "exec" => options(after, "a", &[]),
+            "stdbuf" => options(after, "ioe", &["--input", "--output", "--error"]),
+            "nohup" | "command" | "setsid" => options(after, "", &[]),
+            "timeout" => {
+                let after = options(after, "ks", &["--kill-after", "--signal"]);
+                after.get(1..).unwrap_or_default().to_vec()
+            }
+            _ => break,
+        };
+        rest = next.into_iter().skip_while(|word| shell::is_assignment(word)).collect();
+    }
+    rest
+}
+
+/// The words after a command's options. `with_value`: letters of options that take the next word, unless their value
+/// follows at once; `long`: the same of long ones.
+fn options(words: &[String], with_value: &str, long: &[&str]) -> Vec<String> {
+    let mut rest = words;
+    while let Some((word, after)) = rest.split_first() {
+        // `env -S` takes a whole command line.
+        let Some(letters) = word
+            .strip_prefix('-')
+            .filter(|_| !word.starts_with("-S") || with_value != "uC")
+        else {
+            break;
+        };
+        rest = after;
+        if word == "--" {
+            break;
+        }
+        let takes_next = if letters.starts_with('-') {
+            long.contains(&word.as_str())
+        } else {
+            letters
+                .find(|letter| with_value.contains(letter))
+                .is_some_and(|at| at + 1 == letters.len())
+        };
+        if takes_next {
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+    rest.to_vec()
+}
+
+/// `env -S 'command with words' more`.
+fn split_string(words: Vec<String>) -> Vec<String> {
+    let Some((first, rest)) = words.split_first() else {
+        return words;
+    };
+    let (text, rest) = match first.strip_prefix("-S") {
+        Some("") => match rest.split_first() {
+            Some((text, rest)) => (text.as_str(), rest),
+            None => return Vec::new(),
+        },
+        Some(text) => (text, rest),
+        None => return words,
+    };
+    let mut split: Vec<String> = shell::commands(text, &[]).into_iter().flatten().collect();
+    split.extend_from_slice(rest);
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        shell::commands(text, &[]).into_iter().flatten().collect()
+    }
+
+    /// What follows the command of Spark's, and whether its status counts.
+    fn spark(text: &str) -> (String, bool) {
+        match read(&words(text)) {
+            Command::Spark(spark) => (spark.words.join(" "), spark.is_direct),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn spark_is_found_behind_what_hands_on_its_status() {
+        for before in [
+            "",
+            "/usr/bin/",
+            "sudo ",
+            "sudo -u hadoop ",
+            "sudo -E -u hadoop -H ",
+            "sudo -uhadoop --preserve-env=A X=1 ",
+            "/usr/bin/env ",
+            "env -i -u X A=1 B='x y' ",
+            "env --unset=X ",
+            "nohup ",
+            "nice -n 10 ",
+            "nice -10 ",
+            "nice --adjustment=5 ",
+            "time -p ",
+            "timeout 3600 ",
+            "timeout -k 10 -s KILL --preserve-status 2h ",
+            "exec ",
+            "sudo -E timeout 1h nice -n 5 env A=1 ",
+        ] {
+            assert_eq!(
+                spark(&format!("{before}spark-submit x.py 1")),
+                ("x.py 1".into(), true),
+                "{before}"
+            );
+        }
+        assert_eq!(spark("env -S 'A=1 spark-submit x.py' 1"), ("x.py 1".into(), true));
+        assert_eq!(
+            spark("/usr/lib/spark/bin/spark-class org.apache.spark.deploy.SparkSubmit x.py"),
+            ("x.py".into(), true)
+        );
+    }
+
+    #[test]
+    fn a_shells_status_is_its_own() {
+        for (text, expected) in [
+            ("bash -c 'spark-submit x.py'", "x.py"),
+            (
+                "bash -lexc 'set -e; spark-submit --conf \"a=b c\" x.py | tee log'",
+                "--conf a=b c x.py",
+            ),
+            ("sh -e -c 'cd /tmp && /usr/bin/spark-submit x.py; echo done'", "x.py"),
+            ("bash -euo pipefail -c 'spark-submit x.py'", "x.py"),
+            (
+                "bash --login -c 'sudo -u hadoop spark-submit x.py > log 2>&1 &'",
+                "x.py",
+            ),
+            ("sudo bash -c \"bash -c 'spark-submit x.py'\"", "x.py"),
+            ("sudo su - hadoop -c 'spark-submit x.py'", "x.py"),
+            ("bash -c 'spark-submit \"$@\"' me x.py 1", "x.py 1"),
+            ("bash -c 'OUT=$(spark-submit x.py)'", "x.py"),
+            ("bash /home/hadoop/run-spark.sh 7", "7"),
+            ("bash -x s3://b/spark/run.sh", ""),
+            ("s3://b/run_spark.sh 1 2", "1 2"),
+            ("./run.sh spark-submit x.py", "x.py"),
+        ] {
+            assert_eq!(spark(text), (expected.into(), false), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_ends_well_whatever_its_jobs_did_and_a_file_of_sql_does_not() {
+        assert!(!spark("pyspark").1);
+        assert!(!spark("spark-shell -i x.scala").1);
+        assert!(spark("spark-sql -f s3://b/x.sql").1);
+    }
+
+    #[test]
+    fn what_is_known_to_be_something_else_is_told_from_what_may_be_anything() {
+        for (text, name) in [
+            ("s3-dist-cp --src s3://b/spark/ --dest hdfs:///x", "s3-dist-cp"),
+            ("hive-script --run-hive-script --args -f s3://b/q.q", "hive-script"),
+            ("/usr/bin/hadoop jar spark.jar", "hadoop"),
+            ("bash -c 'set -e; aws s3 cp s3://b/spark /tmp && hive -f x.q'", "set"),
+            ("bash -c 'echo spark'", "echo"),
+        ] {
+            assert_eq!(read(&words(text)), Command::Other(name.into()), "{text}");
+        }
+        for (text, name) in [
+            ("python3 /home/hadoop/job.py", "python3"),
+            ("bash -c 'cd /tmp && ./job 7'", "job"),
+            ("bash job.sh", "job.sh"),
+            ("s3://b/job.sh", "job.sh"),
+            ("", "nothing"),
+            ("bash", "a shell"),
+        ] {
+            assert_eq!(read(&words(text)), Command::Unknown(name.into()), "{text}");
+        }
+    }
+}
