@@ -6,7 +6,7 @@
 //!
 //! * [`event`]: what comes in;
 //! * [`step`], [`cluster`]: what EMR says of the step and of the cluster's capacity;
-//! * [`victim`]: whom an experiment interrupts;
+//! * [`victim`]: whom an experiment interrupts; [`place`]: where a step may write to;
 //! * [`drill`]: a drill's life; [`ledger`]: the items and their keys;
 //! * [`interruption`], [`capacity`], [`replacement`]: who was hit, by whom, and what came in their place;
 //! * [`spark_log`]: what Spark's event log says of the run;
@@ -29,6 +29,7 @@ pub mod invocation;
 pub mod ledger;
 pub mod metrics;
 pub mod outcome;
+pub mod place;
 pub mod replacement;
 pub mod report;
 pub mod spark_log;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::aws::{Found, Saved, expires_at};
+use shared::config::Clusters;
 use shared::drill::{Claim, Drill, Finished, Written};
 use shared::interruption::Cause;
 use shared::invocation::Invocation;
 use shared::outcome::Reported;
 use shared::replacement::Replacement;
 use shared::report::{InterruptionFacts, Missing, Report};
-use shared::step::Step;
+use shared::step::{Launch, Step};
 use shared::{Aws, Error, Outcome};
 
 use crate::facts::{self, Gathered, or_missing};
@@ -37,11 +38,8 @@ pub(crate) async fn write(
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
         return Ok(Outcome::ignored(format!("EMR knows no step {step_id} on {cluster_id}")));
     };
-    if step.spark_arguments().is_none() {
-        return Ok(Outcome::ignored(format!(
-            "step {step_id} is not a Spark step: it runs {}",
-            step.jar
-        )));
+    if let Some(reason) = no_report_on(aws, cluster_id, &step).await? {
+        return Ok(Outcome::ignored(reason));
     }
     if step.started_at.is_none() {
         return Ok(Outcome::ignored(format!(
@@ -86,6 +84,19 @@ pub(crate) async fn write(
     let first = drill.report.is_none();
     remember(aws, config, drill, &report, &location).await?;
     Ok(Outcome::Reported(reported(report, location, first, aws.now())))
+}
+
+/// Why a step is none to report on, if it is none. What may be anything counts where its cluster opts all steps in.
+async fn no_report_on(aws: &Aws, cluster_id: &str, step: &Step) -> Result<Option<String>, Error> {
+    let all_steps = match step.launch() {
+        Launch::Unknown => aws
+            .cluster(cluster_id)
+            .await?
+            .is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags)),
+        _ => false,
+    };
+    let (id, runs) = (&step.id, step.runs());
+    Ok((!step.is_drilled(all_steps)).then(|| format!("step {id} is not a Spark step: it runs {runs}")))
 }
 
 /// What the world is told of a report.
