@@ -4,10 +4,12 @@
 //! The clients are the SDK's own and concrete: where the functions run in the simulated account, that account stands
 //! in as the SDK's HTTP client, and everything above it, signing, retries, paging and parsing, is what runs on AWS.
 
+mod active_steps;
 mod calls;
 mod dynamodb;
 mod ec2;
 mod emr;
+mod emr_listings;
 mod environment;
 mod fis;
 mod s3;
@@ -25,6 +27,7 @@ use chrono::{DateTime, Utc};
 pub use calls::Calls;
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
+pub use emr_listings::{ListedCluster, STEP_IDS_MAX};
 pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
 pub use s3::{Found, Listed, Object};
 pub use s3_ranges::RangeReader;

@@ -37,6 +37,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Has it not come up yet?
+    pub fn is_starting(&self) -> bool {
+        matches!(self.state.as_str(), "STARTING" | "BOOTSTRAPPING")
+    }
+
     /// Can steps run on it?
     pub fn is_up(&self) -> bool {
         matches!(self.state.as_str(), "RUNNING" | "WAITING")

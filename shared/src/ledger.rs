@@ -7,11 +7,23 @@
 //! | interruption outside EMR | `instance#<instanceId>` | the same |
 //! | claim of the cluster | `cluster#<clusterId>` | `claim` |
 //! | submission | `submission#<execution id>` | `submission` |
+//! | active step | `active` | `<clusterId>#<stepId>` |
+//! | sweep | `sweep` | `sweep` |
+//!
+//! An active step's item names the places that the step may write to, so that nobody empties them; and it keeps a step
+//! that runs for weeks in the sweep's sight. start-experiment writes it when the step begins, submit-step when it adds
+//! the step, the sweep when it sees a step that nobody has noted; write-report deletes it when the step has ended, and so
+//! does whoever finds that out. The sweep's item is where the last one stopped.
 //!
 //! The index `by-job` (`job`, `started_at`) holds the drills of one job by time.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::place::{self, Place};
+use crate::step::Step;
 
 /// An item's primary key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,6 +64,22 @@ impl Key {
         }
     }
 
+    /// An active step's.
+    pub fn active(cluster_id: &str, step_id: &str) -> Self {
+        Self {
+            pk: ACTIVE.into(),
+            sk: format!("{cluster_id}#{step_id}"),
+        }
+    }
+
+    /// The sweep's.
+    pub fn sweep() -> Self {
+        Self {
+            pk: "sweep".into(),
+            sk: "sweep".into(),
+        }
+    }
+
     /// A submission's.
     pub fn submission(execution_id: &str) -> Self {
         Self {
@@ -63,6 +91,9 @@ impl Key {
 
 /// Sort keys of interruptions begin so.
 pub const INTERRUPTION: &str = "interruption#";
+
+/// The partition of the active steps: one for all, so that one query tells all places that may be written to.
+pub const ACTIVE: &str = "active";
 
 /// The partition of a cluster.
 pub fn cluster(cluster_id: &str) -> String {
@@ -126,4 +157,49 @@ pub struct Submission {
     pub lease_until: DateTime<Utc>,
     /// The cluster and the step, once EMR has answered.
     pub step: Option<(String, String)>,
+}
+
+/// A step that has not ended, as far as anybody has seen, and the places that it names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveStep {
+    /// The cluster.
+    pub cluster_id: String,
+    /// The step.
+    pub step_id: String,
+    /// Its name, for whoever is told that it stands in the way.
+    #[serde(default)]
+    pub name: String,
+    /// What it may write to; empty where it names no place.
+    pub places: BTreeSet<Place>,
+    /// When it was seen.
+    pub seen_at: DateTime<Utc>,
+}
+
+impl ActiveStep {
+    /// An item's life in days. Some steps, those that stream, run for months; the item of one that ended is deleted.
+    pub const DAYS_MAX: u32 = 400;
+
+    /// What is to be noted of a step.
+    pub fn of(cluster_id: &str, step: &Step, now: DateTime<Utc>) -> Self {
+        Self {
+            cluster_id: cluster_id.into(),
+            step_id: step.id.clone(),
+            name: step.name.clone(),
+            places: place::named_in(step.words()),
+            seen_at: now,
+        }
+    }
+}
+
+/// How far the sweeps have come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// When the last one began.
+    pub swept_at: Option<DateTime<Utc>>,
+    /// The clusters that were active then, or that nobody has looked at since their end.
+    pub open: BTreeSet<String>,
+    /// Those that ended, and that were looked at after it: nothing can happen there any more.
+    pub done: BTreeSet<String>,
+    /// Where the next one goes on: the first cluster that the last one did not come to. `None`: it came to all.
+    pub next: Option<String>,
 }

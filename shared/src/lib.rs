@@ -6,7 +6,7 @@
 //!
 //! * [`event`]: what comes in;
 //! * [`step`], [`cluster`]: what EMR says of the step and of the cluster's capacity; [`job`]: whose run it is;
-//! * [`victim`]: whom an experiment interrupts;
+//! * [`victim`]: whom an experiment interrupts; [`place`]: where a step may write to;
 //! * [`drill`]: a drill's life; [`ledger`]: the items and their keys;
 //! * [`spark_log`]: what Spark's event log says of one attempt; [`application`]: of the run that counts;
 //! * [`interruption`], [`bearing`]: who was hit, when, by whom, and what of the application went with it;
@@ -34,6 +34,7 @@ pub mod job;
 pub mod ledger;
 pub mod metrics;
 pub mod outcome;
+pub mod place;
 pub mod replacement;
 pub mod report;
 pub mod spark_log;

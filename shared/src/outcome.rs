@@ -36,6 +36,12 @@ pub enum Outcome {
         reported: Vec<Reported>,
         /// Leaked throw-away experiment templates that were deleted.
         templates_deleted: usize,
+        /// Clusters looked at.
+        clusters: usize,
+        /// Clusters that the next sweep looks at first: this one ran out of time, or of EMR's quota.
+        clusters_left: usize,
+        /// What could not be looked at or reported on, and why; the first of it.
+        problems: Vec<String>,
     },
     /// A step was added.
     Submitted {

@@ -2,16 +2,19 @@
 //!
 //! EC2 is polled, whose quota is large, not EMR, whose quota is one call in two seconds for the whole account. That
 //! the step has ended is seen in the ledger, where write-report notes it, and now and then asked of EMR, because the
-//! event that tells write-report can be lost.
+//! event that tells write-report can be lost. Which of the instances are nodes already, only EMR knows; it is asked when
+//! enough of them run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 use shared::Error;
+use shared::cluster::Cluster;
 use shared::victim::Victim;
 
-use crate::work::Work;
+use crate::work::{Work, why_not};
 
 /// How the wait ended.
 pub(crate) enum Wait {
@@ -28,15 +31,21 @@ const POLL_SECONDS_MAX: f64 = 25.0;
 const POLL_GROWTH: f64 = 1.4;
 /// How often EMR is asked.
 const EMR_EVERY: TimeDelta = TimeDelta::seconds(75);
-/// What an experiment needs of Lambda's time once capacity is there: choosing, starting, following.
-const RESERVE: TimeDelta = TimeDelta::seconds(120);
+/// How often EMR is asked which instances are nodes: an instance takes a minute and more to become one.
+const NODES_EVERY: TimeDelta = TimeDelta::seconds(60);
 
-/// Waits until `begin`, and until at least `needs` instances run besides those that earlier waves interrupted.
-pub(crate) async fn wait(work: &Work<'_>, begin: DateTime<Utc>, needs: usize) -> Result<Wait, Error> {
+/// Waits until `begin`, and until at least `needs` instances are nodes of the cluster besides those that earlier waves
+/// interrupted.
+pub(crate) async fn wait(
+    work: &Work<'_>,
+    cluster: &Cluster,
+    begin: DateTime<Utc>,
+    needs: usize,
+) -> Result<Wait, Error> {
     let entered_at = work.aws.now();
-    let wait_max = TimeDelta::seconds(i64::from(work.config.wait_seconds_max));
-    let limit = (entered_at + wait_max).max(begin).min(work.deadline - RESERVE);
+    let limit = work.wait_limit(entered_at, begin);
     let mut asked_emr_at = entered_at;
+    let mut nodes = Nodes::default();
     let mut pause_seconds = POLL_SECONDS;
     let mut looks: u32 = 0;
     let mut running = 0;
@@ -47,15 +56,19 @@ pub(crate) async fn wait(work: &Work<'_>, begin: DateTime<Utc>, needs: usize) ->
         let now = work.aws.now();
         if now >= begin {
             let candidates = candidates(work).await?;
-            if candidates.len() >= needs {
+            running = candidates.len();
+            if running >= needs
+                && let Some(candidates) = nodes.among(work, cluster, candidates, now >= limit).await?
+                && candidates.len() >= needs
+            {
                 return Ok(Wait::Ready(candidates));
             }
-            running = candidates.len();
             pause_seconds = (pause_seconds * POLL_GROWTH).min(POLL_SECONDS_MAX);
         }
         if now >= limit {
+            let nodes = nodes.words();
             return Ok(Wait::Over(format!(
-                "after {} s, {running} Spot task instances run; the experiment needs {needs}",
+                "after {} s, {running} Spot task instances run{nodes}; the experiment needs {needs}",
                 (now - entered_at).num_seconds()
             )));
         }
@@ -86,6 +99,49 @@ async fn candidates(work: &Work<'_>) -> Result<Vec<Victim>, Error> {
     Ok(running)
 }
 
+/// What EMR last said of which instances are its nodes.
+#[derive(Default)]
+struct Nodes {
+    asked_at: Option<DateTime<Utc>>,
+    count: Option<usize>,
+}
+
+impl Nodes {
+    /// Those of the instances that EMR calls RUNNING: one that is still being set up hosts nothing of the job. `None`:
+    /// EMR was asked a short while ago, or answers nobody at the moment. `last`: there will be no other look.
+    async fn among(
+        &mut self,
+        work: &Work<'_>,
+        cluster: &Cluster,
+        mut candidates: Vec<Victim>,
+        last: bool,
+    ) -> Result<Option<Vec<Victim>>, Error> {
+        let now = work.aws.now();
+        if !last && self.asked_at.is_some_and(|asked| now - asked < NODES_EVERY) {
+            return Ok(None);
+        }
+        self.asked_at = Some(now);
+        let nodes: BTreeSet<String> = match work.aws.running_task_nodes(cluster).await {
+            Ok(nodes) => nodes,
+            Err(error) if error.is_code("ThrottlingException") => {
+                tracing::warn!(error = error.chain(), "which instances are nodes is not known yet");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        candidates.retain(|one| nodes.contains(&one.instance_id));
+        self.count = Some(candidates.len());
+        Ok(Some(candidates))
+    }
+
+    fn words(&self) -> String {
+        match self.count {
+            Some(count) => format!(", of which EMR called {count} RUNNING"),
+            None => String::new(),
+        }
+    }
+}
+
 async fn step_over(work: &Work<'_>, asked_emr_at: &mut DateTime<Utc>) -> Result<Option<String>, Error> {
     let (cluster_id, step_id) = (&work.drill.cluster_id, &work.drill.step_id);
     let noted = work.aws.drill(&work.config.table_name, cluster_id, step_id).await?;
@@ -97,9 +153,8 @@ async fn step_over(work: &Work<'_>, asked_emr_at: &mut DateTime<Utc>) -> Result<
     }
     *asked_emr_at = work.aws.now();
     match work.aws.step(cluster_id, step_id).await? {
-        None => Ok(Some("EMR no longer knows the step".into())),
-        Some(step) if step.is_over() => Ok(Some(format!("the step ended first, as {}", step.state))),
-        Some(_) => Ok(None),
+        Some(step) if !step.is_over() && !step.is_ending() => Ok(None),
+        step => Ok(Some(why_not(step.as_ref()))),
     }
 }
 

@@ -18,9 +18,10 @@ use clap::Parser;
 use shared::config::{Blank, Clients, Clusters, Mode};
 use shared::event::StepStatusChange;
 use shared::invocation::Invocation;
+use shared::ledger::ActiveStep;
 use shared::{Aws, Error, Outcome};
 
-use policy::Policy;
+use policy::{Policy, Reading};
 use wave::After;
 use work::{Taken, Work};
 
@@ -87,29 +88,32 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     if event.state != "RUNNING" {
         return Ok(Outcome::ignored(format!("the step is {}, not RUNNING", event.state)));
     }
-    if config.mode == Mode::Off {
-        return Ok(Outcome::ignored("drills are switched off: MODE is off"));
-    }
     let Some(step) = aws.step(&event.cluster_id, &event.step_id).await? else {
         return Ok(Outcome::ignored(format!(
             "EMR knows no step {} on {}",
             event.step_id, event.cluster_id
         )));
     };
-    if step.spark_arguments().is_none() {
-        return Ok(Outcome::ignored(format!(
-            "step {} is not a Spark step: it runs {}",
-            step.id, step.jar
-        )));
+    // Whatever becomes of it here: as long as it runs, nobody may empty what it writes to.
+    if !step.is_over() {
+        let active = ActiveStep::of(&event.cluster_id, &step, aws.now());
+        aws.note_active(&config.table_name, &active).await?;
+    }
+    if config.mode == Mode::Off {
+        return Ok(Outcome::ignored("drills are switched off: MODE is off"));
+    }
+    if let Some(reason) = policy::no_drill_for(aws, &event.cluster_id, &step).await? {
+        return Ok(Outcome::ignored(reason));
     }
     let mut work = match Work::take(aws, config, &invocation, &event, step).await? {
         Taken::Yes(work) => work,
         Taken::No(outcome) => return Ok(outcome),
     };
     work.find_experiments_already_asked_for().await?;
-    let policy = match Policy::read(&work).await? {
-        Ok(policy) => policy,
-        Err(refusal) => return work.refuse(refusal).await,
+    let policy = match Policy::read_when_up(&work).await? {
+        Reading::May(policy) => policy,
+        Reading::NotYet(reason) => return work.give_up(reason).await,
+        Reading::Refused(refusal) => return work.refuse(refusal).await,
     };
     if let Some(refusal) = work.claim_cluster().await? {
         return work.refuse(refusal).await;

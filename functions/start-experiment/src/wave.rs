@@ -10,7 +10,7 @@ use shared::victim;
 use shared::{Error, Outcome};
 
 use crate::capacity::{self, Wait};
-use crate::policy::Policy;
+use crate::policy::{Policy, Reading};
 use crate::work::{Kept, Work};
 
 /// What comes after a wave.
@@ -36,6 +36,9 @@ const FINAL_ERRORS: [&str; 4] = [
 
 /// Runs a wave, or goes on with one that an earlier invocation began.
 pub(crate) async fn run(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<After, Error> {
+    // Of a wave that was left without a template FIS cannot have heard either.
+    let is_unasked = |wave: &Wave| wave.template_id.is_none();
+    work.unasked = work.drill.wave(number).is_some_and(is_unasked).then_some(number);
     let stop = match work.drill.wave(number) {
         Some(wave) if wave.is_over() => None,
         Some(wave) if wave.experiment_id.is_some() => None,
@@ -64,30 +67,15 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
         }
     }
     let needs = policy.selection.needs();
-    let candidates = match capacity::wait(work, begins_at(work, number), needs).await? {
+    let candidates = match capacity::wait(work, &policy.cluster, begins_at(work, number), needs).await? {
         Wait::Ready(candidates) => candidates,
         Wait::Over(reason) => return work.give_up(named(number, &reason)).await.map(Some),
     };
-    // The wait was long: look again at everything that says no.
-    let step = work.aws.step(&work.drill.cluster_id, &work.drill.step_id).await?;
-    match step {
-        Some(step) if !step.is_over() => {}
-        Some(step) => {
-            return work
-                .give_up(named(number, &format!("the step ended first, as {}", step.state)))
-                .await
-                .map(Some);
-        }
-        None => {
-            return work
-                .give_up(named(number, "EMR no longer knows the step"))
-                .await
-                .map(Some);
-        }
-    }
+    // The wait was long: look again at everything that says no; at the step itself last of all, before FIS is asked.
     let policy = match Policy::read(work).await? {
-        Ok(policy) => policy,
-        Err(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
+        Reading::May(policy) => policy,
+        Reading::NotYet(reason) => return work.give_up(named(number, &reason)).await.map(Some),
+        Reading::Refused(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
     };
     if work.drill.waves.is_empty() {
         // The report compares with it; a drill is not worth losing for it.
@@ -114,6 +102,7 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
         resolved: Vec::new(),
     };
     drill.waves.push(wave);
+    work.unasked = Some(number);
     if let Some(stop) = keep(work).await? {
         return Ok(Some(stop));
     }
@@ -149,6 +138,13 @@ async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option
         work.aws.delete_throw_away(&template_id).await?;
         return Ok(Some(stop));
     }
+    // Nothing lies between this look and the experiment: nobody is interrupted for a step that is ending.
+    if let Some(reason) = work.step_does_not_run().await? {
+        work.aws.delete_throw_away(&template_id).await?;
+        work.forget_wave_not_asked_for();
+        return work.give_up(named(number, &reason)).await.map(Some);
+    }
+    work.unasked = None;
     let experiment = match work.aws.start_experiment(&template_id, wave.preview, whose).await {
         Ok(experiment) => experiment,
         Err(error) => return not_started(work, number, Some(&template_id), error).await.map(Some),
@@ -263,7 +259,7 @@ async fn keep(work: &mut Work<'_>) -> Result<Option<Outcome>, Error> {
         Kept::Yes => Ok(None),
         Kept::Lost => Ok(Some(work.lost())),
         Kept::StepOver => {
-            work.forget_waves_not_asked_for();
+            work.forget_wave_not_asked_for();
             work.give_up("the step ended first".into()).await.map(Some)
         }
     }

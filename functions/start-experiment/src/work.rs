@@ -1,5 +1,7 @@
 //! This invocation's hold on the drill's ledger item, and every way in which it ends.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::{Saved, expires_at};
 use shared::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
@@ -16,6 +18,13 @@ const CLAIM_MAX: TimeDelta = TimeDelta::hours(24);
 /// How often a write that lost a race is tried again at most.
 const SAVES_MAX: usize = 5;
 
+/// What an experiment needs of Lambda's time once capacity is there: choosing, starting, following.
+const EXPERIMENT_RESERVE: TimeDelta = TimeDelta::seconds(120);
+
+/// How often, and how long apart, a step is asked for that EMR calls PENDING after the event that it runs.
+const PENDING_LOOKS_MAX: usize = 6;
+const PENDING_EVERY: Duration = Duration::from_secs(5);
+
 /// What this invocation works on.
 pub(crate) struct Work<'a> {
     pub aws: &'a Aws,
@@ -23,6 +32,8 @@ pub(crate) struct Work<'a> {
     pub deadline: DateTime<Utc>,
     pub step: Step,
     pub drill: Drill,
+    /// The wave of which FIS cannot have heard: it was begun here, and no experiment was asked for.
+    pub unasked: Option<u32>,
 }
 
 /// Was the drill there to be taken?
@@ -75,6 +86,7 @@ impl<'a> Work<'a> {
             deadline: invocation.deadline,
             step,
             drill,
+            unasked: None,
         };
         match work.save().await? {
             Kept::Yes => Ok(Taken::Yes(Box::new(work))),
@@ -129,9 +141,33 @@ impl<'a> Work<'a> {
         ))
     }
 
-    /// Waves that never reached FIS were none.
-    pub(crate) fn forget_waves_not_asked_for(&mut self) {
-        self.drill.waves.retain(|wave| wave.template_id.is_some());
+    /// A wave that never reached FIS was none.
+    pub(crate) fn forget_wave_not_asked_for(&mut self) {
+        if let Some(number) = self.unasked.take() {
+            self.drill.waves.retain(|wave| wave.number != number);
+        }
+    }
+
+    /// When a wait that was entered at one time, for something that begins at another, ends at the latest.
+    pub(crate) fn wait_limit(&self, entered_at: DateTime<Utc>, begin: DateTime<Utc>) -> DateTime<Utc> {
+        let wait_max = TimeDelta::seconds(i64::from(self.config.wait_seconds_max));
+        (entered_at + wait_max)
+            .max(begin)
+            .min(self.deadline - EXPERIMENT_RESERVE)
+    }
+
+    /// Why no experiment may begin under the step, if none may: it has to run at this very moment. EMR's answers may
+    /// lag behind its event, which says that the step runs: PENDING is asked again for a while.
+    pub(crate) async fn step_does_not_run(&self) -> Result<Option<String>, Error> {
+        let (cluster_id, step_id) = (&self.drill.cluster_id, &self.drill.step_id);
+        for _ in 0..PENDING_LOOKS_MAX {
+            match self.aws.step(cluster_id, step_id).await? {
+                Some(step) if step.state == "RUNNING" => return Ok(None),
+                Some(step) if step.state == "PENDING" => tokio::time::sleep(PENDING_EVERY).await,
+                step => return Ok(Some(why_not(step.as_ref()))),
+            }
+        }
+        Ok(Some("EMR calls the step PENDING still".into()))
     }
 
     /// An invocation that died may have asked FIS for an experiment and not lived to hear the answer.
@@ -273,6 +309,15 @@ impl<'a> Work<'a> {
         } else {
             self.release_cluster().await
         }
+    }
+}
+
+/// Why nobody is interrupted for a step that does not run.
+pub(crate) fn why_not(step: Option<&Step>) -> String {
+    match step {
+        None => "EMR no longer knows the step".into(),
+        Some(step) if step.is_over() => format!("the step ended first, as {}", step.state),
+        Some(step) => format!("the step is {}", step.state),
     }
 }
 

@@ -4,6 +4,9 @@
 //! schedule has an item in the ledger, and the step carries the execution's id among its properties: after a crash
 //! between adding the step and remembering it, the step itself tells that it is there.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use clap::Parser;
 use serde::Deserialize;
@@ -11,12 +14,16 @@ use shared::aws::{Saved, expires_at};
 use shared::config::{Clients, S3Location};
 use shared::event::is_cluster_id;
 use shared::invocation::Invocation;
-use shared::ledger::Submission;
+use shared::ledger::{ActiveStep, Submission};
+use shared::place::{self, Place};
 use shared::step::Step;
 use shared::{Aws, Error, Outcome};
 
 /// The step's property that carries the execution's id.
 const PROPERTY: &str = "spot-drill.execution-id";
+
+/// Steps that EMR is asked for at most, one by one, because the ledger says that they stand in the way.
+const NOTED_MAX: usize = 40;
 
 /// Settings, from the environment.
 #[derive(Debug, Clone, Parser)]
@@ -108,14 +115,14 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         )));
     }
     let cluster_id = cluster(aws, &request.cluster_name).await?;
-    let active = aws
-        .steps(&cluster_id, &["PENDING", "RUNNING", "CANCEL_PENDING"], None)
-        .await?;
+    let step = &request.step;
+    let active = aws.active_steps_of(&cluster_id).await?;
     if earlier.is_some()
         && let Some(step_id) = added_before(aws, &cluster_id, &active, &submission.execution_id).await?
     {
         submission.step = Some((cluster_id.clone(), step_id.clone()));
         aws.end_submission(&config.table_name, &submission, expires_at).await?;
+        note(aws, config, &cluster_id, &step_id, step).await;
         return Ok(Outcome::Submitted {
             cluster_id,
             step_id,
@@ -124,9 +131,8 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     }
     let objects_deleted = match &results {
         None => 0,
-        Some(results) => empty(aws, results, &active).await?,
+        Some(results) => empty(aws, config, results, &active).await?,
     };
-    let step = &request.step;
     let properties = [(PROPERTY, submission.execution_id.as_str())];
     let step_id = aws
         .add_step(
@@ -140,6 +146,7 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         .await?;
     submission.step = Some((cluster_id.clone(), step_id.clone()));
     aws.end_submission(&config.table_name, &submission, expires_at).await?;
+    note(aws, config, &cluster_id, &step_id, step).await;
     Ok(Outcome::Submitted {
         cluster_id,
         step_id,
@@ -147,20 +154,58 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     })
 }
 
-/// Empties the results' place, unless a step that is active names it.
-async fn empty(aws: &Aws, results: &S3Location, active: &[Step]) -> Result<usize, Error> {
-    let place = results.to_string();
-    let place = place.trim_end_matches('/');
-    if let Some(writer) = active
-        .iter()
-        .find(|step| step.args.iter().any(|word| word.contains(place)))
-    {
+/// Empties the results' place, unless a step that is active names it, a place above it, or one below it: on this
+/// cluster, of which EMR tells all steps, or on another, of which the ledger does.
+async fn empty(aws: &Aws, config: &Config, results: &S3Location, active: &[Step]) -> Result<usize, Error> {
+    let place = Place::from(results);
+    let names_it = |places: &BTreeSet<Place>| places.iter().any(|one| one.overlaps(&place));
+    if let Some(writer) = active.iter().find(|step| names_it(&place::named_in(step.words()))) {
+        return Err(in_the_way(results, writer, "this cluster"));
+    }
+    let mut noted = aws.active_steps(&config.table_name).await?;
+    noted.retain(|step| names_it(&step.places));
+    if noted.len() > NOTED_MAX {
         return Err(Error::Refused(format!(
-            "emptying {results}: step {} ({}), which is {}, names that place; nothing was deleted or added",
-            writer.id, writer.name, writer.state
+            "emptying {results}: {} steps that were active when they were last seen name that place, more than are asked \
+             for; nothing was deleted or added",
+            noted.len()
         )));
     }
+    for one in noted {
+        // An item may outlive its step: whoever deletes it may have died. EMR knows.
+        match aws.step(&one.cluster_id, &one.step_id).await? {
+            Some(writer) if !writer.is_over() => return Err(in_the_way(results, &writer, &one.cluster_id)),
+            _ => {
+                aws.forget_active(&config.table_name, &one.cluster_id, &one.step_id)
+                    .await?;
+            }
+        }
+    }
     aws.empty(results).await
+}
+
+fn in_the_way(results: &S3Location, writer: &Step, cluster: &str) -> Error {
+    Error::Refused(format!(
+        "emptying {results}: step {} ({}) of {cluster}, which is {}, names that place, one above it or one below it; \
+         nothing was deleted or added",
+        writer.id, writer.name, writer.state
+    ))
+}
+
+/// Notes the step that was added, so that nobody empties what it writes to before its event has come. The event notes
+/// it too: an error here is no reason to try all of it again.
+async fn note(aws: &Aws, config: &Config, cluster_id: &str, step_id: &str, step: &StepRequest) {
+    let words = std::iter::once(&step.jar).chain(&step.args).map(String::as_str);
+    let active = ActiveStep {
+        cluster_id: cluster_id.into(),
+        step_id: step_id.into(),
+        name: step.name.clone(),
+        places: place::named_in(words),
+        seen_at: aws.now(),
+    };
+    if let Err(error) = aws.note_active(&config.table_name, &active).await {
+        tracing::warn!(step_id, error = error.chain(), "the step that was added is not noted");
+    }
 }
 
 /// The place to empty, if it may be emptied.
@@ -224,10 +269,8 @@ async fn added_before(
         return Ok(Some(step.id.clone()));
     }
     let since = aws.now() - TimeDelta::days(1);
-    let ended = aws
-        .steps(cluster_id, &["COMPLETED", "FAILED", "CANCELLED"], Some(since))
-        .await?;
-    Ok(ended.iter().find(carries).map(|step| step.id.clone()))
+    let recent = aws.steps_since(cluster_id, since, Duration::ZERO).await?;
+    Ok(recent.iter().find(carries).map(|step| step.id.clone()))
 }
 
 #[cfg(test)]

@@ -80,11 +80,18 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         return sweep::run(aws, config, &invocation).await;
     }
     let event = StepStatusChange::parse(&invocation.payload)?;
-    if !matches!(event.state.as_str(), "COMPLETED" | "FAILED" | "CANCELLED") {
+    if !matches!(
+        event.state.as_str(),
+        "COMPLETED" | "FAILED" | "CANCELLED" | "INTERRUPTED"
+    ) {
         return Ok(Outcome::ignored(format!(
             "the step is {}, which is no end",
             event.state
         )));
     }
-    step_report::write(aws, config, &invocation, &event.cluster_id, &event.step_id).await
+    let outcome = step_report::write(aws, config, &invocation, &event.cluster_id, &event.step_id).await?;
+    // A step that is not Spark's may have been in somebody's way too.
+    aws.forget_active(&config.table_name, &event.cluster_id, &event.step_id)
+        .await?;
+    Ok(outcome)
 }

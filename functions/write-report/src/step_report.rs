@@ -39,11 +39,8 @@ pub(crate) async fn write(
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
         return Ok(Outcome::ignored(format!("EMR knows no step {step_id} on {cluster_id}")));
     };
-    if !is_reported_on(aws, cluster_id, &step).await? {
-        return Ok(Outcome::ignored(format!(
-            "step {step_id} is not known to be a Spark step: it runs {}",
-            step.runs()
-        )));
+    if let Some(reason) = no_report_on(aws, cluster_id, &step).await? {
+        return Ok(Outcome::ignored(reason));
     }
     if step.started_at.is_none() {
         return Ok(Outcome::ignored(format!(
@@ -80,16 +77,6 @@ pub(crate) async fn write(
     remember(aws, config, invocation, drill, stored).await
 }
 
-/// Is it Spark, or may it be, on a cluster that opts in all its steps? Only what may be anything costs a look at the
-/// cluster.
-async fn is_reported_on(aws: &Aws, cluster_id: &str, step: &Step) -> Result<bool, Error> {
-    if step.launch() != Launch::Unknown {
-        return Ok(step.is_drilled(false));
-    }
-    let cluster = aws.cluster(cluster_id).await?;
-    Ok(step.is_drilled(cluster.is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags))))
-}
-
 /// Is this a retry of the invocation that wrote the report, of whose answer nobody may have heard?
 fn is_retry(invocation: &Invocation, written: &Written) -> bool {
     written.by.as_deref() == Some(invocation.request_id.as_str())
@@ -100,6 +87,19 @@ fn told_before(step_id: &str, written: &Written) -> Outcome {
         "the report of step {step_id} says {} already, and lies in {}",
         written.verdict, written.location
     ))
+}
+
+/// Why a step is none to report on, if it is none. What may be anything counts where its cluster opts all steps in.
+async fn no_report_on(aws: &Aws, cluster_id: &str, step: &Step) -> Result<Option<String>, Error> {
+    let all_steps = match step.launch() {
+        Launch::Unknown => aws
+            .cluster(cluster_id)
+            .await?
+            .is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags)),
+        _ => false,
+    };
+    let (id, runs) = (&step.id, step.runs());
+    Ok((!step.is_drilled(all_steps)).then(|| format!("step {id} is not a Spark step: it runs {runs}")))
 }
 
 /// What the world is told of a report.

@@ -46,6 +46,8 @@ pub struct Emr {
     clusters: Vec<Cluster>,
     quota: Quota,
     scenario: Scenario,
+    /// A cluster that EMR has trouble with.
+    broken: Option<String>,
     /// The last time that anyone told.
     seen: Time,
 }
@@ -59,6 +61,11 @@ impl Emr {
     /// Says what a submitted script does, by its `s3://` URI. A script that nobody spoke of runs the workshop's job.
     pub fn set_workload(&mut self, application: &str, workload: Workload) {
         self.scenario.workloads.insert(application.to_owned(), workload);
+    }
+
+    /// Makes EMR fail whenever somebody asks about this cluster; `None`: about none.
+    pub fn break_cluster(&mut self, id: Option<&str>) {
+        self.broken = id.map(str::to_owned);
     }
 
     /// Whether EMR stops to replace instances that EC2 took away. When it goes on, it replaces what was lost meanwhile.
@@ -81,6 +88,13 @@ impl Emr {
     pub fn call(&mut self, ctx: &mut Ctx, ec2: &mut Ec2, operation: &str, input: &Value) -> Result<Value, ApiError> {
         self.seen = ctx.now;
         self.quota.take(operation, ctx.now)?;
+        if self.broken.is_some() && input["ClusterId"].as_str() == self.broken.as_deref() {
+            return Err(ApiError::with_status(
+                500,
+                "InternalServerException",
+                "An internal failure occurred.",
+            ));
+        }
         if let Some(answer) = read::call(self, operation, input) {
             return answer;
         }

@@ -173,10 +173,10 @@ mod tests {
         let start = [Destination::Function("StartExperiment".into())];
         let report = [Destination::Function("WriteReport".into())];
         assert_eq!(destinations(&bus, &step("RUNNING")), start);
-        for state in ["COMPLETED", "FAILED", "CANCELLED"] {
+        for state in ["COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"] {
             assert_eq!(destinations(&bus, &step(state)), report, "{state}");
         }
-        for state in ["PENDING", "CANCEL_PENDING", "INTERRUPTED", "running"] {
+        for state in ["PENDING", "CANCEL_PENDING", "running"] {
             assert!(destinations(&bus, &step(state)).is_empty(), "{state}");
         }
         assert_eq!(

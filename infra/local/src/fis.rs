@@ -40,6 +40,8 @@ pub struct Fis {
     controls: Controls,
     /// The failure that awaits the next experiment.
     fail_next: Option<Failure>,
+    /// An instance that the next experiment resolves besides those that it names.
+    resolve_also: Option<String>,
     /// The latest time that came in: what was changed from outside, without a time, is due at once.
     seen: Time,
 }
@@ -102,6 +104,11 @@ impl Fis {
     /// Makes the next experiment that starts fail, before it does anything: an error code of FIS's, and a reason.
     pub fn fail_next(&mut self, error_code: &str, reason: &str) {
         self.fail_next = Some(Failure::new(error_code, reason, "experiment"));
+    }
+
+    /// Makes the next experiment that starts resolve one instance too many: FIS never does, and nobody should rely on it.
+    pub fn resolve_also(&mut self, instance_id: &str) {
+        self.resolve_also = Some(instance_id.to_owned());
     }
 
     //= https://docs.aws.amazon.com/fis/latest/APIReference/API_CreateExperimentTemplate.html
@@ -168,7 +175,7 @@ impl Fis {
         let id = ctx.id("EXP", ALPHANUMERIC, 15);
         self.experiment_tokens.insert(token.clone(), (parameters, id.clone()));
         let failure = self.fail_next.take();
-        let experiment = Experiment::new(
+        let mut experiment = Experiment::new(
             ctx,
             id,
             template_id.to_owned(),
@@ -178,6 +185,7 @@ impl Fis {
             definition,
             failure,
         );
+        experiment.stray = self.resolve_also.take();
         self.experiments.push(experiment);
         Ok(self.experiments.len() - 1)
     }

@@ -27,7 +27,7 @@ pub enum Saved<T> {
 }
 
 /// Pages read of one query at most.
-const PAGES_MAX: usize = 100;
+pub(super) const PAGES_MAX: usize = 100;
 
 impl Aws {
     /// A drill, read consistently.
@@ -230,7 +230,26 @@ impl Aws {
             .await
     }
 
-    async fn get<T: DeserializeOwned>(&self, table: &str, key: &Key) -> Result<Option<T>, Error> {
+    /// Writes an item, whatever stands there.
+    pub(super) async fn put_item<T: Serialize>(
+        &self,
+        table: &str,
+        key: &Key,
+        value: &T,
+        expires_at: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        self.dynamodb
+            .put_item()
+            .table_name(table)
+            .set_item(Some(keyed(key, value, expires_at)?))
+            .send()
+            .await
+            .map_err(|error| Error::aws("writing the ledger", error))?;
+        Ok(())
+    }
+
+    /// An item, read consistently.
+    pub(super) async fn get<T: DeserializeOwned>(&self, table: &str, key: &Key) -> Result<Option<T>, Error> {
         let answer = self
             .dynamodb
             .get_item()
@@ -273,10 +292,7 @@ impl Aws {
         condition: &str,
         values: Vec<(&str, AttributeValue)>,
     ) -> Result<Saved<Option<Item>>, Error> {
-        let mut item = item(value)?;
-        item.insert("pk".into(), AttributeValue::S(key.pk.clone()));
-        item.insert("sk".into(), AttributeValue::S(key.sk.clone()));
-        item.insert("expires_at".into(), seconds(expires_at));
+        let item = keyed(key, value, expires_at)?;
         let mut request = self
             .dynamodb
             .put_item()
@@ -316,7 +332,16 @@ fn item<T: Serialize>(value: &T) -> Result<Item, Error> {
     serde_dynamo::to_item(value).map_err(|error| Error::Ledger(error.to_string()))
 }
 
-fn read<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+/// The item of a value, with its key and its end.
+fn keyed<T: Serialize>(key: &Key, value: &T, expires_at: DateTime<Utc>) -> Result<Item, Error> {
+    let mut item = item(value)?;
+    item.insert("pk".into(), AttributeValue::S(key.pk.clone()));
+    item.insert("sk".into(), AttributeValue::S(key.sk.clone()));
+    item.insert("expires_at".into(), seconds(expires_at));
+    Ok(item)
+}
+
+pub(super) fn read<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
     serde_dynamo::from_item(item).map_err(|error| Error::Ledger(error.to_string()))
 }
 

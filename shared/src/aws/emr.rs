@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_emr::types::{
-    ActionOnFailure, ClusterState, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig, StepState,
-};
-use chrono::{DateTime, TimeDelta, Utc};
+use aws_sdk_emr::types::{ActionOnFailure, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig};
 
 use super::{Aws, required, time};
 use crate::cluster::{Cluster, Instance, Market, Pool, Role};
@@ -15,10 +12,7 @@ use crate::step::Step;
 
 /// Pages read of one listing at most: a bound for a loop that the other side controls. EMR keeps at most 256 active
 /// steps and lists 50 of most things a page.
-const PAGES_MAX: usize = 200;
-
-/// A step that runs longer than this is not found by a listing that goes back to a certain end.
-const STEP_RUNS_MAX: TimeDelta = TimeDelta::days(7);
+pub(super) const PAGES_MAX: usize = 200;
 
 impl Aws {
     /// A step; `None` when the cluster or the step does not exist.
@@ -45,94 +39,6 @@ impl Aws {
             Err(error) if error.is_code("InvalidRequestException") => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// The active clusters' ids and names.
-    pub async fn active_clusters(&self) -> Result<Vec<(String, String)>, Error> {
-        let states = [
-            ClusterState::Starting,
-            ClusterState::Bootstrapping,
-            ClusterState::Running,
-            ClusterState::Waiting,
-        ];
-        self.clusters(&states, None).await
-    }
-
-    /// The clusters that ended, of those created since.
-    pub async fn ended_clusters(&self, created_since: DateTime<Utc>) -> Result<Vec<(String, String)>, Error> {
-        let states = [
-            ClusterState::Terminating,
-            ClusterState::Terminated,
-            ClusterState::TerminatedWithErrors,
-        ];
-        self.clusters(&states, Some(created_since)).await
-    }
-
-    async fn clusters(
-        &self,
-        states: &[ClusterState],
-        created_since: Option<DateTime<Utc>>,
-    ) -> Result<Vec<(String, String)>, Error> {
-        let created_after =
-            created_since.map(|since| aws_smithy_types::DateTime::from_millis(since.timestamp_millis()));
-        let mut pages = self
-            .emr
-            .list_clusters()
-            .set_cluster_states(Some(states.to_vec()))
-            .set_created_after(created_after)
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("listing the clusters", error))?;
-            for summary in page.clusters.unwrap_or_default() {
-                found.push((
-                    required(summary.id, "Id of a cluster")?,
-                    summary.name.unwrap_or_default(),
-                ));
-            }
-        }
-        Ok(found)
-    }
-
-    /// The cluster's steps in these states, newest first, without those that ended before `since`.
-    pub async fn steps(
-        &self,
-        cluster_id: &str,
-        states: &[&str],
-        since: Option<DateTime<Utc>>,
-    ) -> Result<Vec<Step>, Error> {
-        let states: Vec<StepState> = states.iter().map(|&state| StepState::from(state)).collect();
-        let mut pages = self
-            .emr
-            .list_steps()
-            .cluster_id(cluster_id)
-            .set_step_states(Some(states))
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("listing the steps", error))?;
-            for summary in page.steps.unwrap_or_default() {
-                let read = step_of_summary(summary)?;
-                let is_before =
-                    |time: Option<DateTime<Utc>>, bound: DateTime<Utc>| time.is_some_and(|time| time < bound);
-                if let Some(since) = since {
-                    // Steps come in the order of their creation: an older one may have ended later, by as long as
-                    // steps run.
-                    if is_before(read.created_at, since - STEP_RUNS_MAX) {
-                        return Ok(found);
-                    }
-                    if is_before(read.ended_at, since) {
-                        continue;
-                    }
-                }
-                found.push(read);
-            }
-        }
-        Ok(found)
     }
 
     /// What is asked for in capacity, of all roles: the cluster's fleets, or its groups.
@@ -276,7 +182,7 @@ fn step(step: aws_sdk_emr::types::Step) -> Result<Step, Error> {
     read_step(step.id, step.name, step.config, step.status)
 }
 
-fn step_of_summary(step: aws_sdk_emr::types::StepSummary) -> Result<Step, Error> {
+pub(super) fn step_of_summary(step: aws_sdk_emr::types::StepSummary) -> Result<Step, Error> {
     read_step(step.id, step.name, step.config, step.status)
 }
 

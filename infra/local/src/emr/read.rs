@@ -131,7 +131,8 @@ fn other_kind(has: Collection) -> ApiError {
     ))
 }
 
-/// Newest first; named ones need no marker.
+/// "In reverse order unless you specify stepIds with the request or filter by StepStates": which order that is then is
+/// not said; assumed here is the order in which they were added. Named ones need no marker.
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListSteps.html
 fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     let cluster = cluster(emr, input)?;
@@ -139,15 +140,15 @@ fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     if ids.len() > 10 {
         return Err(invalid("At most 10 step ids can be given."));
     }
-    let steps = cluster.steps.iter().rev().filter(|step| {
+    let steps = cluster.steps.iter().filter(|step| {
         (states.is_empty() || states.contains(&step.state.as_str()))
             && (ids.is_empty() || ids.contains(&step.id.as_str()))
     });
-    page(
-        input,
-        "Steps",
-        steps.map(|step| describe::step(cluster, step)).collect(),
-    )
+    let mut shown: Vec<Value> = steps.map(|step| describe::step(cluster, step)).collect();
+    if states.is_empty() && ids.is_empty() {
+        shown.reverse();
+    }
+    page(input, "Steps", shown)
 }
 
 fn describe_step(emr: &Emr, input: &Value) -> Result<Value, ApiError> {

@@ -184,6 +184,8 @@ pub struct Experiment {
     pub(super) next_at: Option<Time>,
     /// The failure that awaits it.
     pub(super) destined: Option<Failure>,
+    /// An instance that its first target resolves besides those that it names.
+    pub(super) stray: Option<String>,
 }
 
 impl Experiment {
@@ -235,6 +237,7 @@ impl Experiment {
             definition,
             next_at: Some(ctx.now + TimeDelta::seconds(1)),
             destined,
+            stray: None,
         }
     }
 

@@ -96,6 +96,9 @@ impl Experiment {
             }
             self.resolved.insert(name.clone(), ids);
         }
+        if let Some(first) = self.resolved.values_mut().next() {
+            first.extend(self.stray.take());
+        }
         for (name, action) in &self.definition.actions {
             let count = action
                 .targets

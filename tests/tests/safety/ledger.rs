@@ -1,0 +1,59 @@
+//! The ledger's own guards: whoever writes second does not win, and what could not be written is said.
+
+use local::fault::Faults;
+use serde_json::{Value, json};
+use shared::aws::{Saved, expires_at};
+use shared::drill::{Drill, DrillState};
+
+use crate::staging::*;
+
+#[test]
+fn of_two_saves_of_one_version_one_is_refused_and_shown_the_other() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let (aws, table, expires) = (aws(&world), table(&world), expires_at(world.clock.now(), 1));
+        let mut drill = Drill::new("j-A", "s-A");
+        let first = aws.save_drill(&table, &mut drill, expires).await.unwrap();
+        assert_eq!(first, Saved::Yes);
+        let mut one = drill.clone();
+        let mut other = drill;
+        one.state = Some(DrillState::Waiting);
+        other.state = Some(DrillState::Refused);
+        assert_eq!(aws.save_drill(&table, &mut one, expires).await.unwrap(), Saved::Yes);
+        let answer = aws.save_drill(&table, &mut other, expires).await.unwrap();
+        assert_eq!(answer, Saved::No(one.clone()));
+        assert_eq!(aws.drill(&table, "j-A", "s-A").await.unwrap(), Some(one));
+        // The same of an item that is new to both.
+        let mut late = Drill::new("j-A", "s-A");
+        late.reason = Some("late".into());
+        let answer = aws.save_drill(&table, &mut late, expires).await.unwrap();
+        assert!(matches!(answer, Saved::No(_)), "{answer:?}");
+    });
+}
+
+fn warning(id: &str) -> Value {
+    let body = json!({"version": "0", "id": "e-1", "detail-type": "EC2 Spot Instance Interruption Warning",
+        "source": "aws.ec2", "account": "000000000000", "time": "2026-11-20T14:04:31Z", "region": "us-sim-1",
+        "resources": [], "detail": {"instance-id": "i-0123456789abcdef0", "instance-action": "terminate"}});
+    json!({"messageId": id, "receiptHandle": id, "body": body.to_string(), "attributes": {}, "messageAttributes": {},
+        "md5OfBody": "", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:us-sim-1:000000000000:q",
+        "awsRegion": "us-sim-1"})
+}
+
+#[test]
+fn a_warning_that_could_not_be_written_is_named_to_sqs_as_failed() {
+    let faults = Faults {
+        errors_percent: 100,
+        ..no_faults()
+    };
+    in_a_world(1, &[], faults, async |world| {
+        let payload = json!({"Records": [warning("one"), warning("two")]});
+        match invoke(&world, "RecordInterruption", "r", payload).await {
+            // Where the whole invocation fails, SQS delivers the whole batch again.
+            Err(_) => {}
+            Ok(answer) => {
+                let failed = json!([{"itemIdentifier": "one"}, {"itemIdentifier": "two"}]);
+                assert_eq!(answer["batchItemFailures"], failed);
+            }
+        }
+    });
+}

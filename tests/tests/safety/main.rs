@@ -1,0 +1,12 @@
+//! No harm, and nothing lost: each guard against interrupting, emptying or forgetting what must not be, in a story that
+//! shows what happens without it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod drills;
+mod ledger;
+mod places;
+mod spellings;
+mod staging;
+mod sweep;
+mod victims;

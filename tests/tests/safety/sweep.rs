@@ -1,0 +1,213 @@
+//! The sweep: every step that ended gets its report, although no event told of it, at the account's real quotas; and no
+//! left-over template stays.
+
+use std::collections::BTreeMap;
+
+use local::emr::{ClusterState, StepState};
+use local::journal::Kind;
+use local::spark::Workload;
+use local::world::World;
+use serde_json::{Value, json};
+use shared::aws::ThrowAway;
+
+use crate::staging::*;
+
+const SHORT: &str = "s3://emr-spot-workshop-data/short.py";
+
+fn short() -> Value {
+    step(&[
+        "spark-submit",
+        "--deploy-mode",
+        "cluster",
+        SHORT,
+        "s3://emr-spot-workshop-data/out/",
+    ])
+}
+
+/// A cluster that ends with its only step.
+fn transient(name: &str) -> Value {
+    let mut cluster = small(name);
+    cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] = json!(false);
+    cluster["Steps"] = json!([short()]);
+    cluster
+}
+
+fn prepare(world: &World) {
+    world.lock().account.emr.set_workload(SHORT, Workload::short());
+}
+
+fn unreported(world: &World, clusters: &[String]) -> usize {
+    let state = world.lock();
+    let has = |id: &&String| {
+        let steps = &cluster_of(&state, id).steps;
+        steps.iter().all(|step| has_report(&state, id, &step.id))
+    };
+    clusters.len() - clusters.iter().filter(has).count()
+}
+
+#[test]
+fn hundreds_of_clusters_that_ended_are_all_reached_and_emrs_quota_is_left_to_others() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let mut clusters = Vec::new();
+        for number in 0..350 {
+            clusters.push(run_cluster(&world, transient(&format!("t-{number}"))));
+            sleep(10).await;
+        }
+        until(&world, |state| {
+            let mut clusters = state.account.emr.clusters();
+            clusters.all(|one| one.state == ClusterState::Terminated)
+        })
+        .await;
+        // Well inside of the day that the sweep looks back.
+        for hour in 0..16 {
+            if unreported(&world, &clusters) == 0 {
+                break;
+            }
+            assert!(hour < 12, "{} are without a report", unreported(&world, &clusters));
+            sleep(3600).await;
+        }
+        let throttled = calls(&world, |entry| entry["error"] == "ThrottlingException");
+        assert_eq!(throttled, 0, "the sweep leaves half of each quota");
+        // What was looked at after its end is done with: an hour costs no more than lists of clusters.
+        let before = calls(&world, |entry| entry["action"] == "elasticmapreduce:ListSteps");
+        sleep(3600).await;
+        let after = calls(&world, |entry| entry["action"] == "elasticmapreduce:ListSteps");
+        assert_eq!(after, before, "clusters that ended are looked at once");
+    });
+}
+
+fn calls(world: &World, is_one: impl Fn(&Value) -> bool) -> usize {
+    let state = world.lock();
+    let entries = state.account.journal.entries().iter();
+    let by_us = entries.filter(|entry| entry.kind == Kind::Call && entry.data["caller"] == "spot-drill-WriteReport");
+    by_us.filter(|entry| is_one(&entry.data)).count()
+}
+
+#[test]
+fn a_cluster_that_emr_has_trouble_with_hides_no_other_and_is_named() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let mut clusters = BTreeMap::new();
+        for name in ["a", "b", "c"] {
+            let id = cluster_up(&world, small(name)).await;
+            clusters.insert(id.clone(), run_step(&world, &id, short()).await);
+        }
+        // The first of them in the sweep's order.
+        let broken = clusters.keys().next().unwrap().clone();
+        world.lock().account.emr.break_cluster(Some(&broken));
+        leave_a_template(&world).await;
+        sleep(3 * 3600).await;
+        let reported = |state: &local::world::State| {
+            let has = |(id, step): (&String, &String)| has_report(state, id, step);
+            clusters.iter().filter(|one| has(*one)).count()
+        };
+        assert_eq!(reported(&world.lock()), 2);
+        assert_eq!(
+            templates_left(&world),
+            0,
+            "templates are deleted whatever becomes of clusters"
+        );
+        let answer = sweep(&world).await.unwrap();
+        let problems = answer["problems"].to_string();
+        assert!(problems.contains(&broken), "{answer}");
+        world.lock().account.emr.break_cluster(None);
+        sleep(1800).await;
+        assert_eq!(reported(&world.lock()), 3);
+    });
+}
+
+#[test]
+fn a_sweep_that_can_do_nothing_at_all_fails() {
+    in_a_world(1, &[], no_events(), async |world| {
+        let id = cluster_up(&world, small("a")).await;
+        world.lock().account.emr.break_cluster(Some(&id));
+        let error = sweep(&world).await.unwrap_err();
+        assert!(error.contains("listing the steps"), "{error}");
+    });
+}
+
+async fn leave_a_template(world: &World) {
+    let aws = aws(world);
+    let id = world.lock().account.fis.templates().next().unwrap().id.clone();
+    let policy = aws.experiment_template(&id).await.unwrap().unwrap();
+    let arn = "arn:aws:ec2:us-sim-1:000000000000:instance/i-0123456789abcdef0".to_owned();
+    let whose = ThrowAway {
+        cluster_id: "j-A",
+        step_id: "s-A",
+        wave: 1,
+        token: "t",
+    };
+    aws.create_throw_away(&policy, &[arn], whose).await.unwrap();
+}
+
+fn templates_left(world: &World) -> usize {
+    let state = world.lock();
+    let templates = state.account.fis.templates();
+    templates
+        .filter(|one| one.definition.tags.contains_key("spot-drill:step"))
+        .count()
+}
+
+#[test]
+fn a_template_that_a_crash_left_is_deleted_once_no_drill_can_need_it() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        leave_a_template(&world).await;
+        sleep(3600).await;
+        assert_eq!(templates_left(&world), 1, "a drill may still need it");
+        sleep(2 * 3600).await;
+        assert_eq!(templates_left(&world), 0);
+    });
+}
+
+#[test]
+fn a_step_that_ran_for_days_beneath_many_short_ones_gets_its_report() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let id = cluster_up(&world, small("c")).await;
+        // It names no cluster manager's memory that the node has: it waits in YARN until somebody cancels it.
+        let long = spark(&["s3://emr-spot-workshop-data/out/"]);
+        let long = run_step(&world, &id, long).await;
+        for _ in 0..120 {
+            add_steps(&world, &id, json!([step(&["s3-dist-cp", "--dest", "hdfs:///x"])]));
+            sleep(120).await;
+        }
+        sleep(9 * 24 * 3600).await;
+        if step_of(&world.lock(), &id, &long).state == StepState::Running {
+            cancel(&world, &id, &long);
+        }
+        sleep(2 * 3600).await;
+        assert!(step_of(&world.lock(), &id, &long).state.is_over());
+        assert!(has_report(&world.lock(), &id, &long));
+    });
+}
+
+#[test]
+fn steps_beyond_the_first_page_of_a_cluster_get_their_reports() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let id = cluster_up(&world, small("c")).await;
+        let first = run_step(&world, &id, short()).await;
+        for _ in 0..70 {
+            add_steps(&world, &id, json!([step(&["s3-dist-cp", "--dest", "hdfs:///x"])]));
+            sleep(60).await;
+        }
+        sleep(2 * 3600).await;
+        assert!(has_report(&world.lock(), &id, &first));
+        assert_eq!(noted(&world).await, [""; 0], "and nothing is called active any more");
+    });
+}
+
+#[test]
+fn interrupted_is_an_end() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let id = cluster_up(&world, small("c")).await;
+        let step_id = run_step(&world, &id, short()).await;
+        until(&world, |state| step_of(state, &id, &step_id).state.is_over()).await;
+        let mut event = running(&world, &id, &step_id);
+        event["detail"]["state"] = json!("INTERRUPTED");
+        let answer = invoke(&world, "WriteReport", "r", event).await.unwrap();
+        assert_eq!(answer["outcome"], "reported", "{answer}");
+    });
+}
