@@ -28,6 +28,8 @@ pub struct Figures<'a> {
     pub reports: &'a [Reported],
     /// From each warning's time to its record, in milliseconds.
     pub warning_latencies_ms: &'a [i64],
+    /// Drills whose steps were found to run long after their losses.
+    pub not_recovered: usize,
 }
 
 impl<'a> From<&'a Outcome> for Figures<'a> {
@@ -37,8 +39,13 @@ impl<'a> From<&'a Outcome> for Figures<'a> {
             Outcome::Swept { reported, .. } => reported,
             _ => &[],
         };
+        let not_recovered = match outcome {
+            Outcome::Swept { not_recovered, .. } => not_recovered.len(),
+            _ => 0,
+        };
         Self {
             reports,
+            not_recovered,
             ..Self::default()
         }
     }
@@ -74,6 +81,14 @@ fn write(
         warning_latency: latencies.map(|ms| not_negative(*ms).into()).collect(),
     };
     emf.format(&line, out)?;
+    if figures.not_recovered > 0 {
+        let line = NotRecoveredLine {
+            at: now.into(),
+            function,
+            not_recovered: (figures.not_recovered as u64).into(),
+        };
+        emf.format(&line, out)?;
+    }
     // Most invocations write none, and a burst of warnings none at all.
     if figures.reports.is_empty() {
         return Ok(());
@@ -117,6 +132,17 @@ struct InvocationLine<'l> {
     api_throttles: AsCount<u64>,
     /// From each Spot warning's time to its record.
     warning_latency: VecDistribution<AsMilliseconds<u64>>,
+}
+
+/// Drills that have not recovered; an alarm looks at it.
+#[derive(Entry)]
+#[entry(rename_all = "PascalCase")]
+struct NotRecoveredLine<'l> {
+    #[entry(timestamp)]
+    at: SystemTime,
+    function: &'l str,
+    /// Each is counted once, when it is found.
+    not_recovered: AsCount<u64>,
 }
 
 /// One report.
@@ -236,5 +262,17 @@ mod tests {
         assert_eq!((&first["Drills"], &first["Victims"]), (&json!(1), &json!(3)));
         assert_eq!(first["ReportLag"], 71);
         assert_eq!((&lines[2]["Drills"], &lines[2]["Reports"]), (&json!(0), &json!(0)));
+    }
+
+    #[test]
+    fn a_drill_that_has_not_recovered_is_a_line_that_an_alarm_can_look_at() {
+        let figures = Figures {
+            not_recovered: 2,
+            ..Figures::default()
+        };
+        let lines = lines(Calls::default(), figures);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(declared(&lines[1]), [("NotRecovered".to_owned(), "Count".to_owned())]);
+        assert_eq!(lines[1]["NotRecovered"], 2);
     }
 }

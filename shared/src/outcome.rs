@@ -34,6 +34,8 @@ pub enum Outcome {
         steps: usize,
         /// Reports written for steps that had none.
         reported: Vec<Reported>,
+        /// Drills whose steps still run long after their losses, told of for the first time.
+        not_recovered: Vec<NotRecovered>,
         /// Leaked throw-away experiment templates that were deleted.
         templates_deleted: usize,
         /// Clusters looked at.

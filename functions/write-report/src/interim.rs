@@ -8,7 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::{Saved, expires_at};
 use shared::drill::{Drill, DrillState, Interim};
 use shared::invocation::Invocation;
+use shared::ledger::ActiveStep;
 use shared::outcome::NotRecovered;
+use shared::replacement::Replacement;
 use shared::report::{Missing, Report};
 use shared::step::Step;
 use shared::verdict::{InterruptionFacts, Verdict};
@@ -22,18 +24,23 @@ const SLOWER_PERCENT: i64 = 150;
 
 /// Looks at the drills of steps that have not ended, and reports on those that have not recovered. One that cannot be
 /// looked at hides none of the others.
-pub(crate) async fn look(aws: &Aws, config: &Config, invocation: &Invocation) -> Result<Vec<NotRecovered>, Error> {
+pub(crate) async fn look(
+    aws: &Aws,
+    config: &Config,
+    invocation: &Invocation,
+    running: &[ActiveStep],
+) -> Vec<NotRecovered> {
     let mut found = Vec::new();
-    for active in aws.active_steps(&config.table_name).await? {
+    for step in running {
         if invocation.time_left(aws.now(), recovery::RESERVE) <= TimeDelta::zero() {
             break;
         }
-        match look_at(aws, config, invocation, &active.cluster_id, &active.step_id).await {
+        match look_at(aws, config, invocation, &step.cluster_id, &step.step_id).await {
             Ok(one) => found.extend(one),
-            Err(error) => tracing::error!(step_id = active.step_id, error = error.chain(), "no interim report"),
+            Err(error) => tracing::error!(step_id = step.step_id, error = error.chain(), "no interim report"),
         }
     }
-    Ok(found)
+    found
 }
 
 async fn look_at(
@@ -139,7 +146,7 @@ fn sentence(report: &Report, minutes: i64) -> String {
     let gone: Vec<&InterruptionFacts> = report.interruptions.iter().filter(|one| one.loss.is_inside()).collect();
     let waiting = gone
         .iter()
-        .filter(|one| !matches!(one.replacement, shared::replacement::Replacement::Replaced { .. }))
+        .filter(|one| !matches!(one.replacement, Replacement::Replaced { .. }))
         .count();
     let capacity = match (gone.len(), waiting) {
         (0, _) => "no interrupted instance is known to have gone".to_owned(),

@@ -19,7 +19,7 @@ mod event_log;
 mod experiments;
 mod facts;
 mod history;
-// mod interim;
+mod interim;
 mod interruptions;
 mod output;
 mod recovery;

@@ -16,7 +16,7 @@ use shared::outcome::Reported;
 use shared::step::{Launch, Step};
 use shared::{Aws, Error, Outcome};
 
-use crate::{Config, step_report};
+use crate::{Config, interim, step_report};
 
 /// Before the first sweep, or after a long pause, clusters that ended and were created longer ago are not looked at.
 /// Later it is known which were active the last time.
@@ -79,18 +79,22 @@ pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> 
     // First of all, because it is little, and nothing else finds them.
     let templates_deleted = broom.delete_templates().await;
     let mut sweep = aws.sweep(&config.table_name).await?;
-    for step in aws.active_steps(&config.table_name).await? {
-        broom.noted.entry(step.cluster_id).or_default().insert(step.step_id);
+    let running = aws.active_steps(&config.table_name).await?;
+    for step in &running {
+        let noted = broom.noted.entry(step.cluster_id.clone()).or_default();
+        noted.insert(step.step_id.clone());
     }
     let active = broom.open_clusters(&mut sweep).await;
     let clusters = in_turn(&sweep);
     let looked = broom.look_at(&clusters, active.as_ref(), &mut sweep).await?;
+    let not_recovered = interim::look(aws, config, invocation, &running).await;
     match broom.first_error {
         // Nothing could be done at all.
         Some(error) if looked == 0 && broom.reported.is_empty() => Err(error),
         _ => Ok(Outcome::Swept {
             steps: broom.steps,
             reported: broom.reported,
+            not_recovered,
             templates_deleted,
             clusters: looked,
             clusters_left: clusters.len() - looked,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod drills;
+mod interim;
 mod ledger;
 mod places;
 mod spellings;

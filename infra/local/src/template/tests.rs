@@ -46,8 +46,8 @@ fn the_functions_have_exactly_their_environment() {
     assert_eq!(names("RecordInterruption"), "RETENTION_DAYS TABLE_NAME TRUSTED_ROOTS");
     assert_eq!(
         names("WriteReport"),
-        "BASELINE_PREFIX EVENT_LOG_URI RECOVERY_SECONDS_MAX REPORT_BUCKET REPORT_PREFIX RETENTION_DAYS \
-         SWEEP_HOURS TABLE_NAME TRUSTED_ROOTS"
+        "BASELINE_PREFIX EVENT_LOG_URI NOT_RECOVERED_MINUTES OUTPUT_PATTERN RECOVERY_SECONDS_MAX REPORT_BUCKET \
+         REPORT_PREFIX RETENTION_DAYS SWEEP_HOURS TABLE_NAME TRUSTED_ROOTS"
     );
     assert_eq!(
         names("SubmitStep"),
