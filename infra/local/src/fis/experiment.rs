@@ -184,6 +184,8 @@ pub struct Experiment {
     pub(super) next_at: Option<Time>,
     /// The failure that awaits it.
     pub(super) destined: Option<Failure>,
+    /// What its role allows, if that is asked.
+    pub(super) allowed: Option<Vec<Value>>,
 }
 
 impl Experiment {
@@ -235,6 +237,7 @@ impl Experiment {
             definition,
             next_at: Some(ctx.now + TimeDelta::seconds(1)),
             destined,
+            allowed: None,
         }
     }
 

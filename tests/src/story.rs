@@ -1,0 +1,1 @@
+//! Stories that are drawn from a seed.
