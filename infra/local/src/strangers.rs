@@ -58,7 +58,7 @@ pub(crate) async fn live(world: World) -> Result<(), ApiError> {
 
 /// One cluster that may be drilled and one that may not, and Spot Instances that are nobody's nodes, of which one has
 /// the tag that opts a cluster in.
-fn move_in(account: &mut Account, now: Time) -> Result<(), ApiError> {
+pub fn move_in(account: &mut Account, now: Time) -> Result<(), ApiError> {
     for (name, opted_in) in [("opted-in", true), ("not-opted-in", false)] {
         let request = cluster(&format!("{NAME}{name}"), opted_in);
         account.call(now, Service::Emr, "RunJobFlow", request)?;
