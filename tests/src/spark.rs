@@ -32,9 +32,21 @@ pub(crate) fn wrongs(
                 report["missing"]
             ));
         }
-        if evidence.log_certain {
+        if evidence.log_certain && evidence.waits {
             wrongs.push(format!("spark: the event log was not read: {}", report["missing"]));
         }
+        return wrongs;
+    }
+    if spark["application_id"]
+        .as_str()
+        .is_some_and(|told| told != application.id)
+    {
+        let told = &spark["application_id"];
+        wrongs.push(format!("spark: it is of {told}, and not of {}", application.id));
+        return wrongs;
+    }
+    if !evidence.log_lies_there {
+        // What an earlier attempt left, or a marker of a log that was never closed.
         return wrongs;
     }
     let mut differ = |what: &str, told: Value, was: Value| {
@@ -48,7 +60,10 @@ pub(crate) fn wrongs(
         application.id.clone().into(),
     );
     differ("attempts", spark["attempts"].clone(), application.attempts.len().into());
-    let stages = spark["stages"].as_array().map_or(0, Vec::len);
+    // The log names stages that never ran too.
+    let stages = spark["stages"].as_array().into_iter().flatten();
+    let ran = |row: &&Value| !matches!(row["status"].as_str(), Some("SKIPPED" | "PENDING"));
+    let stages = stages.filter(ran).count();
     differ("stage attempts", stages.into(), attempt.stage_attempts.len().into());
     let failed = attempt
         .stage_attempts

@@ -80,6 +80,41 @@ fn part(part: u64) {
 }
 
 #[test]
-fn stories_part_0() {
+fn no_report_is_wrong_in_part_0() {
     part(0);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_1() {
+    part(1);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_2() {
+    part(2);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_3() {
+    part(3);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_4() {
+    part(4);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_5() {
+    part(5);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_6() {
+    part(6);
+}
+
+#[test]
+fn no_report_is_wrong_in_part_7() {
+    part(7);
 }

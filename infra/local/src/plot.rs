@@ -15,7 +15,7 @@ use crate::director::{emr, until};
 use crate::ec2::Market;
 use crate::emr::{Cluster, Role, Step, Units, Whims};
 use crate::journal::{Entry, Kind};
-use crate::run::{HOURS_MAX, LOOK, Run, Stage, report_object};
+use crate::run::{HOURS_MAX, LOOK, Run, Stage, has_report};
 use crate::spark::Workload;
 use crate::template::Destination;
 use crate::wire::Service;
@@ -213,9 +213,7 @@ fn moment(state: &State, cluster_id: &str, moment: Moment, now: Time) -> Option<
         Moment::Ready => cluster.ready_at,
         Moment::StepBegan(number) => cluster.steps.get(number)?.started_at,
         Moment::StepEnded(number) => cluster.steps.get(number)?.ended_at,
-        Moment::Reported(number) => {
-            report_object(state, cluster_id, &cluster.steps.get(number)?.id, "report.json").map(|_| now)
-        }
+        Moment::Reported(number) => has_report(state, cluster_id, &cluster.steps.get(number)?.id).then_some(now),
         Moment::Noticed => ours().any(|one| !one.interrupted.is_empty()).then_some(now),
         Moment::Asked => ours().map(|one| one.created_at).next(),
     }
@@ -229,9 +227,7 @@ fn is_over(state: &State, cluster_id: &str) -> bool {
     let Some(cluster) = state.account.emr.cluster(cluster_id) else {
         return true;
     };
-    let told = |step: &Step| {
-        step.application_id.is_none() || report_object(state, cluster_id, &step.id, "report.json").is_some()
-    };
+    let told = |step: &Step| step.application_id.is_none() || has_report(state, cluster_id, &step.id);
     let all_over = cluster.steps.iter().all(|step| step.ended_at.is_some() && told(step));
     all_over && state.is_quiet() && (!cluster.steps.is_empty() || cluster.state.is_over())
 }

@@ -198,11 +198,18 @@ fn is_over(state: &State) -> bool {
         && steps.into_iter().all(|(cluster, step)| {
             let is_over = step.ended_at.is_some();
             let needs_report = step.application_id.is_some();
-            is_over && (!needs_report || report_object(state, &cluster.id, &step.id, "report.json").is_some())
+            is_over && (!needs_report || has_report(state, &cluster.id, &step.id))
         })
 }
 
-pub(crate) fn report_object(state: &State, cluster_id: &str, step_id: &str, name: &str) -> Option<Vec<u8>> {
+/// Whether a step's report is there.
+pub(crate) fn has_report(state: &State, cluster_id: &str, step_id: &str) -> bool {
+    let bucket = state.template.buckets.get("ReportBucket");
+    let uri = bucket.map(|bucket| format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json"));
+    uri.is_some_and(|uri| state.account.s3.get(&uri).is_ok())
+}
+
+fn report_object(state: &State, cluster_id: &str, step_id: &str, name: &str) -> Option<Vec<u8>> {
     let bucket = state.template.buckets.get("ReportBucket")?;
     let uri = format!("s3://{bucket}/reports/{cluster_id}/{step_id}/{name}");
     state.account.s3.get(&uri).ok().map(|object| object.bytes.to_vec())

@@ -28,6 +28,16 @@ impl Case<'_> {
             .sum()
     }
 
+    /// The same as EMR knows it, which finds an instance gone some seconds late.
+    fn known_ready(&self, pool_id: &str, at: DateTime<Utc>) -> u32 {
+        let nodes = self.cluster.instances.iter().filter(|node| node.pool_id == pool_id);
+        nodes
+            .filter(|node| node.ready_at.is_some_and(|ready| ready <= at))
+            .filter(|node| node.ended_at.is_none_or(|gone| gone > at))
+            .map(|node| node.weight)
+            .sum()
+    }
+
     fn target(&self, pool_id: &str, at: DateTime<Utc>) -> u32 {
         let targets = self
             .cluster
@@ -106,7 +116,7 @@ impl Case<'_> {
         let at = |name: &str| dip[name].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
         let from = at("from")?;
         let near_a_loss = self.hits.iter().any(|hit| {
-            let late = hit.gone_at.map(|gone| from - gone);
+            let late = hit.lost_at.map(|gone| from - gone);
             late.is_some_and(|late| late >= -NEAR && late <= TimeDelta::seconds(45))
         });
         if !near_a_loss {
@@ -119,7 +129,7 @@ impl Case<'_> {
             .filter(|p| p.role == Role::Task)
             .map(|p| p.id.as_str())
             .collect();
-        let units = |at: DateTime<Utc>| pools.iter().map(|pool| self.ready(pool, at)).sum::<u32>();
+        let units = |at: DateTime<Utc>| pools.iter().map(|pool| self.known_ready(pool, at)).sum::<u32>();
         let before = u32::try_from(dip["units_before"].as_u64()?).ok()?;
         let most = (0..=60).map(|back| units(from - TimeDelta::seconds(back))).max()?;
         if before > most {

@@ -12,6 +12,10 @@ use super::Case;
 pub(crate) struct Evidence {
     /// The last attempt's event log lies in S3, and it is the only one of its time.
     pub(crate) log_certain: bool,
+    /// It lies there, and perhaps others do that could be taken for it.
+    pub(crate) log_lies_there: bool,
+    /// The step ends with its application, so that the log is there when the report is written.
+    pub(crate) waits: bool,
     /// The step's state is how its application ended.
     pub(crate) state_tells: bool,
     /// Events came late or not at all, so that some looks came too late.
@@ -45,6 +49,8 @@ impl Evidence {
         let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
             log_certain: lies_there && alone,
+            log_lies_there: lies_there,
+            waits: !does_not_wait(case),
             state_tells: state_tells && !hides(case),
             late,
             named_output: named_output(&case.step.args),
@@ -59,11 +65,13 @@ impl Evidence {
 
 /// A shell, or a step that does not wait, says nothing by completing, whether it happens to be right or not.
 fn hides(case: &Case<'_>) -> bool {
+    case.step.args.first().is_some_and(|word| word == "bash") || does_not_wait(case)
+}
+
+fn does_not_wait(case: &Case<'_>) -> bool {
     let words = case.step.args.join(" ").to_lowercase();
-    let shell = case.step.args.first().is_some_and(|word| word == "bash");
-    let no_wait = |text: &str| text.contains("waitappcompletion=false");
     let defaults = case.cluster.spark_default("spark.yarn.submit.waitAppCompletion");
-    shell || no_wait(&words) || defaults.is_some_and(|value| value.eq_ignore_ascii_case("false"))
+    words.contains("waitappcompletion=false") || defaults.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
 /// Whether another application's log could be taken for this one's: one that ran at the same time.

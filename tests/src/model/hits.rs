@@ -24,10 +24,8 @@ pub(crate) enum Touch {
 pub(crate) struct Hit<'a> {
     pub(crate) node: &'a Node,
     pub(crate) noticed_at: DateTime<Utc>,
-    /// When EC2 began to take it because of the interruption. `None`: it was not, or somebody else ended it first.
+    /// When it began to shut down.
     pub(crate) lost_at: Option<DateTime<Utc>>,
-    /// When it went, by whomever.
-    pub(crate) gone_at: Option<DateTime<Utc>>,
     pub(crate) cause: &'a Cause,
     /// Whether the loss lies inside the application's run.
     pub(crate) inside: Touch,
@@ -42,12 +40,11 @@ impl Hit<'_> {
     pub(crate) fn line(&self) -> String {
         let clock = |at: Option<DateTime<Utc>>| at.map_or("never".into(), |at| at.format("%H:%M:%S").to_string());
         format!(
-            "{} {} noticed {} lost {} gone {} by {}: inside {:?}, counts {:?}",
+            "{} {} noticed {} lost {} by {}: inside {:?}, counts {:?}",
             self.node.role.as_str(),
             self.node.ec2_instance_id,
             clock(Some(self.noticed_at)),
             clock(self.lost_at),
-            clock(self.gone_at),
             self.cause,
             self.inside,
             self.touch
@@ -68,22 +65,23 @@ pub(crate) fn all<'a>(
         .filter_map(|node| {
             let machine: &Machine = state.account.ec2.instance(&node.ec2_instance_id)?;
             let interruption = machine.interruption.as_ref()?;
-            let on_time = |at: &DateTime<Utc>| *at >= interruption.terminates_at - TimeDelta::seconds(1);
-            let lost_at = machine.shutting_down_at.filter(on_time);
+            let lost_at = machine.shutting_down_at;
+            // Somebody ended it before EC2 did: EC2's own words may call that the interruption all the same.
+            let early = lost_at.is_some_and(|at| at < interruption.terminates_at - TimeDelta::seconds(1));
+            let most = if early { Touch::Perhaps } else { Touch::Certain };
             let ended_the_cluster = node.role == Role::Master && lost_at.is_some() && cluster.ended_at.is_some();
             let mut hit = Hit {
                 node,
                 noticed_at: interruption.noticed_at,
                 lost_at,
-                gone_at: machine.shutting_down_at,
                 cause: &interruption.cause,
                 inside: Touch::None,
                 touch: Touch::None,
                 ended_the_cluster,
             };
             if let (Some(application), Some(window), Some(lost_at)) = (application, window, lost_at) {
-                hit.inside = window.has(lost_at);
-                hit.touch = touch(application, &hit, lost_at);
+                hit.inside = window.has(lost_at).min(most);
+                hit.touch = touch(application, &hit, lost_at).min(most);
             }
             Some(hit)
         })

@@ -107,8 +107,8 @@ impl Case<'_> {
                 let missing = self.whole_again(hit, ran.until) == Touch::None;
                 missing && Self::long_enough(hit, ran.until) == Touch::Certain
             }
-            "replaced" => return self.wrong_replacements(row, hit, until),
-            "not_replaced" | "not_expected" | "unknown" => false,
+            "replaced" if hit.inside == Touch::Certain => return self.wrong_replacements(row, hit, until),
+            "replaced" | "not_replaced" | "not_expected" | "unknown" => false,
             _ => true,
         };
         let line = || {
@@ -149,7 +149,9 @@ impl Case<'_> {
                 .hits
                 .iter()
                 .find(|hit| Some(hit.node.ec2_instance_id.as_str()) == row["instance_id"].as_str());
-            let Some(hit) = hit else { continue };
+            let Some(hit) = hit.filter(|hit| hit.inside == Touch::Certain) else {
+                continue;
+            };
             let entry = taken.entry(&hit.node.pool_id).or_insert((0, hit.noticed_at));
             *entry = (entry.0 + hit.node.weight, entry.1.min(hit.noticed_at));
         }
@@ -185,7 +187,7 @@ fn wrong_times(row: &Value, hit: &Hit) -> Option<String> {
         return Some(format!("times: noticed {noticed_at}: {}", hit.line()));
     }
     let terminated_at = at("terminated_at")?;
-    let late = hit.gone_at.map(|gone| terminated_at - gone);
+    let late = hit.lost_at.map(|gone| terminated_at - gone);
     let right = late.is_some_and(|late| late >= -NEAR && late <= TimeDelta::seconds(45));
     (!right).then(|| format!("times: terminated {terminated_at}: {}", hit.line()))
 }

@@ -22,7 +22,7 @@ pub(super) fn parameters(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> 
     texts(&[
         ("Mode", mode.into()),
         ("DelaySeconds", delay.to_string()),
-        ("WaitSecondsMax", chance.from_to(30, 300).to_string()),
+        ("WaitSecondsMax", chance.from_to(60, 300).to_string()),
         ("InstancesToInterrupt", chance.from_to(1, 4).to_string()),
         ("Waves", waves.to_string()),
         ("WaveIntervalSeconds", "120".into()),

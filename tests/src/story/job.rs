@@ -105,11 +105,11 @@ fn writes(
         }
         _ => {
             say(&["--conf", &format!("spark.spotDrill.output={output}")]);
-            workload.writes = chance
-                .one(&[0, 1])
-                .eq(&0)
-                .then_some(Writes::Unmarked)
-                .unwrap_or(Writes::Nowhere);
+            workload.writes = if chance.percent(50) {
+                Writes::Unmarked
+            } else {
+                Writes::Nowhere
+            };
             kinds.push("output named, no marker");
             output.to_owned()
         }
