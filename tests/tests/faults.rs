@@ -7,10 +7,10 @@
 
 use local::api::Time;
 use local::fault::Crash;
-use local::run::{self, Run};
+use local::run::Run;
 use local::scenario::Scenario;
 use shared::drill::DrillState;
-use tests::{hold, report_of, tell};
+use tests::{report_of, tell, tell_with};
 
 fn told_with_crash(name: &str, function: &str, call: u32, after: bool) -> Run {
     let scenario = Scenario::find(name).unwrap();
@@ -24,8 +24,7 @@ fn told_with_crash(name: &str, function: &str, call: u32, after: bool) -> Run {
         "{name}, {function} dies {} call {call}",
         if after { "after" } else { "before" }
     );
-    let run = run::run(scenario, &settings, 1, |_| {}).unwrap_or_else(|error| panic!("{story}: {error:#}"));
-    hold(&run, &story);
+    let run = tell_with(scenario, &settings, 1, &story);
     let died = |entry: &local::journal::Entry| entry.data["errorType"] == "Runtime.ExitError";
     let deaths = run
         .world

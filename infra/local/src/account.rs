@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiError, BusEvent, Ctx, Time};
 use crate::dynamodb::{DynamoDb, Failure};
-use crate::ec2::Ec2;
+use crate::ec2::{Ec2, Launch};
 use crate::emr::Emr;
 use crate::fis::Fis;
 use crate::journal::{Entry, Journal, Kind};
@@ -217,6 +217,31 @@ impl Account {
             text: text.into(),
             data,
         });
+    }
+
+    /// Answers listings with so many entries a page at most: EMR's, EC2's, S3's and DynamoDB's.
+    pub fn set_page(&mut self, entries: usize) {
+        self.emr.set_page(entries);
+        self.ec2.set_page(entries);
+        self.s3.set_page(entries);
+        self.dynamodb.set_page(entries);
+    }
+
+    /// Somebody launches an instance of their own.
+    pub fn launch(&mut self, now: Time, launch: Launch) -> Result<String, ApiError> {
+        self.advance(now);
+        let (mut ctx, parts) = self.split(now);
+        let launched = parts.ec2.launch(&mut ctx, launch);
+        self.settle(now);
+        launched
+    }
+
+    /// An instance's owner terminates it.
+    pub fn terminate_instance(&mut self, now: Time, instance_id: &str) {
+        self.advance(now);
+        let (mut ctx, parts) = self.split(now);
+        parts.ec2.terminate(&mut ctx, instance_id);
+        self.settle(now);
     }
 
     /// EC2 takes instances back by itself, with its two minutes' notice.

@@ -41,7 +41,8 @@ pub struct Drill {
     /// Show each AWS call and each event too.
     #[arg(long, short)]
     verbose: bool,
-    /// Exit with status 1 when a verdict is this or worse; without it the status is 0 whatever the drill found.
+    /// Exit with status 1 when a verdict is this or worse; without it the status is 0 whatever the drill found. To
+    /// `inconclusive` everything but survived is worse, a step without a report too: what was not shown does not pass.
     #[arg(long, value_enum, value_name = "VERDICT")]
     fail_on: Option<FailOn>,
 }
@@ -49,6 +50,8 @@ pub struct Drill {
 /// From which verdict on a drill fails a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FailOn {
+    /// Inconclusive, degraded or failed, and steps without a report: all but survived.
+    Inconclusive,
     /// Degraded or failed.
     Degraded,
     /// Failed.
@@ -56,11 +59,13 @@ enum FailOn {
 }
 
 impl FailOn {
-    fn is_met_by(self, verdict: Verdict) -> bool {
+    /// `None`: the step has no report.
+    fn is_met_by(self, verdict: Option<Verdict>) -> bool {
         match verdict {
-            Verdict::Failed => true,
-            Verdict::Degraded => self == Self::Degraded,
-            Verdict::Survived | Verdict::Inconclusive => false,
+            Some(Verdict::Failed) => true,
+            Some(Verdict::Degraded) => self != Self::Failed,
+            Some(Verdict::Inconclusive) | None => self == Self::Inconclusive,
+            Some(Verdict::Survived) => false,
         }
     }
 }
@@ -87,9 +92,7 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
     let mut status = ExitCode::SUCCESS;
     for (step, path) in run.steps.iter().zip(written) {
         let verdict = conclude(drill, step, path.as_deref())?;
-        if let (Some(limit), Some(verdict)) = (drill.fail_on, verdict)
-            && limit.is_met_by(verdict)
-        {
+        if drill.fail_on.is_some_and(|limit| limit.is_met_by(verdict)) {
             status = ExitCode::FAILURE;
         }
     }

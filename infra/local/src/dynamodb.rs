@@ -4,6 +4,7 @@
 //! the tables of the template. Known divergences: a transaction's client token is remembered by the machine's time,
 //! and point-in-time recovery and deletion protection are accepted and ignored.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -49,6 +50,8 @@ pub struct DynamoDb {
     clock: ManualClock,
     /// When each table was made: the crate stamps the machine's time.
     created_at: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// Items of a query's page at most, whatever is asked for.
+    page: Option<usize>,
 }
 
 impl DynamoDb {
@@ -60,7 +63,14 @@ impl DynamoDb {
             database,
             clock,
             created_at: Arc::default(),
+            page: None,
         }
+    }
+
+    /// Answers a query with so many items a page at most, as real DynamoDB does when they are a megabyte.
+    //= https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Query.Pagination.html
+    pub fn set_page(&mut self, items: usize) {
+        self.page = Some(items.max(1));
     }
 
     /// Sets the virtual time.
@@ -134,7 +144,7 @@ impl DynamoDb {
             "ListTables" => run(body, |request| db.list_tables(request)),
             "ListTagsOfResource" => run(body, |request| db.list_tags_of_resource(request)),
             "PutItem" => run(body, |request| db.put_item(request)),
-            "Query" => run(body, |request| db.query(request)),
+            "Query" => run(&self.limited(body), |request| db.query(request)),
             "Scan" => run(body, |request| db.scan(request)),
             "TagResource" => run(body, |request| db.tag_resource(request)),
             "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
@@ -147,6 +157,16 @@ impl DynamoDb {
                 "the simulated account has no operation {operation} of DynamoDB"
             ))),
         }
+    }
+
+    /// A query's body, with the limit of a page in it.
+    fn limited<'a>(&self, body: &'a [u8]) -> Cow<'a, [u8]> {
+        let (Some(page), Ok(mut request)) = (self.page, serde_json::from_slice::<Value>(body)) else {
+            return Cow::Borrowed(body);
+        };
+        let asked = request["Limit"].as_u64().unwrap_or(u64::MAX);
+        request["Limit"] = json!(asked.min(page as u64));
+        Cow::Owned(request.to_string().into_bytes())
     }
 
     /// Puts virtual creation times and the simulated Region into table descriptions.

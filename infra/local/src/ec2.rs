@@ -57,6 +57,8 @@ pub struct Ec2 {
     /// Interruptions asked for whose notice is still to come.
     announced: BTreeMap<usize, (Time, Cause)>,
     spot_capacity: Option<u32>,
+    /// Entries of a listing's page at most, whatever is asked for.
+    page: Option<usize>,
     /// The last private address given away, counted from the start of 10.0.0.0/8.
     last_host: u32,
     changes: Vec<Change>,
@@ -72,6 +74,11 @@ impl Ec2 {
     /// How many more Spot launches succeed; `None` means any number.
     pub fn set_spot_capacity(&mut self, instances: Option<u32>) {
         self.spot_capacity = instances;
+    }
+
+    /// Lists so many entries a page at most, whatever is asked for.
+    pub fn set_page(&mut self, entries: usize) {
+        self.page = Some(entries.max(1));
     }
 
     /// Launches an instance and returns its id. An empty Availability Zone leaves the choice to EC2.
@@ -155,7 +162,7 @@ impl Ec2 {
     }
 
     /// All instances that ever were, in the order of their launch.
-    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+    pub fn instances(&self) -> impl ExactSizeIterator<Item = &Instance> {
         self.instances.iter()
     }
 

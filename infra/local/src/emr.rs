@@ -31,7 +31,7 @@ mod run_steps;
 mod scaling;
 mod step;
 
-pub use cluster::{Cluster, ClusterState, Instance, InstanceState, Reason};
+pub use cluster::{Cluster, ClusterState, Instance, InstanceState, Reason, Whims};
 pub use pool::{Collection, Pool, PoolState, Role, TypeOption, Units};
 pub use step::{Step, StepState};
 
@@ -40,10 +40,12 @@ use cluster::Scenario;
 use quota::Quota;
 
 /// The whole service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Emr {
     /// Oldest first; none is ever removed.
     clusters: Vec<Cluster>,
+    /// Entries of a listing's page.
+    page: usize,
     quota: Quota,
     scenario: Scenario,
     /// A cluster that EMR has trouble with.
@@ -52,10 +54,28 @@ pub struct Emr {
     seen: Time,
 }
 
+impl Default for Emr {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Emr {
     /// An account without clusters.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            clusters: Vec::new(),
+            page: input::PAGE,
+            quota: Quota::default(),
+            broken: None,
+            scenario: Scenario::default(),
+            seen: Time::default(),
+        }
+    }
+
+    /// Lists so many entries a page.
+    pub fn set_page(&mut self, entries: usize) {
+        self.page = entries.max(1);
     }
 
     /// Says what a submitted script does, by its `s3://` URI. A script that nobody spoke of runs the workshop's job.
@@ -66,6 +86,14 @@ impl Emr {
     /// Makes EMR fail whenever somebody asks about this cluster; `None`: about none.
     pub fn break_cluster(&mut self, id: Option<&str>) {
         self.broken = id.map(str::to_owned);
+    }
+
+    /// Sets what AWS's pages leave open, for the clusters that are there and those to come.
+    pub fn set_whims(&mut self, whims: Whims) {
+        self.scenario.whims = whims;
+        for cluster in &mut self.clusters {
+            cluster.whims = whims;
+        }
     }
 
     /// Whether EMR stops to replace instances that EC2 took away. When it goes on, it replaces what was lost meanwhile.

@@ -3,7 +3,8 @@
 //! Separate because it is the only service that breaks things on purpose: it decides when and whom, EC2 how. This file
 //! holds the state and the controls from outside; the API is in `operations`, an experiment's life in `lifecycle`.
 //!
-//! Request rates are not limited: AWS publishes no figures for FIS. Permissions of the experiment role are not checked.
+//! Request rates are not limited: AWS publishes no figures for FIS. Permissions of the experiment role are checked when
+//! that is asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,7 @@ mod target;
 mod template;
 
 pub use experiment::{ActionRun, ActionStatus, Experiment, ExperimentState, Failure, Status};
+pub(crate) use target::instance_arn;
 pub use target::{Filter, Target};
 pub use template::{Action, Definition, Options, StopCondition, Template};
 
@@ -38,6 +40,8 @@ pub struct Fis {
     template_tokens: BTreeMap<String, (Value, String)>,
     experiment_tokens: BTreeMap<String, (Value, String)>,
     controls: Controls,
+    /// What each role allows, by its ARN, if that is asked.
+    roles: Option<BTreeMap<String, Vec<Value>>>,
     /// The failure that awaits the next experiment.
     fail_next: Option<Failure>,
     /// An instance that the next experiment resolves besides those that it names.
@@ -111,6 +115,13 @@ impl Fis {
         self.resolve_also = Some(instance_id.to_owned());
     }
 
+    //= https://docs.aws.amazon.com/fis/latest/userguide/getting-started-iam-service-role.html
+    /// From now on an experiment does what its role allows, and no more: the statements of roles by their ARNs. Without
+    /// this it does what it is asked for, so that a guard that is missing elsewhere shows.
+    pub fn ask_roles(&mut self, roles: BTreeMap<String, Vec<Value>>) {
+        self.roles = Some(roles);
+    }
+
     //= https://docs.aws.amazon.com/fis/latest/APIReference/API_CreateExperimentTemplate.html
     /// Creates a template from the body of CreateExperimentTemplate and returns its id.
     ///
@@ -175,6 +186,10 @@ impl Fis {
         let id = ctx.id("EXP", ALPHANUMERIC, 15);
         self.experiment_tokens.insert(token.clone(), (parameters, id.clone()));
         let failure = self.fail_next.take();
+        let allowed = self.roles.as_ref().map(|roles| {
+            let statements = roles.get(&definition.role_arn);
+            statements.cloned().unwrap_or_default()
+        });
         let mut experiment = Experiment::new(
             ctx,
             id,
@@ -186,6 +201,7 @@ impl Fis {
             failure,
         );
         experiment.stray = self.resolve_also.take();
+        experiment.allowed = allowed;
         self.experiments.push(experiment);
         Ok(self.experiments.len() - 1)
     }

@@ -10,11 +10,11 @@
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
 //! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
 //!   [`deployed`]: together;
-//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
+//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client; [`iam`]: what a role allows;
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
 //!   their own; [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
-//! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what
-//!   really happened in it;
+//! * [`scenario`]: the stories, and [`settings`] to change them; [`plot`]: stories that are made up; [`run`]: a
+//!   story from begin to report; [`strangers`]: who else is there; [`truth`]: what really happened in it;
 //! * [`drill_command`], [`serve`], [`spark_log_command`]: the program.
 //!
 //! # What is simulated, and where it is known to differ
@@ -29,6 +29,7 @@ pub mod clock;
 pub mod cloudformation;
 pub mod connector;
 pub mod deployed;
+mod director;
 pub mod drill_command;
 pub mod dynamodb;
 pub mod ec2;
@@ -39,10 +40,12 @@ pub mod fault;
 pub mod fis;
 pub mod functions;
 pub mod gate;
+pub mod iam;
 pub mod instance_type;
 pub mod journal;
 pub mod lambda;
 pub mod logs;
+pub mod plot;
 pub mod queue;
 pub mod run;
 pub mod runtime_api;
@@ -54,6 +57,7 @@ pub mod serve;
 pub mod settings;
 pub mod spark;
 pub mod spark_log_command;
+pub mod strangers;
 pub mod sts;
 pub mod template;
 pub mod truth;

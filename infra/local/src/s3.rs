@@ -73,6 +73,8 @@ struct State {
     buckets: BTreeMap<String, Bucket>,
     uploads: BTreeMap<String, multipart::Upload>,
     uploads_started: u64,
+    /// Entries of a listing's page at most, whatever is asked for.
+    page: Option<usize>,
     requests: u64,
 }
 
@@ -96,6 +98,7 @@ impl Store {
             buckets: BTreeMap::new(),
             uploads: BTreeMap::new(),
             uploads_started: 0,
+            page: None,
             requests: 0,
         };
         Self {
@@ -106,6 +109,11 @@ impl Store {
     /// Sets the time that S3 stamps on what is written from now on.
     pub fn set_now(&self, now: Time) {
         self.lock().now = now;
+    }
+
+    /// Lists so many entries a page at most, whatever is asked for.
+    pub fn set_page(&self, entries: usize) {
+        self.lock().page = Some(entries.max(1));
     }
 
     /// Makes a bucket; one that exists already stays as it is, and the answer is `false`.

@@ -21,6 +21,7 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use crate::api::{REGION, Time};
+use crate::director;
 use crate::emr::ClusterState;
 use crate::fault::Faults;
 use crate::gate::{Gate, Moment, Pace};
@@ -178,7 +179,7 @@ async fn begin(scenario: Scenario, settings: &Settings, seed: u64, epoch: Time) 
                 .put(&format!("s3://{DATA_BUCKET}/{key}"), bytes.to_owned(), now)?;
         }
     }
-    run::prepare(&world, scenario);
+    director::prepare(&world, scenario);
     tokio::spawn(world.clone().run());
     Ok(world)
 }

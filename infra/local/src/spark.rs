@@ -24,5 +24,5 @@ mod workload;
 pub(crate) use driver::{Container, Driver, Identity, Outcome};
 pub(crate) use settings::Settings;
 pub use submission::Submission;
-pub use truth::{ApplicationTruth, AttemptTruth, ExecutorTruth, StageAttemptTruth, StageStatus, TaskCounts};
-pub use workload::{Failure, Placement, StagePlan, Workload};
+pub use truth::{ApplicationTruth, AttemptTruth, ExecutorTruth, LossTruth, StageAttemptTruth, StageStatus, TaskCounts};
+pub use workload::{Failure, Placement, StagePlan, Workload, Writes};

@@ -54,6 +54,8 @@ pub struct Template {
     pub experiment_template: Value,
     /// EventBridge Scheduler's schedules.
     pub schedules: Vec<Schedule>,
+    /// The statements of each role's policies, by the role's ARN.
+    pub roles: BTreeMap<String, Vec<Value>>,
     /// The stack's outputs.
     pub outputs: BTreeMap<String, String>,
 }

@@ -197,6 +197,14 @@ impl Yarn {
         self.schedule(ctx);
     }
 
+    /// Kills every application: YARN itself ends.
+    pub fn kill_all(&mut self, ctx: &mut Ctx<'_>) {
+        let running = self.applications.iter().filter(|application| !application.is_over());
+        for id in running.map(|application| application.id.clone()).collect::<Vec<_>>() {
+            self.kill(ctx, &id);
+        }
+    }
+
     /// An application's state.
     ///
     /// # Panics

@@ -119,3 +119,31 @@ fn a_file_that_is_no_log_is_named_for_what_it_is() {
         assert!(said.contains(expected), "{said}");
     }
 }
+
+#[test]
+fn what_was_not_shown_passes_for_shown_only_where_nobody_minds() {
+    let out = std::env::temp_dir().join(format!("spot-drill-fail-on-{}", std::process::id()));
+    let status = |scenario: &str, fail_on: &str| {
+        let out = out.to_str().expect("the folder's name is text");
+        let output = local(&["drill", "--scenario", scenario, "--fail-on", fail_on, "--out", out]);
+        output.status.code()
+    };
+    // Nobody was there to be interrupted; the step is none of Spark's and has no report; the job survived.
+    for (scenario, fail_on, expected) in [
+        ("no-capacity", "inconclusive", 1),
+        ("no-capacity", "degraded", 0),
+        ("not-spark", "inconclusive", 1),
+        ("not-spark", "degraded", 0),
+        ("no-replacement", "inconclusive", 1),
+        ("no-replacement", "degraded", 1),
+        ("no-replacement", "failed", 0),
+        ("instance-groups", "inconclusive", 0),
+    ] {
+        let found = status(scenario, fail_on);
+        assert_eq!(found, Some(expected), "{scenario} --fail-on {fail_on}");
+    }
+    std::fs::remove_dir_all(&out).expect("the folder was made here");
+    let output = local(&["drill", "--fail-on", "anything"]);
+    let said = String::from_utf8(output.stderr).expect("it is text");
+    assert!(said.contains("inconclusive, degraded, failed"), "{said}");
+}

@@ -60,7 +60,7 @@ impl Ec2 {
             })
             .map(|it| (it.instance_id.clone(), it))
             .collect();
-        let (instances, next_token) = page(found, input)?;
+        let (instances, next_token) = page(found, input, self.page)?;
         let reservations: Vec<Value> = instances
             .into_iter()
             .map(|it| {
@@ -99,7 +99,7 @@ impl Ec2 {
             })
             .map(|(it, instance)| (it.id.clone(), it.describe(instance)))
             .collect();
-        let (requests, next_token) = page(found, input)?;
+        let (requests, next_token) = page(found, input, self.page)?;
         Ok(json!({"spotInstanceRequestSet": requests, "nextToken": next_token}))
     }
 
@@ -128,7 +128,7 @@ impl Ec2 {
                 }
             }
         }
-        let (tags, next_token) = page(found, input)?;
+        let (tags, next_token) = page(found, input, self.page)?;
         Ok(json!({"tagSet": tags, "nextToken": next_token}))
     }
 

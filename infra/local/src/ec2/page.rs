@@ -11,16 +11,22 @@ use crate::ec2::invalid;
 const MAX_RESULTS: std::ops::RangeInclusive<usize> = 5..=1000;
 
 /// The page that the request asks for, out of all items in the order of their keys, and the token of the next page.
-/// Without `MaxResults` everything is one page. A token names the last key shown, so that a page neither repeats nor
+/// Without `MaxResults` everything is one page. A page has `entries_max` at most, as EC2 may answer fewer than asked for
+/// "even if more results remain". A token names the last key shown, so that a page neither repeats nor
 /// misses an item when others come or go between two calls.
-pub(super) fn page<T>(mut items: Vec<(String, T)>, input: &Value) -> Result<(Vec<T>, Option<String>), ApiError> {
+//= https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html#api-pagination
+pub(super) fn page<T>(
+    mut items: Vec<(String, T)>,
+    input: &Value,
+    entries_max: Option<usize>,
+) -> Result<(Vec<T>, Option<String>), ApiError> {
     items.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some(token) = input["NextToken"].as_str().filter(|it| !it.is_empty()) {
         let shown = decode(token)
             .ok_or_else(|| ApiError::client("InvalidNextToken", "The specified NextToken is not valid."))?;
         items.retain(|(key, _)| *key > shown);
     }
-    let size = max_results(input)?.unwrap_or(usize::MAX);
+    let size = max_results(input)?.map_or(usize::MAX, |size| size.min(entries_max.unwrap_or(size)));
     let next = (items.len() > size).then(|| encode(&items[size - 1].0));
     items.truncate(size);
     Ok((items.into_iter().map(|(_, item)| item).collect(), next))
@@ -65,7 +71,7 @@ mod tests {
         let items: Vec<(String, usize)> = (0..23).map(|i| (format!("i-{:02}", i * 7 % 23), i)).collect();
         let (mut seen, mut input, mut pages) = (Vec::new(), json!({"MaxResults": "5"}), 0);
         loop {
-            let (page, next) = page(items.clone(), &input).unwrap();
+            let (page, next) = page(items.clone(), &input, None).unwrap();
             seen.extend(page);
             pages += 1;
             let Some(token) = next else { break };
@@ -83,7 +89,7 @@ mod tests {
                 "InvalidParameterValue"
             );
         }
-        let refused = page(vec![("a".to_owned(), ())], &json!({"NextToken": "zz"})).unwrap_err();
+        let refused = page(vec![("a".to_owned(), ())], &json!({"NextToken": "zz"}), None).unwrap_err();
         assert_eq!(refused.code, "InvalidNextToken");
     }
 }

@@ -49,6 +49,7 @@ pub(super) fn call(
 
 fn run_job_flow(emr: &mut Emr, ctx: &mut Ctx, input: &Value) -> Result<Value, ApiError> {
     let mut cluster = run_job_flow::read(ctx, input)?;
+    cluster.whims = emr.scenario.whims;
     cluster.start(ctx);
     let answer = json!({"JobFlowId": cluster.id, "ClusterArn": cluster_arn(&cluster.id)});
     emr.clusters.push(cluster);

@@ -15,6 +15,7 @@ use crate::yarn::Yarn;
 
 use super::agenda::{Agenda, Task};
 use super::events;
+use super::input;
 use super::pool::{Collection, Pool, Role, Units};
 use super::step::Step;
 
@@ -193,6 +194,18 @@ pub struct Cluster {
     pub(super) objects: Vec<(String, Vec<u8>)>,
     /// Since when more capacity is there than the load needs, and how long that may last.
     pub(super) idle: Option<(Time, TimeDelta)>,
+    pub(super) whims: Whims,
+}
+
+/// What a story set for each cluster, where AWS's pages leave it open.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Whims {
+    /// How much longer than the first instances later ones take to become nodes.
+    pub slower_by: TimeDelta,
+    /// Whether the running steps of a cluster that ends with errors end as INTERRUPTED, which the API knows and no event
+    /// is documented for; and not as CANCELLED.
+    //= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepStatus.html
+    pub steps_interrupted: bool,
 }
 
 /// What a scenario set, for all clusters.
@@ -202,12 +215,25 @@ pub(super) struct Scenario {
     pub(super) workloads: BTreeMap<String, Workload>,
     /// Whether EMR asks for no replacements.
     pub(super) replacement_paused: bool,
+    /// What each new cluster begins with.
+    pub(super) whims: Whims,
 }
 
 impl Cluster {
     /// Its YARN: load, applications and their truth.
     pub fn yarn(&self) -> &Yarn {
         &self.yarn
+    }
+
+    /// The value of a tag that the cluster was asked for with.
+    pub fn request_tag(&self, key: &str) -> Option<&str> {
+        let tag = input::items(&self.request["Tags"]).find(|tag| tag["Key"] == key)?;
+        tag["Value"].as_str()
+    }
+
+    /// A property of the cluster's `spark-defaults`.
+    pub fn spark_default(&self, key: &str) -> Option<&str> {
+        self.spark_defaults.get(key).map(String::as_str)
     }
 
     /// The fleet or group with this id.

@@ -74,6 +74,8 @@ pub(super) fn step(ctx: &mut Ctx, cluster_id: &str, cluster_name: &str, step: &S
         ),
         StepState::Running => format!("{subject} started running at {at}."),
         StepState::CancelPending => format!("{subject} changed to CANCEL_PENDING at {at}."),
+        // None is documented for INTERRUPTED, so none is sent.
+        StepState::Interrupted => return,
         StepState::Cancelled => format!("{subject} changed to CANCELLED at {at}."),
         StepState::Failed => format!("{subject} failed at {at}."),
         StepState::Completed => format!(
@@ -84,7 +86,7 @@ pub(super) fn step(ctx: &mut Ctx, cluster_id: &str, cluster_name: &str, step: &S
     };
     let severity = match step.state {
         StepState::Pending | StepState::Running | StepState::Completed => "INFO",
-        StepState::CancelPending | StepState::Cancelled => "WARN",
+        StepState::CancelPending | StepState::Cancelled | StepState::Interrupted => "WARN",
         StepState::Failed => "ERROR",
     };
     let detail = json!({

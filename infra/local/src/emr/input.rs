@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiError, Time};
 
-/// Most answers that a page has.
+/// Answers that a page has, unless a story says less: the pages name the number for some listings only.
 ///
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListClusters.html
 pub(super) const PAGE: usize = 50;
@@ -100,7 +100,7 @@ pub(super) fn time(input: &Value, name: &str) -> Option<Time> {
 }
 
 /// One page of `all`: what the request's marker asks for, and the marker of the next page.
-pub(super) fn page(input: &Value, name: &str, all: Vec<Value>) -> Result<Value, ApiError> {
+pub(super) fn page(input: &Value, name: &str, size: usize, all: Vec<Value>) -> Result<Value, ApiError> {
     let start = match &input["Marker"] {
         Value::Null => 0,
         marker => {
@@ -111,10 +111,10 @@ pub(super) fn page(input: &Value, name: &str, all: Vec<Value>) -> Result<Value, 
             parsed.ok_or_else(|| invalid(format!("Marker {marker} is not valid.")))?
         }
     };
-    let more = all.len() > start + PAGE;
-    let mut answer = json!({name: all.into_iter().skip(start).take(PAGE).collect::<Vec<_>>()});
+    let more = all.len() > start + size;
+    let mut answer = json!({name: all.into_iter().skip(start).take(size).collect::<Vec<_>>()});
     if more {
-        answer["Marker"] = json!(format!("page-{}", start + PAGE));
+        answer["Marker"] = json!(format!("page-{}", start + size));
     }
     Ok(answer)
 }

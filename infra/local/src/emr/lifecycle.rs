@@ -130,6 +130,11 @@ impl Cluster {
         if self.state.is_over() {
             return;
         }
+        let ending = if self.whims.steps_interrupted && is_error(&reason) {
+            Ending::Interrupted
+        } else {
+            Ending::Cancelled
+        };
         self.enter(ctx, ClusterState::Terminating, reason);
         self.agenda.keep_endings();
         let open: Vec<_> = self
@@ -140,8 +145,12 @@ impl Cluster {
             .collect();
         for id in open {
             self.kill_application(ctx, &id);
-            self.end_step(ctx, ec2, &id, Ending::Cancelled);
+            let began = self.step(&id).is_some_and(|step| step.started_at.is_some());
+            let ending = if began { ending.clone() } else { Ending::Cancelled };
+            self.end_step(ctx, ec2, &id, ending);
         }
+        // Those that no step waits for go with YARN.
+        self.yarn.kill_all(ctx);
         for pool in &mut self.pools {
             pool.state = PoolState::Terminating;
         }
@@ -164,8 +173,7 @@ impl Cluster {
             pool.state = PoolState::Terminated;
             pool.ended_at = Some(ctx.now);
         }
-        let errors = !matches!(self.reason.code.as_str(), "USER_REQUEST" | "ALL_STEPS_COMPLETED");
-        let state = if errors {
+        let state = if is_error(&self.reason) {
             ClusterState::TerminatedWithErrors
         } else {
             ClusterState::Terminated
@@ -253,6 +261,11 @@ impl Cluster {
     pub(super) fn classification(&self, name: &str) -> BTreeMap<String, String> {
         classification(&self.request["Configurations"], name)
     }
+}
+
+/// Whether a cluster that ends for this reason ends with errors.
+fn is_error(reason: &Reason) -> bool {
+    !matches!(reason.code.as_str(), "USER_REQUEST" | "ALL_STEPS_COMPLETED")
 }
 
 /// The properties of one classification in a `Configurations` array.

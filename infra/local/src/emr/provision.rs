@@ -166,7 +166,7 @@ impl Cluster {
         let takes = if first {
             seconds(ctx, 120, 200)
         } else {
-            seconds(ctx, 45, 100)
+            seconds(ctx, 45, 100) + self.whims.slower_by
         };
         self.agenda.at(ctx.now + takes, Task::Bootstrapped(id));
         if let Some(index) = self.pool_index(&pool_id) {

@@ -47,7 +47,12 @@ fn list_clusters(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
             && after.is_none_or(|after| cluster.created_at >= after)
             && before.is_none_or(|before| cluster.created_at <= before)
     });
-    page(input, "Clusters", clusters.map(describe::cluster_summary).collect())
+    page(
+        input,
+        "Clusters",
+        emr.page,
+        clusters.map(describe::cluster_summary).collect(),
+    )
 }
 
 /// What the cluster was asked for with; the scripts are not run.
@@ -63,7 +68,7 @@ fn list_bootstrap_actions(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
         };
         json!({"Name": action["Name"], "ScriptPath": script["Path"], "Args": arguments})
     });
-    page(input, "BootstrapActions", shown.collect())
+    page(input, "BootstrapActions", emr.page, shown.collect())
 }
 
 /// In the order in which they were asked for. Neither the order nor the size of a page is published: assumed.
@@ -97,6 +102,7 @@ fn list_instances(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     page(
         input,
         "Instances",
+        emr.page,
         instances
             .map(|instance| describe::instance(cluster, instance))
             .collect(),
@@ -111,11 +117,11 @@ fn list_pools(emr: &Emr, input: &Value, asked: Collection) -> Result<Value, ApiE
     match asked {
         Collection::Fleet => {
             let fleets = cluster.pools.iter().map(|pool| describe::fleet(cluster, pool));
-            page(input, "InstanceFleets", fleets.collect())
+            page(input, "InstanceFleets", emr.page, fleets.collect())
         }
         Collection::Group => {
             let groups = cluster.pools.iter().map(|pool| describe::group(cluster, pool));
-            page(input, "InstanceGroups", groups.collect())
+            page(input, "InstanceGroups", emr.page, groups.collect())
         }
     }
 }
@@ -131,8 +137,8 @@ fn other_kind(has: Collection) -> ApiError {
     ))
 }
 
-/// "In reverse order unless you specify stepIds with the request or filter by StepStates": which order that is then is
-/// not said; assumed here is the order in which they were added. Named ones need no marker.
+/// "In reverse order", newest first, "unless you specify stepIds with the request or filter by StepStates". In which
+/// order those come the page does not say: assumed is oldest first, so that nobody relies on the other.
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListSteps.html
 fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     let cluster = cluster(emr, input)?;
@@ -148,7 +154,7 @@ fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     if states.is_empty() && ids.is_empty() {
         shown.reverse();
     }
-    page(input, "Steps", shown)
+    page(input, "Steps", emr.page, shown)
 }
 
 fn describe_step(emr: &Emr, input: &Value) -> Result<Value, ApiError> {

@@ -14,7 +14,7 @@ use crate::instance_type;
 use crate::yarn::Yarn;
 
 use super::agenda::Agenda;
-use super::cluster::{Cluster, ClusterState, Reason};
+use super::cluster::{Cluster, ClusterState, Reason, Whims};
 use super::input::{self, count, items, text, validation};
 use super::lifecycle::classification;
 use super::pool::{Collection, Pool, PoolState, Role, TypeOption, Units};
@@ -88,6 +88,7 @@ pub(super) fn read(ctx: &mut Ctx, request: &Value) -> Result<Cluster, ApiError> 
         agenda: Agenda::default(),
         objects: Vec::new(),
         idle: None,
+        whims: Whims::default(),
     })
 }
 
@@ -250,11 +251,13 @@ pub(super) fn step(ctx: &mut Ctx, config: &Value, step_concurrency: u32) -> Resu
         state: StepState::Pending,
         created_at: ctx.now,
         started_at: None,
+        cancel_requested_at: None,
         ended_at: None,
         submitted_at: None,
         application_id: None,
         failure: None,
         waits: false,
+        hides_status: false,
         ending: false,
     })
 }

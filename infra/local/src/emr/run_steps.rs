@@ -16,7 +16,7 @@ use super::agenda::Task;
 use super::cluster::{Cluster, ClusterState, Reason, Scenario};
 use super::events;
 use super::provision::seconds;
-use super::step::{Ending, Program, Step, StepState, program, submission};
+use super::step::{Ending, Program, Step, StepState, hides_status, program, submission};
 
 /// How often the logs of running steps go to S3.
 ///
@@ -59,11 +59,13 @@ impl Cluster {
             return;
         }
         let program = program(&step.jar, &step.args);
+        let hides_status = hides_status(&step.jar, &step.args);
         let asked = submission(&program, &self.spark_defaults, |uri| {
             scenario.workloads.contains_key(uri)
         });
         let submission = match asked {
             Some(Ok(submission)) => submission,
+            Some(Err(_)) if hides_status => return self.plan_end(ctx, id, (1, 3), Ending::Completed),
             Some(Err(message)) => return self.plan_end(ctx, id, (1, 3), Ending::Failed(message)),
             None => return self.plan_end(ctx, id, (20, 90), Ending::Completed),
         };
@@ -82,6 +84,7 @@ impl Cluster {
         step.submitted_at = Some(ctx.now);
         step.application_id = Some(application_id.clone());
         step.waits = waits;
+        step.hides_status = hides_status;
         let text = format!("step {} submitted {application_id}", step.name);
         ctx.transition(
             "emr",
@@ -110,6 +113,7 @@ impl Cluster {
             };
             let ending = match self.yarn.state(application_id) {
                 State::Succeeded => Ending::Completed,
+                State::Failed(_) | State::Killed if step.hides_status => Ending::Completed,
                 State::Failed(message) => Ending::Failed(message),
                 State::Killed => Ending::Failed(format!("Application {application_id} was killed")),
                 _ => continue,
@@ -139,6 +143,7 @@ impl Cluster {
             _ if step.state == StepState::CancelPending => StepState::Cancelled,
             Ending::Completed => StepState::Completed,
             Ending::Cancelled => StepState::Cancelled,
+            Ending::Interrupted => StepState::Interrupted,
             Ending::Failed(message) => {
                 step.failure = Some(message);
                 StepState::Failed
@@ -231,6 +236,7 @@ impl Cluster {
         step.state = state;
         match state {
             StepState::Running => step.started_at = Some(ctx.now),
+            StepState::CancelPending => step.cancel_requested_at = Some(ctx.now),
             over if over.is_over() => step.ended_at = Some(ctx.now),
             _ => {}
         }

@@ -24,6 +24,8 @@ pub enum StepState {
     Cancelled,
     /// Its process ended with another status.
     Failed,
+    /// It went with its cluster.
+    Interrupted,
 }
 
 impl StepState {
@@ -36,12 +38,16 @@ impl StepState {
             Self::Completed => "COMPLETED",
             Self::Cancelled => "CANCELLED",
             Self::Failed => "FAILED",
+            Self::Interrupted => "INTERRUPTED",
         }
     }
 
     /// Whether it has ended, however.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
+        matches!(
+            self,
+            Self::Completed | Self::Cancelled | Self::Failed | Self::Interrupted
+        )
     }
 }
 
@@ -54,6 +60,8 @@ pub(super) enum Ending {
     Failed(String),
     /// Stopped by CancelSteps or with its cluster.
     Cancelled,
+    /// Gone with its cluster.
+    Interrupted,
 }
 
 /// One step of a cluster.
@@ -77,6 +85,8 @@ pub struct Step {
     pub created_at: Time,
     /// When it started to run.
     pub started_at: Option<Time>,
+    /// When it was asked to stop while it ran.
+    pub cancel_requested_at: Option<Time>,
     /// When it ended.
     pub ended_at: Option<Time>,
     /// When YARN accepted its application.
@@ -87,6 +97,8 @@ pub struct Step {
     pub failure: Option<String>,
     /// Whether it waits for its application's end: `spark.yarn.submit.waitAppCompletion`.
     pub(super) waits: bool,
+    /// Whether its shell ends with status 0 however its application ends.
+    pub(super) hides_status: bool,
     /// Whether its end is on the agenda already.
     pub(super) ending: bool,
 }
@@ -149,16 +161,56 @@ fn spark_example(args: &[String]) -> Vec<String> {
 /// is expanded.
 fn shell_submit(command: &str) -> Option<Vec<String>> {
     let words = shell_words(command);
-    let start = words
+    let start = submits_at(&words)?;
+    let arguments = words[start + 1..].iter().take_while(|word| !ends_command(word));
+    Some(arguments.filter(|word| !word.contains('>')).cloned().collect())
+}
+
+fn submits_at(words: &[String]) -> Option<usize> {
+    words
         .iter()
-        .position(|word| word == "spark-submit" || word.ends_with("/spark-submit"))?;
-    Some(
-        words[start + 1..]
-            .iter()
-            .take_while(|w| !["\n", ";", "&", "|"].contains(&w.as_str()))
-            .cloned()
-            .collect(),
-    )
+        .position(|word| word == "spark-submit" || word.ends_with("/spark-submit"))
+}
+
+fn ends_command(word: &str) -> bool {
+    ["\n", ";", "&", "|"].contains(&word)
+}
+
+/// Whether a step's shell ends well though the `spark-submit` in it does not: a shell's status is its last command's, a
+/// pipeline's that of its last command unless `pipefail` is set. What comes after `spark-submit` is assumed to end well.
+///
+//= https://www.gnu.org/software/bash/manual/html_node/Pipelines.html
+//= https://www.gnu.org/software/bash/manual/html_node/Lists.html
+//= https://www.gnu.org/software/bash/manual/html_node/The-Set-Builtin.html
+pub(super) fn hides_status(jar: &str, args: &[String]) -> bool {
+    let shell = args
+        .first()
+        .map(|command| command.rsplit('/').next().unwrap_or(command));
+    if !jar.ends_with("command-runner.jar") || !matches!(shell, Some("bash" | "sh")) {
+        return false;
+    }
+    let words: Vec<String> = args[1..].iter().flat_map(|arg| shell_words(arg)).collect();
+    let Some(start) = submits_at(&words) else {
+        return false;
+    };
+    let (before, after) = words.split_at(start);
+    let is_option = |word: &String, letter: char| {
+        word.starts_with('-') && !word.starts_with("--") && word.contains(letter) && word.len() <= 4
+    };
+    let (stops, pipefail) = (
+        before.iter().any(|word| is_option(word, 'e')),
+        before.iter().any(|word| word == "pipefail"),
+    );
+    let mut ends = after.iter().enumerate().filter(|(_, word)| ends_command(word));
+    let Some((at, end)) = ends.next() else { return false };
+    let next = after.get(at + 1).map_or("", String::as_str);
+    let follows = after[at + 1..].iter().any(|word| !ends_command(word));
+    match (end.as_str(), next) {
+        ("|", "|") | ("&", _) if next == "|" || next != "&" => true,
+        ("|", _) => !pipefail,
+        ("&", _) => false,
+        _ => follows && !stops,
+    }
 }
 
 fn shell_words(command: &str) -> Vec<String> {
@@ -178,6 +230,10 @@ fn shell_words(command: &str) -> Vec<String> {
                 Some('\n') | None => {}
                 Some(l) => word.get_or_insert_default().push(l),
             },
+            // A redirection: `2>&1`.
+            (None, '&') if word.as_ref().is_some_and(|word| word.ends_with('>')) => {
+                word.get_or_insert_default().push('&');
+            }
             (None, ';' | '&' | '|' | '\n') => {
                 words.extend(word.take());
                 words.push(letter.to_string());
@@ -229,6 +285,26 @@ mod tests {
             "cd /tmp && /usr/bin/spark-submit --deploy-mode \"cluster\" \\\n s3://b/script.py 'out' ; echo done";
         let args = vec!["bash".to_owned(), "-c".to_owned(), shell.to_owned()];
         assert_eq!(program("command-runner.jar", &args), expected);
+    }
+
+    #[test]
+    fn a_shell_that_does_something_last_hides_how_spark_submit_ended() {
+        for (shell, hides) in [
+            ("spark-submit a.py", false),
+            ("spark-submit a.py | tee log", true),
+            ("set -o pipefail; spark-submit a.py | tee log", false),
+            ("set -eo pipefail\nspark-submit a.py 2>&1 | tee log", false),
+            ("spark-submit a.py; echo done", true),
+            ("set -e; spark-submit a.py; echo done", false),
+            ("spark-submit a.py || true", true),
+            ("cd /tmp && spark-submit a.py && echo done", false),
+            ("spark-submit a.py ;", false),
+            ("spark-submit a.py & wait", true),
+        ] {
+            let args = ["bash", "-c", shell].map(str::to_owned);
+            assert_eq!(hides_status("command-runner.jar", &args), hides, "{shell}");
+        }
+        assert!(!hides_status("command-runner.jar", &words("spark-submit a.py | b")));
     }
 
     #[test]

@@ -186,6 +186,8 @@ pub struct Experiment {
     pub(super) destined: Option<Failure>,
     /// An instance that its first target resolves besides those that it names.
     pub(super) stray: Option<String>,
+    /// What its role allows, if that is asked.
+    pub(super) allowed: Option<Vec<Value>>,
 }
 
 impl Experiment {
@@ -238,6 +240,7 @@ impl Experiment {
             next_at: Some(ctx.now + TimeDelta::seconds(1)),
             destined,
             stray: None,
+            allowed: None,
         }
     }
 

@@ -6,10 +6,11 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::api::{Ctx, Time};
-use crate::ec2::{Cause, Ec2, Market, State};
+use crate::ec2::{Cause, Ec2, Instance, Market, State};
 use crate::fis::action::Kind;
 use crate::fis::experiment::{ActionStatus, Experiment, Failure, Status};
 use crate::fis::{Halt, target};
+use crate::iam::{self, Request};
 
 //= https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html
 /// The Spot Instances that one action may interrupt. That more of them fail the experiment is what the page on error
@@ -219,11 +220,45 @@ impl Experiment {
             return Err(Failure::new("InvalidTarget", &reason, &format!("actions.{name}")));
         }
         for id in ids {
+            self.check_role(ec2.instance(id).expect("checked above"), name, ctx.now)?;
+        }
+        for id in ids {
             if ec2.send_spot_interruption(ctx, id, duration, Cause::Experiment(self.id.clone())) {
                 self.interrupted.push(id.clone());
             }
         }
         Ok(())
+    }
+
+    //= https://docs.aws.amazon.com/fis/latest/userguide/troubleshooting.html
+    //= https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-resourcetag
+    /// An action that the experiment's role does not allow on one of its targets fails the experiment.
+    fn check_role(&self, instance: &Instance, action: &str, now: Time) -> Result<(), Failure> {
+        let Some(statements) = &self.allowed else {
+            return Ok(());
+        };
+        let context = instance
+            .visible_tags(now)
+            .map(|(key, value)| (format!("aws:ResourceTag/{key}"), value.clone()))
+            .collect();
+        let request = Request {
+            action: "ec2:SendSpotInstanceInterruptions",
+            resource: &target::instance_arn(&instance.instance_id),
+            context,
+        };
+        let reason = match iam::allows(statements, &request) {
+            Ok(true) => return Ok(()),
+            Ok(false) => format!(
+                "{} is not authorized to perform: {} on resource: {}",
+                self.definition.role_arn, request.action, request.resource
+            ),
+            Err(unknown) => panic!("the experiment role's policy has what is not simulated: {unknown}"),
+        };
+        Err(Failure::new(
+            "AuthorizationFailure",
+            &reason,
+            &format!("actions.{action}"),
+        ))
     }
 
     fn fail(&mut self, ctx: &mut Ctx, failure: Failure) {

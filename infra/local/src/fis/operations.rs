@@ -147,6 +147,8 @@ impl Fis {
             return Err(validation("The state of a safety lever needs a reason.".to_owned()));
         };
         self.set_safety_lever(engaged, reason);
+        let word = if engaged { "engaged" } else { "disengaged" };
+        ctx.transition("fis", id, format!("safety lever {word}"), json!({"reason": reason}));
         self.advance(ctx, ec2);
         self.show_safety_lever(id)
     }

@@ -162,7 +162,7 @@ pub(super) fn unresolved(name: &str, reason: String) -> Failure {
 }
 
 /// The ARN of an instance as FIS shows and takes it.
-pub(super) fn instance_arn(instance_id: &str) -> String {
+pub(crate) fn instance_arn(instance_id: &str) -> String {
     format!("arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{instance_id}")
 }
 

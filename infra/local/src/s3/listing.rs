@@ -59,6 +59,8 @@ impl State {
             entries_max,
             ..Page::default()
         };
+        // "The response might contain fewer keys but will never contain more."
+        let entries_max = entries_max.min(self.page.unwrap_or(PAGE_MAX));
         if entries_max == 0 {
             return Ok(page);
         }

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::driver::{Driver, Timer};
 use super::stage::{Fate, StageAttempt};
 use super::truth::{StageAttemptTruth, StageStatus, TaskCounts};
+use super::workload::Writes;
 
 /// Spark's pause before it submits failed stages again, in which it gathers further failures.
 const RESUBMIT_MS: i64 = 200;
@@ -215,17 +216,16 @@ impl Driver {
         forgotten
     }
 
-    /// The part files and the marker, all visible at once when the job commits its output.
+    /// The part files and the marker, if it writes one, all visible at once when the job commits its output.
     //= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-s3-optimized-committer.html
     fn write_output(&mut self) {
-        let Some(folder) = self
-            .submission
-            .arguments
-            .last()
-            .filter(|last| last.starts_with("s3://"))
-        else {
-            return;
+        let last = self.submission.arguments.last();
+        let folder = match &self.workload.writes {
+            Writes::LastArgument | Writes::Unmarked => last.filter(|last| last.starts_with("s3://")),
+            Writes::Folder(folder) => Some(folder),
+            Writes::Nowhere => None,
         };
+        let Some(folder) = folder else { return };
         let folder = folder.trim_end_matches('/');
         let parts = u64::from(self.stages.last().map_or(0, |stage| stage.plan.tasks)).max(1);
         for part in 0..parts {
@@ -235,6 +235,8 @@ impl Driver {
                 format!("{{\"rows\":{rows}}}\n").into_bytes(),
             ));
         }
-        self.objects.push((format!("{folder}/_SUCCESS"), Vec::new()));
+        if self.workload.writes != Writes::Unmarked {
+            self.objects.push((format!("{folder}/_SUCCESS"), Vec::new()));
+        }
     }
 }

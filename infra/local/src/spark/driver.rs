@@ -155,6 +155,7 @@ impl Driver {
                 .map(|container| container.instance_id.clone()),
             driver_lost: false,
             executors: Vec::new(),
+            losses: Vec::new(),
             stage_attempts: Vec::new(),
             tasks: TaskCounts::default(),
             failures_by_reason: BTreeMap::new(),

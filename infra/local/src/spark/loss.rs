@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::driver::{Driver, Executor, Timer};
 use super::stage::{Fate, Stage};
+use super::truth::LossTruth;
 use crate::api::Time;
 
 /// A decommissioned executor looks this often whether it may leave.
@@ -105,6 +106,7 @@ impl Driver {
     /// A node is gone, and with it its executors and its shuffle output, known or not.
     pub(crate) fn node_lost(&mut self, now: Time, instance_id: &str) {
         self.now = now;
+        self.note_loss(instance_id);
         self.dead.insert(instance_id.to_owned());
         self.strand_readers(instance_id);
         for id in self.executors_on(instance_id) {
@@ -178,6 +180,10 @@ impl Driver {
 
     /// Whether an application still needs what a node holds: a container, or shuffle output that is yet to be read.
     pub(crate) fn needs(&self, instance_id: &str) -> bool {
+        !self.executors_on(instance_id).is_empty() || self.holds_needed_output(instance_id)
+    }
+
+    fn holds_needed_output(&self, instance_id: &str) -> bool {
         let needed = |stage: usize| {
             self.stages
                 .iter()
@@ -190,8 +196,19 @@ impl Driver {
                 .flatten()
                 .any(|holder| self.executors[holder].container.instance_id == instance_id)
         };
-        !self.executors_on(instance_id).is_empty()
-            || (0..self.stages.len()).any(|id| needed(id) && holds(&self.stages[id]))
+        (0..self.stages.len()).any(|id| needed(id) && holds(&self.stages[id]))
+    }
+
+    fn note_loss(&mut self, instance_id: &str) {
+        let here = self.executors_on(instance_id);
+        let live = here.iter().filter(|id| self.executors[*id].is_live()).count();
+        self.truth.losses.push(LossTruth {
+            instance_id: instance_id.to_owned(),
+            at: self.now,
+            executors: live as u32,
+            starting: (here.len() - live) as u32,
+            shuffle_needed: self.holds_needed_output(instance_id),
+        });
     }
 
     pub(super) fn remove_executor(&mut self, id: u32, farewell: Farewell) {

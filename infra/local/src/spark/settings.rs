@@ -4,7 +4,7 @@
 //= https://spark.apache.org/docs/3.5.6/configuration.html
 //= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-configure.html
 
-use super::submission::{EMR_DEFAULTS, Submission, memory_mb};
+use super::submission::{EMR_DEFAULTS, Submission, is_true, memory_mb};
 
 /// What the properties of one submission say.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ impl Settings {
                 .map(|(_, value)| *value);
             submission.conf.get(key).map(String::as_str).or(emr)
         };
-        let on = |key: &str, default: bool| get(key).map_or(default, |value| value == "true");
+        let on = |key: &str, default: bool| get(key).map_or(default, is_true);
         let number = |key: &str, default: u32| {
             get(key)
                 .and_then(|value| value.trim_end_matches('s').parse().ok())

@@ -98,7 +98,7 @@ impl Submission {
     fn from_conf(conf: BTreeMap<String, String>, application: String, arguments: Vec<String>) -> Result<Self, String> {
         let text = |key: &str, or: &str| conf.get(key).cloned().unwrap_or_else(|| or.to_owned());
         let codec = text("spark.eventLog.compression.codec", "zstd");
-        if codec != "zstd" && text("spark.eventLog.compress", "false") == "true" {
+        if codec != "zstd" && is_true(&text("spark.eventLog.compress", "false")) {
             return Err(format!(
                 "the simulated Spark writes event logs plain or with zstd, not with {codec}"
             ));
@@ -113,10 +113,10 @@ impl Submission {
             name: text("spark.app.name", ""),
             user: "hadoop".into(),
             deploy_cluster_mode: text("spark.submit.deployMode", "client") == "cluster",
-            wait_app_completion: text("spark.yarn.submit.waitAppCompletion", "true") == "true",
+            wait_app_completion: is_true(&text("spark.yarn.submit.waitAppCompletion", "true")),
             executor_memory_mb: memory_mb(&text("spark.executor.memory", "1g"))?,
             executor_cores: number("spark.executor.cores", "1")?,
-            dynamic_allocation: text("spark.dynamicAllocation.enabled", "false") == "true",
+            dynamic_allocation: is_true(&text("spark.dynamicAllocation.enabled", "false")),
             executor_instances: if instances {
                 Some(number("spark.executor.instances", "2")?)
             } else {
@@ -157,6 +157,12 @@ fn set_option(conf: &mut BTreeMap<String, String>, option: &str, value: String) 
     };
     conf.insert(key.into(), value);
     Ok(())
+}
+
+/// Spark's booleans: `true` and `false` in any case of letters.
+//= https://github.com/apache/spark/blob/v3.5.6/core/src/main/scala/org/apache/spark/internal/config/ConfigBuilder.scala
+pub(super) fn is_true(text: &str) -> bool {
+    text.trim().eq_ignore_ascii_case("true")
 }
 
 /// Spark's memory strings: `18G`, `512m`, `2048`, in MiB when without a unit.
@@ -213,6 +219,16 @@ mod tests {
         );
         let fixed = parse("--num-executors 3 --conf spark.dynamicAllocation.enabled=false a.py").unwrap();
         assert_eq!((fixed.executor_instances, fixed.dynamic_allocation), (Some(3), false));
+    }
+
+    #[test]
+    fn booleans_are_read_in_any_case_of_letters() {
+        for (text, waits) in [("False", false), ("FALSE", false), (" false", false), ("True", true)] {
+            let conf = format!("spark.yarn.submit.waitAppCompletion={text}");
+            let args = ["--conf", &conf, "a.py"].map(str::to_owned);
+            let submission = Submission::parse(&args, &BTreeMap::new()).unwrap();
+            assert_eq!(submission.wait_app_completion, waits, "{text}");
+        }
     }
 
     #[test]

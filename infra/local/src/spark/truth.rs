@@ -75,6 +75,21 @@ pub struct ExecutorTruth {
     pub tasks: TaskCounts,
 }
 
+/// A node that went while an attempt ran, and what of the attempt was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LossTruth {
+    /// The instance.
+    pub instance_id: String,
+    /// When it went.
+    pub at: Time,
+    /// Its executors that had registered.
+    pub executors: u32,
+    /// Its containers in which an executor was to start.
+    pub starting: u32,
+    /// Whether it held shuffle output that was still to be read.
+    pub shuffle_needed: bool,
+}
+
 /// One attempt of an application: one driver's life.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptTruth {
@@ -90,6 +105,8 @@ pub struct AttemptTruth {
     pub driver_lost: bool,
     /// All executors that registered.
     pub executors: Vec<ExecutorTruth>,
+    /// The nodes that went meanwhile, but for the driver's own.
+    pub losses: Vec<LossTruth>,
     /// All stage attempts in the order of their submission.
     pub stage_attempts: Vec<StageAttemptTruth>,
     /// All task attempts.

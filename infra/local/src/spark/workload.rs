@@ -46,6 +46,20 @@ pub struct StagePlan {
     pub parents: Vec<usize>,
 }
 
+/// Where an application writes its result.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Writes {
+    /// To the folder in S3 that its last argument names, with a `_SUCCESS`, as a job of Hadoop's committers does.
+    #[default]
+    LastArgument,
+    /// To the same, without the marker: a table, or `mapreduce.fileoutputcommitter.marksuccessfuljobs=false`.
+    Unmarked,
+    /// To this folder, with the marker, whatever the arguments are.
+    Folder(String),
+    /// To nothing that the simulation shows.
+    Nowhere,
+}
+
 /// What an application computes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
@@ -59,6 +73,8 @@ pub struct Workload {
     pub failure: Option<Failure>,
     /// Where its application master goes.
     pub driver_on: Placement,
+    /// Where its result goes.
+    pub writes: Writes,
 }
 
 impl Workload {
@@ -74,6 +90,7 @@ impl Workload {
             driver_start_seconds: 14,
             failure: None,
             driver_on: Placement::Core,
+            writes: Writes::LastArgument,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::api::{ACCOUNT, REGION};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const QUEUE: &str = "AWS::SQS::Queue";
+const ROLE: &str = "AWS::IAM::Role";
 
 pub(super) fn template(stack: &Stack) -> Result<Template, Error> {
     let mut functions = BTreeMap::new();
@@ -56,6 +57,9 @@ pub(super) fn template(stack: &Stack) -> Result<Template, Error> {
             .map(|(id, bucket)| (id.into(), bucket.reference.clone()))
             .collect(),
         experiment_template,
+        roles: of_kind(stack, ROLE)
+            .filter_map(|(_, role)| Some((role.arn.clone()?, statements(role).cloned().collect())))
+            .collect(),
         schedules: of_kind(stack, "AWS::Scheduler::Schedule")
             .map(|(id, resource)| schedule(stack, id, &resource.properties))
             .collect::<Result<_, _>>()?,
@@ -146,18 +150,20 @@ fn allowed_actions(stack: &Stack, id: &str, properties: &Value) -> Result<BTreeS
         return Err(Error::new(at(id, "Policies"), "write a role instead"));
     }
     let arn = text(id, properties, "Role")?;
-    let role = stack
-        .find(&["AWS::IAM::Role"], arn)
-        .and_then(|role| stack.resources.get(role));
+    let role = stack.find(&[ROLE], arn).and_then(|role| stack.resources.get(role));
     let role = role.ok_or_else(|| Error::new(at(id, "Role"), format!("{arn} is no role")))?;
-    let policies = role.properties["Policies"].as_array().into_iter().flatten();
-    let statements = policies.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]));
-    let allowed = statements.filter(|statement| statement["Effect"] == "Allow");
+    let allowed = statements(role).filter(|statement| statement["Effect"] == "Allow");
     Ok(allowed
         .flat_map(|statement| list(&statement["Action"]))
         .filter_map(Value::as_str)
         .map(str::to_owned)
         .collect())
+}
+
+/// The statements of a role's policies.
+fn statements(role: &Resource) -> impl Iterator<Item = &Value> {
+    let policies = role.properties["Policies"].as_array().into_iter().flatten();
+    policies.flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]))
 }
 
 /// IAM's lists of one entry may be the entry itself.

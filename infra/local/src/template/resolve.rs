@@ -4,6 +4,7 @@
 //! reference is wrong.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value as Json;
 use serde_norway::Value as Yaml;
@@ -38,9 +39,25 @@ pub(super) struct Scope<'a> {
     resources: &'a Yaml,
 }
 
+/// The template that was parsed last: thousands of worlds are made from one.
+static LAST: Mutex<Option<(String, Arc<Yaml>)>> = Mutex::new(None);
+
+fn parsed(text: &str) -> Result<Arc<Yaml>, Error> {
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((known, yaml)) = &*last
+        && known == text
+    {
+        return Ok(yaml.clone());
+    }
+    let yaml = serde_norway::from_str(text).map_err(|error| Error::new("template", error.to_string()))?;
+    let yaml = Arc::new(yaml);
+    *last = Some((text.to_owned(), Arc::clone(&yaml)));
+    Ok(yaml)
+}
+
 impl Stack {
     pub(super) fn load(text: &str, parameters: &BTreeMap<String, String>) -> Result<Self, Error> {
-        let yaml: Yaml = serde_norway::from_str(text).map_err(|error| Error::new("template", error.to_string()))?;
+        let yaml = &*parsed(text)?;
         let section = |name: &str| yaml.get(name).unwrap_or(&Yaml::Null);
         let scope = Scope {
             parameters: read_parameters(section("Parameters"), parameters)?,

@@ -1,0 +1,107 @@
+//! What the ledger and FIS must hold once a story is over: every warning once, one experiment a wave, nothing left over.
+//!
+//! Separate because it is bookkeeping, the same for every story.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use local::world::State;
+use serde_json::{Value, json};
+
+use crate::safety::STEP_TAG;
+use crate::whole_seconds;
+
+/// Everything wrong with what is kept.
+pub(crate) fn wrongs(state: &State) -> Vec<String> {
+    let mut wrongs = at_most_one_experiment_for_each_wave(state);
+    wrongs.extend(every_warning_is_in_the_ledger_once(state));
+    wrongs.extend(no_throw_away_template_is_left(state));
+    wrongs
+}
+
+fn at_most_one_experiment_for_each_wave(state: &State) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let ours = state
+        .account
+        .fis
+        .experiments()
+        .filter(|one| one.tags.contains_key(STEP_TAG));
+    ours.map(|one| (one.tags[STEP_TAG].clone(), one.tags["spot-drill:wave"].clone()))
+        .filter(|wave| !seen.insert(wave.clone()))
+        .map(|wave| format!("ledger: two experiments for step and wave {wave:?}"))
+        .collect()
+}
+
+/// The ledger's recorded interruptions, by instance and time of the notice.
+pub fn recorded(state: &State) -> BTreeMap<(String, DateTime<Utc>), u64> {
+    let table = state.template.tables.values().next().expect("the template has a table");
+    let request = json!({"TableName": table.name}).to_string();
+    let answer = state
+        .account
+        .dynamodb
+        .call("Scan", request.as_bytes())
+        .expect("the ledger can be scanned");
+    let answer: Value = serde_json::from_slice(&answer).expect("DynamoDB answers JSON");
+    assert!(answer.get("LastEvaluatedKey").is_none(), "the ledger fits one page");
+    let items = answer["Items"].as_array().cloned().unwrap_or_default();
+    let mut found = BTreeMap::new();
+    for item in items {
+        let sort_key = item["sk"]["S"].as_str().unwrap_or_default();
+        if !sort_key.starts_with("interruption#") {
+            continue;
+        }
+        let id = item["instance_id"]["S"]
+            .as_str()
+            .expect("an interruption has an instance")
+            .to_owned();
+        let at = item["noticed_at"]["S"]
+            .as_str()
+            .and_then(|at| at.parse().ok())
+            .expect("and a time");
+        let seen = item["seen"]["N"]
+            .as_str()
+            .and_then(|seen| seen.parse().ok())
+            .expect("and a count");
+        assert!(found.insert((id.clone(), at), seen).is_none(), "{id} is recorded twice");
+    }
+    found
+}
+
+fn every_warning_is_in_the_ledger_once(state: &State) -> Vec<String> {
+    let lost: BTreeSet<String> = state
+        .account
+        .journal
+        .entries()
+        .iter()
+        .filter(|entry| entry.text == "EC2 Spot Instance Interruption Warning, and it is lost")
+        .map(|entry| entry.subject.clone())
+        .collect();
+    let given: BTreeSet<(String, DateTime<Utc>)> = state
+        .account
+        .ec2
+        .instances()
+        .filter(|instance| !lost.contains(&instance.instance_id))
+        .filter_map(|instance| {
+            let noticed_at = instance.interruption.as_ref()?.noticed_at;
+            Some((instance.instance_id.clone(), whole_seconds(noticed_at)))
+        })
+        .collect();
+    let recorded = recorded(state);
+    let kept: BTreeSet<(String, DateTime<Utc>)> = recorded.keys().cloned().collect();
+    let mut wrongs = Vec::new();
+    if kept != given {
+        wrongs.push(format!("ledger: it has the warnings {kept:?}, EC2 gave {given:?}"));
+    }
+    if recorded.values().any(|seen| *seen < 1) {
+        wrongs.push(format!("ledger: a warning was never seen: {recorded:?}"));
+    }
+    wrongs
+}
+
+fn no_throw_away_template_is_left(state: &State) -> Vec<String> {
+    let templates = state.account.fis.templates();
+    templates
+        .filter(|template| template.definition.tags.contains_key(STEP_TAG))
+        .map(|template| format!("ledger: the throw-away template {} is left", template.id))
+        .collect()
+}

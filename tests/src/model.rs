@@ -1,0 +1,280 @@
+//! Which reports are right: derived from the account's own state and from the same story without interruptions.
+//!
+//! Separate from the functions on purpose, and from all their rules: it asks EC2 when an instance went, YARN and Spark
+//! what was there, and S3 what was written. Where the truth is within seconds of a border, or out of the functions' reach,
+//! several answers are right.
+//!
+//! The rules: what counts is the application's run, from its first attempt's start to its last one's end. An interruption
+//! counts if EC2 began to take the instance inside it, and something of the application was there. A replacement counts
+//! if it could take work before the run's end. Nothing depends on when the report was written.
+
+mod capacity;
+mod evidence;
+mod hits;
+mod rows;
+mod telling;
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use local::emr::{Cluster, Step};
+use local::run::{Run, StepRun};
+use local::spark::ApplicationTruth;
+use local::world::State;
+use serde_json::Value;
+
+pub(crate) use evidence::Evidence;
+pub(crate) use hits::{Hit, Touch};
+
+/// This near to a border either side is right: clocks and whole seconds.
+pub(crate) const NEAR: TimeDelta = TimeDelta::seconds(5);
+
+/// The same story without interruptions, told when it is first asked for.
+pub struct Calm<F> {
+    tell: Option<F>,
+    run: Option<Run>,
+}
+
+impl<F: FnOnce() -> Option<Run>> Calm<F> {
+    /// Not told yet.
+    pub fn new(tell: F) -> Self {
+        Self {
+            tell: Some(tell),
+            run: None,
+        }
+    }
+
+    /// How the application of the step of this number ends there. `None`: it does not, or never began.
+    fn status(&mut self, number: usize) -> Option<String> {
+        if let Some(tell) = self.tell.take() {
+            self.run = tell();
+        }
+        let state = self.run.as_ref()?.world.lock();
+        let cluster = state.account.emr.clusters().next()?;
+        let id = cluster.steps.get(number)?.application_id.as_ref()?;
+        application(cluster, id)?.final_status.clone()
+    }
+}
+
+fn application<'a>(cluster: &'a Cluster, id: &str) -> Option<&'a ApplicationTruth> {
+    cluster.yarn().truth().iter().find(|one| one.id == id)
+}
+
+/// From when to when an application ran.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) until: DateTime<Utc>,
+}
+
+impl Window {
+    /// Whether a time lies in it, for certain or perhaps.
+    pub(crate) fn has(&self, at: DateTime<Utc>) -> Touch {
+        if at > self.from + NEAR && at < self.until - NEAR {
+            Touch::Certain
+        } else if at >= self.from - NEAR && at <= self.until + NEAR {
+            Touch::Perhaps
+        } else {
+            Touch::None
+        }
+    }
+}
+
+/// One step, what really became of it, and what is told of it.
+pub struct Case<'a> {
+    run: &'a Run,
+    state: &'a State,
+    cluster: &'a Cluster,
+    step: &'a Step,
+    told: &'a StepRun,
+    report: Option<Value>,
+    application: Option<&'a ApplicationTruth>,
+    hits: Vec<Hit<'a>>,
+}
+
+impl<'a> Case<'a> {
+    /// Reads what is to be compared.
+    pub fn new(run: &'a Run, state: &'a State, cluster: &'a Cluster, step: &'a Step, told: &'a StepRun) -> Self {
+        let report = told
+            .json
+            .as_ref()
+            .map(|json| serde_json::from_slice(json).expect("a report is JSON"));
+        let application = step.application_id.as_ref().and_then(|id| application(cluster, id));
+        let window = application.and_then(window);
+        let hits = hits::all(state, cluster, application, window);
+        Self {
+            run,
+            state,
+            cluster,
+            step,
+            told,
+            report,
+            application,
+            hits,
+        }
+    }
+
+    /// Everything that is wrong with what is told of the step.
+    pub fn wrongs<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> Vec<String> {
+        let Some(report) = &self.report else {
+            return match self.application {
+                Some(_) => vec![format!("report: step {} has none", self.step.id)],
+                None => Vec::new(),
+            };
+        };
+        let verdict = report["verdict"].as_str().unwrap_or_default();
+        let (Some(application), Some(began), Some(ended)) =
+            (self.application, self.step.started_at, self.step.ended_at)
+        else {
+            // A step that ended before its application was there shows nothing.
+            let began = self.step.started_at.is_some() && self.step.args.join(" ").contains("spark-submit");
+            let wrong = verdict != "inconclusive" || !began;
+            return wrong
+                .then(|| format!("report: step {} ran no application: {verdict}", self.step.id))
+                .into_iter()
+                .collect();
+        };
+        let time = Window {
+            from: began,
+            until: ended,
+        };
+        let right = self.right(calm);
+        let mut wrongs = Vec::new();
+        if !right.contains(verdict) {
+            wrongs.push(format!(
+                "verdict: {verdict}, and not {right:?}: {}. {}",
+                report["sentence"],
+                self.truth()
+            ));
+        }
+        wrongs.extend(self.wrong_rows(report, time));
+        wrongs.extend(self.wrong_dip(report, time));
+        wrongs.extend(self.wrong_telling(report));
+        let evidence = Evidence::of(self, application);
+        wrongs.extend(crate::spark::wrongs(report, application, &evidence, &self.hits));
+        wrongs
+    }
+
+    /// The verdicts that are right.
+    fn right<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> BTreeSet<&'static str> {
+        let Some(application) = self.application else {
+            return BTreeSet::from(["inconclusive"]);
+        };
+        let Some(window) = window(application) else {
+            return BTreeSet::from(["inconclusive"]);
+        };
+        let evidence = Evidence::of(self, application);
+        let certain: Vec<&Hit> = self.hits.iter().filter(|hit| hit.touch == Touch::Certain).collect();
+        let perhaps: Vec<&Hit> = self.hits.iter().filter(|hit| hit.touch == Touch::Perhaps).collect();
+        let mut right = BTreeSet::new();
+        match application.final_status.as_deref() {
+            Some("SUCCEEDED") => right.extend(self.of_success(application, window, &evidence)),
+            Some("FAILED") => {
+                let lost = !certain.is_empty() || !perhaps.is_empty();
+                let by_itself = lost && calm.status(self.number()).as_deref() != Some("SUCCEEDED");
+                if lost && !by_itself {
+                    right.insert("failed");
+                }
+                if certain.is_empty() || by_itself {
+                    right.insert("inconclusive");
+                }
+            }
+            // Killed, or gone with its cluster: by the loss of the primary node, or by somebody's word.
+            _ => {
+                right.insert("inconclusive");
+                if self.hits.iter().any(|hit| hit.ended_the_cluster) {
+                    right.insert("failed");
+                }
+            }
+        }
+        if !evidence.reaches_all() {
+            right.insert("inconclusive");
+        }
+        right
+    }
+
+    /// What is right of an application that ended well.
+    fn of_success(
+        &self,
+        application: &ApplicationTruth,
+        window: Window,
+        evidence: &Evidence,
+    ) -> BTreeSet<&'static str> {
+        let certain = self.hits.iter().any(|hit| hit.touch == Touch::Certain);
+        let perhaps = self.hits.iter().any(|hit| hit.touch == Touch::Perhaps);
+        // Without an event log nobody knows whether the lost node had anything of the application.
+        let unseen = !evidence.log_certain && self.hits.iter().any(|hit| hit.inside != Touch::None);
+        let mut right = BTreeSet::new();
+        if !certain {
+            right.insert("inconclusive");
+        }
+        if certain || perhaps || unseen {
+            match self.price(application, window, evidence) {
+                Touch::None => _ = right.insert("survived"),
+                Touch::Perhaps => right.extend(["survived", "degraded"]),
+                Touch::Certain => _ = right.insert("degraded"),
+            }
+        }
+        right
+    }
+
+    /// Whether the application's good end had a price.
+    fn price(&self, application: &ApplicationTruth, window: Window, evidence: &Evidence) -> Touch {
+        let mut price = self.missing_capacity(window);
+        if application.attempts.len() > 1 {
+            // Whether all attempts are known rests on the event log.
+            let by_loss = application.attempts.iter().any(|attempt| {
+                let on_it = |hit: &Hit| attempt.driver_instance.as_deref() == Some(&hit.node.ec2_instance_id);
+                attempt.driver_lost && self.hits.iter().any(|hit| on_it(hit) && hit.touch == Touch::Certain)
+            });
+            price = price.max(if by_loss && evidence.log_certain {
+                Touch::Certain
+            } else {
+                Touch::Perhaps
+            });
+        }
+        if let Some(folder) = evidence.named_output.as_deref() {
+            let marked_at = self.state.account.s3.get(&format!("{folder}/_SUCCESS"));
+            let marked = marked_at.is_ok_and(|marker| marker.last_modified >= window.from);
+            price = price.max(if marked { Touch::None } else { Touch::Certain });
+        }
+        price
+    }
+
+    /// The step's number in its cluster.
+    fn number(&self) -> usize {
+        let position = self.cluster.steps.iter().position(|step| step.id == self.step.id);
+        position.expect("the step is of the cluster")
+    }
+
+    /// What really happened, in a line.
+    fn truth(&self) -> String {
+        let Some(application) = self.application else {
+            return "no application".into();
+        };
+        let window = window(application);
+        let clock = |at: DateTime<Utc>| at.format("%H:%M:%S").to_string();
+        let ran = window.map_or("never".into(), |one| {
+            format!("{}–{}", clock(one.from), clock(one.until))
+        });
+        let hits: Vec<String> = self.hits.iter().map(Hit::line).collect();
+        format!(
+            "The application ran {ran}, {} attempts, {}; step {} to {}. Hits: [{}]",
+            application.attempts.len(),
+            application.final_status.as_deref().unwrap_or("no end"),
+            self.step.state.as_str(),
+            self.step.ended_at.map(clock).unwrap_or_default(),
+            hits.join("; ")
+        )
+    }
+}
+
+/// The application's run. `None`: no attempt of it ever began.
+fn window(application: &ApplicationTruth) -> Option<Window> {
+    let from = application.attempts.first()?.started_at;
+    let last = application.attempts.last()?.ended_at;
+    Some(Window {
+        from,
+        until: last.or(application.ended_at)?,
+    })
+}

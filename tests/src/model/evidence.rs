@@ -1,0 +1,111 @@
+//! What of the truth the functions can know: which witnesses are in their reach.
+
+use chrono::{DateTime, Utc};
+use local::emr::StepState;
+use local::journal::Kind;
+use local::spark::{ApplicationTruth, AttemptTruth};
+
+use super::Case;
+
+/// Witnesses of one step.
+#[derive(Debug)]
+pub(crate) struct Evidence {
+    /// The last attempt's event log lies in S3, and it is the only one of its time.
+    pub(crate) log_certain: bool,
+    /// It lies there, and perhaps others do that could be taken for it.
+    pub(crate) log_lies_there: bool,
+    /// The step ends with its application, so that the log is there when the report is written.
+    pub(crate) waits: bool,
+    /// The step's state is how its application ended.
+    pub(crate) state_tells: bool,
+    /// Events came late or not at all, so that some looks came too late.
+    pub(crate) late: bool,
+    /// The folder that the step names as its output: `spark.spotDrill.output`.
+    pub(crate) named_output: Option<String>,
+}
+
+impl Evidence {
+    pub(crate) fn of(case: &Case<'_>, application: &ApplicationTruth) -> Self {
+        let log = application
+            .last_attempt()
+            .and_then(|attempt| attempt.event_log.as_ref());
+        let lies_there = log.is_some_and(|uri| {
+            let rest = uri.trim_start_matches("s3://");
+            let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+            case.state
+                .account
+                .s3
+                .list(bucket, key)
+                .is_ok_and(|keys| !keys.is_empty())
+        });
+        let alone = !others_ran(case, application);
+        let ended_as = |status: &str| application.final_status.as_deref() == Some(status);
+        let state_tells = match case.step.state {
+            StepState::Completed => ended_as("SUCCEEDED") && case.step.ended_at >= application.ended_at,
+            StepState::Failed => ended_as("FAILED"),
+            _ => false,
+        };
+        let faults = &case.run.stage.faults;
+        let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
+        Self {
+            log_certain: lies_there && alone,
+            log_lies_there: lies_there,
+            waits: !does_not_wait(case),
+            state_tells: state_tells && !hides(case),
+            late,
+            named_output: named_output(&case.step.args),
+        }
+    }
+
+    /// Whether nothing stands between the functions and the truth.
+    pub(crate) fn reaches_all(&self) -> bool {
+        self.log_certain && self.state_tells && !self.late
+    }
+}
+
+/// A shell, or a step that does not wait, says nothing by completing, whether it happens to be right or not.
+fn hides(case: &Case<'_>) -> bool {
+    case.step.args.first().is_some_and(|word| word == "bash") || does_not_wait(case)
+}
+
+fn does_not_wait(case: &Case<'_>) -> bool {
+    let words = case.step.args.join(" ").to_lowercase();
+    let defaults = case.cluster.spark_default("spark.yarn.submit.waitAppCompletion");
+    words.contains("waitappcompletion=false") || defaults.is_some_and(|value| value.eq_ignore_ascii_case("false"))
+}
+
+/// Whether another application's log could be taken for this one's: one that ran at the same time.
+fn others_ran(case: &Case<'_>, application: &ApplicationTruth) -> bool {
+    let span = |one: &AttemptTruth| (one.started_at, one.ended_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    let ran = |one: &ApplicationTruth| Some((span(one.attempts.first()?).0, span(one.attempts.last()?).1));
+    let Some((from, until)) = ran(application) else {
+        return true;
+    };
+    let others = case
+        .cluster
+        .yarn()
+        .truth()
+        .iter()
+        .filter(|one| one.id != application.id);
+    others
+        .filter_map(ran)
+        .any(|(other_from, other_until)| other_from < until && other_until > from)
+}
+
+/// The event of the step's end never came, or there is none.
+fn end_was_lost(case: &Case<'_>) -> bool {
+    let mut entries = case.state.account.journal.entries().iter();
+    let lost = entries.any(|entry| {
+        entry.kind == Kind::Event && entry.subject == case.step.id && entry.text.ends_with("and it is lost")
+    });
+    lost || case.step.state == StepState::Interrupted
+}
+
+/// `--conf spark.spotDrill.output=s3://…/`, without its last slash.
+fn named_output(args: &[String]) -> Option<String> {
+    let words = args.iter().flat_map(|arg| arg.split_whitespace());
+    let mut named = words.filter_map(|word| word.strip_prefix("spark.spotDrill.output="));
+    named
+        .next_back()
+        .map(|uri| uri.trim_matches('"').trim_end_matches('/').to_owned())
+}

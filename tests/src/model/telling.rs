@@ -1,0 +1,95 @@
+//! What is told of a step over time: one verdict, announced once; and which earlier runs it is compared with.
+
+use local::journal::Kind;
+use serde_json::Value;
+
+use super::Case;
+
+impl Case<'_> {
+    /// What is wrong with how often, and how alike, the report was told.
+    pub(super) fn wrong_telling(&self, report: &Value) -> Vec<String> {
+        let mut wrongs = Vec::new();
+        let verdict = report["verdict"].as_str().unwrap_or_default();
+        let first: Option<Value> = self
+            .told
+            .first_json
+            .as_ref()
+            .and_then(|json| serde_json::from_slice(json).ok());
+        if let Some(was) = first.as_ref().and_then(|first| first["verdict"].as_str())
+            && was != verdict
+            && was != "inconclusive"
+        {
+            wrongs.push(format!("stable: the first report said {was}, the last {verdict}"));
+        }
+        // A process that dies between the report and its answer leaves nobody told, or its successor.
+        let faults = &self.run.stage.faults;
+        if faults.crash.is_none() && faults.errors_percent == 0 && faults.lost_answers_percent == 0 {
+            wrongs.extend(self.wrong_announcements(verdict));
+        }
+        wrongs.extend(self.wrong_history(report));
+        wrongs
+    }
+
+    fn wrong_announcements(&self, verdict: &str) -> Vec<String> {
+        let told = self.announcements();
+        let mut wrongs = Vec::new();
+        let first = told.iter().filter(|one| one["first"] == true).count();
+        if first != 1 {
+            wrongs.push(format!(
+                "announced: {first} times as the first report, of {}",
+                told.len()
+            ));
+        }
+        let firm = |one: &&&Value| one["verdict"] != "inconclusive";
+        if let Some(other) = told.iter().filter(firm).find(|one| one["verdict"] != verdict) {
+            wrongs.push(format!(
+                "announced: as {}, and the report says {verdict}",
+                other["verdict"]
+            ));
+        }
+        wrongs
+    }
+
+    /// The outcomes that speak of this step's report: of its own invocations, and of the sweep's.
+    fn announcements(&self) -> Vec<&Value> {
+        let entries = self.state.account.journal.entries().iter();
+        let ends = entries.filter(|entry| entry.kind == Kind::Invocation && entry.text.starts_with("ends"));
+        let outcomes = ends.flat_map(|entry| {
+            let swept = entry.data["reported"].as_array().into_iter().flatten();
+            swept.chain(std::iter::once(&entry.data))
+        });
+        let of_step = |one: &&Value| {
+            one["report"]
+                .as_str()
+                .is_some_and(|place| place.contains(&self.step.id))
+        };
+        outcomes.filter(of_step).collect()
+    }
+
+    /// A run is compared with earlier runs of the same program and arguments that nothing disturbed, and no others.
+    fn wrong_history(&self, report: &Value) -> Option<String> {
+        let compared = report["cost"]["undisturbed_runs"].as_u64()?;
+        let mine = program(&self.step.args);
+        let earlier = self
+            .cluster
+            .steps
+            .iter()
+            .filter(|one| one.started_at < self.step.started_at);
+        let alike = earlier
+            .filter(|one| one.ended_at.is_some() && program(&one.args) == mine)
+            .count() as u64;
+        let told = format!("history: compared with {compared} runs, {alike} were of the same program before");
+        (compared > alike).then_some(told)
+    }
+}
+
+/// The script and what follows it.
+fn program(args: &[String]) -> Vec<String> {
+    let words: Vec<String> = args
+        .iter()
+        .flat_map(|arg| arg.split_whitespace())
+        .map(str::to_owned)
+        .collect();
+    let at = words.iter().position(|word| word.ends_with(".py")).unwrap_or(0);
+    words[at..].to_vec()
+}

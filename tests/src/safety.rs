@@ -1,0 +1,159 @@
+//! Whom a drill may hit, and when: read from the account's own state, by instance and by second.
+//!
+//! Separate because it is what must never go wrong, whatever the verdict: every story has neighbours who would be hit.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use local::ec2::{Cause, Instance as Machine, Market};
+use local::emr::{Cluster, Instance as Node, Role};
+use local::fis::Experiment;
+use local::strangers::is_stranger;
+use local::world::State;
+
+/// Between the look at the account and the start of an experiment lie some calls, which may be throttled.
+const LOOK: TimeDelta = TimeDelta::seconds(30);
+/// Between the last look at the step and the start of its experiment.
+const LAST_LOOK: TimeDelta = TimeDelta::seconds(12);
+
+/// What a drill's experiment says of itself.
+pub const STEP_TAG: &str = "spot-drill:step";
+const CLUSTER_TAG: &str = "spot-drill:cluster";
+
+/// Everything wrong with whom the drills chose and hit.
+pub fn wrongs(state: &State) -> Vec<String> {
+    let mut wrongs = Vec::new();
+    for experiment in state.account.fis.experiments() {
+        if experiment.tags.contains_key(STEP_TAG) {
+            wrongs.extend(experiment_wrongs(state, experiment));
+        }
+    }
+    for machine in state.account.ec2.instances() {
+        wrongs.extend(hit_wrongly(state, machine));
+    }
+    wrongs
+}
+
+/// The cluster of a drill's experiment, by its tag.
+fn cluster_of<'a>(state: &'a State, experiment: &Experiment) -> Option<&'a Cluster> {
+    state.account.emr.cluster(experiment.tags.get(CLUSTER_TAG)?)
+}
+
+fn experiment_wrongs(state: &State, experiment: &Experiment) -> Vec<String> {
+    let id = &experiment.id;
+    let Some(cluster) = cluster_of(state, experiment) else {
+        return vec![format!("safety: experiment {id} is of a cluster that does not exist")];
+    };
+    let mut wrongs: Vec<String> = experiment
+        .definition
+        .targets
+        .values()
+        .flat_map(|target| &target.resource_arns)
+        .filter_map(|arn| {
+            let why = may_not_be_chosen(state, cluster, arn, experiment.created_at)?;
+            Some(format!("safety: experiment {id} was asked to hit {arn}, which {why}"))
+        })
+        .collect();
+    if let Some(step) = experiment.tags.get(STEP_TAG).and_then(|id| cluster.step(id)) {
+        let asked = experiment.created_at;
+        let ending = step.cancel_requested_at.into_iter().chain(step.ended_at).min();
+        if ending.is_some_and(|at| at + LAST_LOOK < asked) {
+            wrongs.push(format!(
+                "safety: experiment {id} was asked for at {asked}, step {} was to end at {ending:?}",
+                step.id
+            ));
+        }
+    }
+    wrongs.extend(against_the_owners_word(state, cluster, experiment));
+    wrongs
+}
+
+/// The owner takes back the opt-in, or engages the lever: from then on nobody is hit. The journal says when.
+fn against_the_owners_word(state: &State, cluster: &Cluster, experiment: &Experiment) -> Option<String> {
+    let mut opted_in = cluster.request_tag("spot-drill") == Some("on");
+    let mut lever = false;
+    let before = experiment.created_at - LAST_LOOK;
+    for entry in state
+        .account
+        .journal
+        .entries()
+        .iter()
+        .filter(|entry| entry.at <= before)
+    {
+        match (entry.subject == cluster.id, entry.text.as_str()) {
+            (true, "tag spot-drill=on added") => opted_in = true,
+            (true, "tag spot-drill removed") => opted_in = false,
+            (_, "safety lever engaged") => lever = true,
+            (_, "safety lever disengaged") => lever = false,
+            _ => {}
+        }
+    }
+    let why = if lever {
+        "the safety lever was engaged"
+    } else if opted_in {
+        return None;
+    } else {
+        "its cluster was not opted in"
+    };
+    Some(format!("safety: experiment {} was started though {why}", experiment.id))
+}
+
+/// Why an instance is none that a drill of this cluster may choose at this time.
+fn may_not_be_chosen(state: &State, cluster: &Cluster, arn: &str, at: DateTime<Utc>) -> Option<String> {
+    let id = arn.rsplit('/').next().unwrap_or_default();
+    let Some(machine) = state.account.ec2.instance(id) else {
+        return Some("does not exist".into());
+    };
+    let Some(node) = node(cluster, id) else {
+        return Some("is not of the drill's cluster".into());
+    };
+    if let Some(why) = not_a_spot_task_node(node, machine, at) {
+        return Some(why);
+    }
+    let gone = machine.shutting_down_at.filter(|gone| *gone + LOOK < at)?;
+    Some(format!("was going since {gone}"))
+}
+
+fn node<'a>(cluster: &'a Cluster, id: &str) -> Option<&'a Node> {
+    cluster.instances.iter().find(|node| node.ec2_instance_id == id)
+}
+
+fn not_a_spot_task_node(node: &Node, machine: &Machine, at: DateTime<Utc>) -> Option<String> {
+    if node.role != Role::Task {
+        return Some(format!("is a {} node", node.role.as_str()));
+    }
+    if machine.market != Market::Spot {
+        return Some("is no Spot Instance".into());
+    }
+    match node.ready_at {
+        Some(ready_at) if ready_at <= at => None,
+        Some(ready_at) => Some(format!("became a node only at {ready_at}")),
+        None => Some("never became a node".into()),
+    }
+}
+
+/// Whether a drill hit somebody whom it may not hit.
+fn hit_wrongly(state: &State, machine: &Machine) -> Option<String> {
+    let interruption = machine.interruption.as_ref()?;
+    let Cause::Experiment(experiment) = &interruption.cause else {
+        return None;
+    };
+    let experiment = state.account.fis.experiments().find(|one| one.id == *experiment)?;
+    if !experiment.tags.contains_key(STEP_TAG) {
+        return None;
+    }
+    let id = &machine.instance_id;
+    let cluster = cluster_of(state, experiment)?;
+    let why = match node(cluster, id) {
+        None => Some(whose(state, id)),
+        Some(node) => not_a_spot_task_node(node, machine, interruption.noticed_at),
+    };
+    why.map(|why| format!("safety: a drill of {} interrupted {id}, which {why}", cluster.id))
+}
+
+fn whose(state: &State, id: &str) -> String {
+    let mut clusters = state.account.emr.clusters();
+    match clusters.find(|cluster| node(cluster, id).is_some()) {
+        Some(cluster) if is_stranger(cluster) => format!("is a neighbour's: {}", cluster.name),
+        Some(cluster) => format!("is of another cluster, {}", cluster.id),
+        None => "is no cluster's node".into(),
+    }
+}
