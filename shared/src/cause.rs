@@ -7,7 +7,7 @@
 //! Spark's words: <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/scheduler/DAGScheduler.scala>,
 //! `abortStage` and `TaskSetManager.handleFailedTask`.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::application::{Application, Run, moment};
@@ -131,12 +131,8 @@ fn blame(
             .rfind(|one| one.loss.held.iter().any(|held| held == "driver"))
     {
         let id = &driver.interrupted.instance_id;
-        return (
-            Blame::Interruption,
-            vec![format!(
-                "The driver of the last attempt went with {id}, and its event log breaks off."
-            )],
-        );
+        let said = format!("The driver of the last attempt went with {id}, and its event log breaks off.");
+        return by_lost_drivers(traces, &gone, said);
     }
     let hosts: Vec<&Interrupted> = gone.iter().map(|one| &one.interrupted).collect();
     if let (Some(run), Some(job)) = (last, job)
@@ -144,7 +140,49 @@ fn blame(
     {
         return traced;
     }
-    by_words(traces.diagnostics, &hosts)
+    match by_words(traces.diagnostics, &hosts) {
+        (Blame::Interruption, said) => by_lost_drivers(traces, &gone, said),
+        (blame, said) => (blame, vec![said]),
+    }
+}
+
+/// YARN gives up when the application has failed so many times, and one loss of nodes explains one of them. Where there
+/// were fewer losses than failures, or an earlier attempt's log shows a failure of its own, the application would have
+/// failed so again.
+/// <https://spark.apache.org/docs/latest/running-on-yarn.html#configuration>, `spark.yarn.maxAppAttempts`
+fn by_lost_drivers(traces: &Traces<'_>, gone: &[&InterruptionFacts], said: String) -> (Blame, Vec<String>) {
+    let logged = traces.application.map_or(1, Application::attempts_made);
+    let told = traces
+        .diagnostics
+        .filter(|words| words.contains("times due to AM Container"))
+        .and_then(|words| number_after(words, " failed "))
+        .and_then(|times| usize::try_from(times).ok());
+    let failures = told.unwrap_or(1).max(logged);
+    let moments = moments(gone);
+    let earlier = traces
+        .application
+        .and_then(|application| application.attempts.split_last());
+    let own = earlier.is_some_and(|(_, earlier)| {
+        earlier
+            .iter()
+            .any(|attempt| attempt.ended_at_ms.is_some() && failed_job(attempt).is_some())
+    });
+    if failures > moments || own {
+        let doubt = format!("YARN counts {failures} failed attempts, and instances went at {moments} moments.");
+        return (Blame::NotToBeTold, vec![said, doubt]);
+    }
+    (Blame::Interruption, vec![said])
+}
+
+/// Instances that go within so long of one another go together.
+const TOGETHER: TimeDelta = TimeDelta::seconds(30);
+
+/// At how many moments instances went.
+fn moments(gone: &[&InterruptionFacts]) -> usize {
+    let mut times: Vec<DateTime<Utc>> = gone.iter().filter_map(|one| one.interrupted.terminated_at).collect();
+    times.sort_unstable();
+    times.dedup_by(|later, earlier| *later - *earlier < TOGETHER);
+    times.len()
 }
 
 /// By the tasks and stages of the job that failed. `None`: they do not tell.
@@ -200,9 +238,9 @@ fn by_fetches(run: &SparkRun, stage: i64, gone: &[&Interrupted]) -> Option<(Blam
 }
 
 /// By what the step's log or EMR says, where no event log tells.
-fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, Vec<String>) {
+fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     let Some(words) = words else {
-        return (Blame::NotToBeTold, vec!["No witness says why it failed.".into()]);
+        return (Blame::NotToBeTold, "No witness says why it failed.".into());
     };
     let of_lost_node = ["exitCode: -100", "*lost* node", "lost node"]
         .iter()
@@ -231,7 +269,7 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, Vec<String>) 
         ),
         () => (Blame::NotToBeTold, "Its log does not tell whose error it was"),
     };
-    (blame, vec![format!("{said}.")])
+    (blame, format!("{said}."))
 }
 
 fn told(one: &FailedTask, gone: &[&Interrupted]) -> String {

@@ -26,6 +26,8 @@ pub struct Cluster {
     pub log_uri: Option<String>,
     /// The classification `spark-defaults`.
     pub spark_defaults: BTreeMap<String, String>,
+    /// How many steps it runs at once. `None`: EMR does not say.
+    pub step_concurrency: Option<u32>,
     /// When it was asked for.
     pub created_at: Option<DateTime<Utc>>,
     /// When it ended, if it did.

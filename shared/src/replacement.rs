@@ -109,13 +109,34 @@ fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'
     lost.sort_by_key(|one| (one.terminated_at, one.noticed_at, one.instance_id.clone()));
     let state = PoolState::read(pool_id, evidence);
     let mut arrivals = state.arrivals(&lost);
-    let mut answers: Vec<(&Interrupted, Option<Replacement>)> =
-        lost.iter().map(|one| (*one, fill(one, &mut arrivals))).collect();
+    let mut answers: Vec<Answer<'_>> = lost
+        .iter()
+        .map(|one| Answer {
+            one,
+            filled: fill(one, &mut arrivals),
+            whole: state.whole_after(one),
+        })
+        .collect();
     state.take_back_what_the_pool_still_lacks(&mut answers);
     answers
         .into_iter()
-        .map(|(one, answer)| (one.instance_id.clone(), answer.unwrap_or_else(|| state.explain(one))))
+        .map(|answer| {
+            let told = answer.filled.or(answer.whole);
+            (
+                answer.one.instance_id.clone(),
+                told.unwrap_or_else(|| state.explain(answer.one)),
+            )
+        })
         .collect()
+}
+
+/// What is found of one lost instance.
+struct Answer<'a> {
+    one: &'a Interrupted,
+    /// The instances that came after its notice suffice.
+    filled: Option<Replacement>,
+    /// The pool had all that it was asked for at some time after its loss: that is beyond doubt.
+    whole: Option<Replacement>,
 }
 
 /// An instance that was asked for after a notice, with the units of it that make up for nothing yet.
@@ -160,13 +181,16 @@ fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> 
         by.push(arrival.instance.instance_id.clone());
         ready_at = ready_at.max(Some(arrival.ready_at));
     }
-    let ready_at = ready_at?;
-    Some(Replacement::Replaced {
+    Some(replaced(one, terminated_at, by, ready_at?))
+}
+
+fn replaced(one: &Interrupted, terminated_at: DateTime<Utc>, by: Vec<String>, ready_at: DateTime<Utc>) -> Replacement {
+    Replacement::Replaced {
         by,
         ready_at,
         seconds_after_notice: one.noticed_at.map(|noticed| (ready_at - noticed).num_seconds()),
         seconds_after_loss: (ready_at - terminated_at).num_seconds(),
-    })
+    }
 }
 
 /// One pool's account.
@@ -227,28 +251,59 @@ impl<'a> PoolState<'a> {
         Some(self.target()?.saturating_sub(self.units_at_end))
     }
 
+    /// The first time after a loss, before the run's end, at which the pool had all that it was ever asked for. What it
+    /// lacks later, it lacks for another reason.
+    fn whole_after(&self, one: &Interrupted) -> Option<Replacement> {
+        let terminated_at = one.terminated_at?;
+        let target = self.target_at_end.max(self.target_at_start)?;
+        let until = self.evidence.run_ended_at;
+        let units = |at| -> u32 { self.running_at(at).map(|instance| instance.units).sum() };
+        let times = self.instances.iter().filter_map(|instance| instance.ready_at);
+        let ready_at = times
+            .filter(|at| *at > terminated_at && *at < until && units(*at) >= target)
+            .min()?;
+        let asked_for = one.noticed_at.unwrap_or(terminated_at);
+        let by: Vec<String> = self
+            .running_at(ready_at)
+            .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
+            .map(|instance| instance.instance_id.clone())
+            .collect();
+        Some(if by.is_empty() {
+            Replacement::NotExpected {
+                excuse: Excuse::AtTarget,
+                why: format!("the pool stood at its target of {target} units without it"),
+            }
+        } else {
+            replaced(one, terminated_at, by, ready_at)
+        })
+    }
+
+    fn running_at(&self, at: DateTime<Utc>) -> impl Iterator<Item = &'a Instance> {
+        self.instances
+            .iter()
+            .copied()
+            .filter(move |instance| instance.is_running_at(at))
+    }
+
     /// Arrivals may have been growth. While the pool lacks units of its target, as many of the lost ones are not
     /// replaced: the last to be filled are the first to be doubted.
-    fn take_back_what_the_pool_still_lacks(&self, answers: &mut [(&Interrupted, Option<Replacement>)]) {
+    fn take_back_what_the_pool_still_lacks(&self, answers: &mut [Answer<'_>]) {
         let Some(deficit) = self.deficit() else {
-            for (_, answer) in answers.iter_mut().filter(|(_, answer)| answer.is_some()) {
+            for answer in answers.iter_mut().filter(|answer| answer.filled.is_some()) {
                 let why = "instances came, but what the pool was asked for is not known: they may be growth".to_owned();
-                *answer = Some(Replacement::Unknown { why });
+                answer.filled = Some(Replacement::Unknown { why });
             }
             return;
         };
-        let open: u32 = answers
-            .iter()
-            .filter(|(_, answer)| answer.is_none())
-            .map(|(one, _)| one.units)
-            .sum();
+        let is_open = |answer: &&Answer<'_>| answer.filled.is_none() && answer.whole.is_none();
+        let open: u32 = answers.iter().filter(is_open).map(|answer| answer.one.units).sum();
         let mut doubtful = deficit.saturating_sub(open);
-        for (one, answer) in answers.iter_mut().rev() {
+        for answer in answers.iter_mut().rev().filter(|answer| answer.whole.is_none()) {
             if doubtful == 0 {
                 break;
             }
-            if answer.take().is_some() {
-                doubtful = doubtful.saturating_sub(one.units);
+            if answer.filled.take().is_some() {
+                doubtful = doubtful.saturating_sub(answer.one.units);
             }
         }
     }

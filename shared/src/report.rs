@@ -178,9 +178,6 @@ pub struct Output {
     /// Objects besides markers that were written while the job ran.
     #[serde(default)]
     pub objects_of_run: usize,
-    /// Of these, files named `part-…` in the place itself, as Spark's file formats write them.
-    #[serde(default)]
-    pub part_files_of_run: usize,
     /// Objects besides markers.
     pub objects: usize,
     /// Their bytes.

@@ -2,8 +2,9 @@
 //!
 //! Spark writes to `spark.eventLog.dir`: the step's own `--conf` wins over the cluster's `spark-defaults`, and a
 //! setting of the deployment comes last. Of the logs there, the step's are those of the application that its `stderr`
-//! names, one for each attempt. Where that is not to be had, applications that began and ended inside the step's time
-//! may be the step's: one is taken, none or several are said, not guessed.
+//! names, one for each attempt. Where that is not to be had, an application that began and ended inside the step's time is
+//! the step's if the cluster runs one step at a time and the step waits for its application; else, and where there are
+//! several, nothing is guessed.
 //!
 //! A directory may hold the logs of years. Their names begin with the application's id, and an id with the time at which
 //! its cluster's resource manager started: so only the names from this cluster's own begin on are listed.
@@ -94,6 +95,9 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
     let (Some(began), Some(ended)) = (wanted.step.started_at, wanted.step.ended_at) else {
         return Ok(Err("EMR does not say when the step ran".to_owned().into()));
     };
+    if let Some(why) = not_by_time(wanted) {
+        return Ok(Err(NotFound { why, several: true }));
+    }
     let (objects, not_all) = listed(aws, &place, wanted).await?;
     let looked_at = objects.len();
     let logs = candidates(&place, objects, began, wanted.submitted);
@@ -110,7 +114,7 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
             Ok(run) => run,
             Err(why) => return Ok(Err(format!("s3://{}/{location}: {why}", place.bucket).into())),
         };
-        if !wanted.submitted.is_empty() || is_inside(&run, began, ended, wanted.may_outlive) {
+        if !wanted.submitted.is_empty() || is_inside(&run, began, ended) {
             let location = format!("s3://{}/{location}", place.bucket);
             found.push(Log { location, run });
         }
@@ -124,6 +128,19 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
         why: none.why + &beyond,
         ..none
     }))
+}
+
+/// Why the step's time does not tell which application is its own, where its log does not.
+fn not_by_time(wanted: Wanted<'_>) -> Option<String> {
+    let at_once = wanted.cluster.and_then(|cluster| cluster.step_concurrency);
+    let why = match (wanted.submitted.is_empty(), wanted.may_outlive, at_once) {
+        (false, ..) | (true, false, Some(1)) => return None,
+        (true, true, _) => "the step may not have waited for its application",
+        (true, false, _) => "the cluster may run several steps at once",
+    };
+    Some(format!(
+        "{why}, and the step's own log, which would name its application, is not to be had"
+    ))
 }
 
 /// The objects that may be of the step's logs, and whether there are more than were looked at.
@@ -286,8 +303,8 @@ async fn read_held(aws: &Aws, bucket: &str, keys: Vec<String>) -> Result<SparkRu
     Ok(read(parts, &Limits::default()))
 }
 
-fn is_inside(run: &SparkRun, began: DateTime<Utc>, ended: DateTime<Utc>, may_outlive: bool) -> bool {
+fn is_inside(run: &SparkRun, began: DateTime<Utc>, ended: DateTime<Utc>) -> bool {
     let at = |ms: Option<i64>| ms.and_then(DateTime::from_timestamp_millis);
     at(run.started_at_ms).is_some_and(|start| start >= began - SLACK && start <= ended + SLACK)
-        && (may_outlive || at(run.ended_at_ms).is_none_or(|end| end <= ended + SLACK))
+        && at(run.ended_at_ms).is_none_or(|end| end <= ended + SLACK)
 }

@@ -79,7 +79,7 @@ pub(crate) async fn report(
     let instances = recovery.instances.as_deref().unwrap_or_default();
     let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
     let run_seconds = run_seconds(&step);
-    let comparison = history::compare(aws, config, drill.job.as_deref(), &step.id, run_seconds).await;
+    let comparison = history::compare(aws, config, drill, run_seconds).await;
     let cost = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
     let capacity = run.as_ref().filter(|_| recovery.instances.is_some()).and_then(|run| {
         let until = recovery.observed_at.max(step.ended_at?);

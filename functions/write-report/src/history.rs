@@ -1,5 +1,6 @@
 //! The job's earlier runs, to compare with: from the ledger's index by job.
 
+use shared::drill::Drill;
 use shared::report::Cost;
 use shared::{Aws, Error};
 
@@ -8,22 +9,22 @@ use crate::Config;
 /// So many of the latest runs are looked at.
 const RUNS_MAX: i32 = 50;
 
-/// Compares a run with the middle of the job's runs that nothing interrupted.
+/// Compares a run with the middle of the job's earlier runs that nothing interrupted. Later ones are left out, or what is
+/// said would depend on when the report is written.
 pub(crate) async fn compare(
     aws: &Aws,
     config: &Config,
-    job: Option<&str>,
-    step_id: &str,
+    drill: &Drill,
     run_seconds: Option<i64>,
 ) -> Result<Cost, Error> {
     let mut cost = Cost::default();
-    let Some(job) = job.filter(|job| !job.is_empty()) else {
+    let Some(job) = drill.job.as_deref().filter(|job| !job.is_empty()) else {
         return Ok(cost);
     };
     let drills = aws.drills_of_job(&config.table_name, job, RUNS_MAX).await?;
     let mut undisturbed: Vec<i64> = drills
         .iter()
-        .filter(|drill| drill.step_id != step_id)
+        .filter(|other| other.step_id != drill.step_id && other.started_at < drill.started_at)
         .filter(|drill| {
             drill
                 .finished

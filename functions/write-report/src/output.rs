@@ -133,7 +133,6 @@ pub(crate) async fn read(aws: &Aws, config: &Config, told: &Told<'_>, missing: &
         has_success_marker: of_run.iter().any(|object| object.key.ends_with("/_SUCCESS")),
         no_marker_because: told.no_marker_because(&keys),
         objects_of_run: data(of_run.iter().copied()).0,
-        part_files_of_run: of_run.iter().filter(|object| is_part_file(&place, object)).count(),
         objects: count,
         bytes,
         baseline,
@@ -158,19 +157,11 @@ async fn baseline(aws: &Aws, config: &Config, missing: &mut Vec<Missing>) -> Opt
     })
 }
 
-/// What a run that ended well should have left, and did not. Nothing where the place is a guess, unless the run wrote
-/// files there as Spark's file formats do, into the place itself and not into partitions: then it is no guess any more.
+/// What a run that ended well should have left, and did not. Nothing where the place is a guess.
 pub(crate) fn lacks(output: &Output) -> Option<&'static str> {
-    let is_known = output.named_by != OutputNamedBy::LastArgument || output.part_files_of_run > 0;
+    let is_known = output.named_by != OutputNamedBy::LastArgument;
     (is_known && !output.has_success_marker && output.no_marker_because.is_none())
         .then_some("a _SUCCESS marker of this run")
-}
-
-/// Is it a file of Spark's, in the place itself?
-/// <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/internal/io/HadoopMapReduceCommitProtocol.scala>
-fn is_part_file(place: &S3Location, object: &Object) -> bool {
-    let name = object.key.strip_prefix(&place.prefix).unwrap_or_default();
-    name.starts_with("part-") && !name.contains('/')
 }
 
 /// Was an object written in the run's time?

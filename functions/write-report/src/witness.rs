@@ -3,6 +3,8 @@
 //!
 //! Each of them is optional, and none is trusted alone.
 
+use std::collections::BTreeMap;
+
 use shared::Aws;
 use shared::cluster::Cluster;
 use shared::report::Missing;
@@ -56,7 +58,7 @@ pub(crate) async fn read(
         step,
         cluster,
         submitted: &submitted,
-        may_outlive: doubt(step, cluster, None).is_some(),
+        may_outlive: step.waits_for_application(&defaults(cluster)) != Waits::Yes,
     };
     let found = or_missing(event_log::find(aws, config, wanted).await, "event log", missing);
     let mut is_ambiguous = false;
@@ -109,11 +111,9 @@ fn doubt(step: &Step, cluster: Option<&Cluster>, log: Option<&SparkRun>) -> Opti
             .collect();
         return Some(format!("the step runs {name}, whose status is not its application's"));
     }
-    let none = std::collections::BTreeMap::new();
-    let defaults = cluster.map_or(&none, |cluster| &cluster.spark_defaults);
     let waits = log
         .and_then(waited)
-        .unwrap_or_else(|| step.waits_for_application(defaults));
+        .unwrap_or_else(|| step.waits_for_application(&defaults(cluster)));
     match waits {
         Waits::Yes => None,
         Waits::No => Some("spark.yarn.submit.waitAppCompletion is false, so COMPLETED means submitted".into()),
@@ -122,6 +122,12 @@ fn doubt(step: &Step, cluster: Option<&Cluster>, log: Option<&SparkRun>) -> Opti
                 .into(),
         ),
     }
+}
+
+fn defaults(cluster: Option<&Cluster>) -> BTreeMap<String, String> {
+    cluster
+        .map(|cluster| cluster.spark_defaults.clone())
+        .unwrap_or_default()
 }
 
 /// Whether the step waited, by the application's own settings; they say nothing where they leave the deploy mode out.

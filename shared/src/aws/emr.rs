@@ -245,6 +245,9 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
         log_uri: cluster.log_uri,
         has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
         spark_defaults,
+        step_concurrency: cluster
+            .step_concurrency_level
+            .and_then(|level| u32::try_from(level).ok()),
         created_at: timeline.and_then(|timeline| time(timeline.creation_date_time.as_ref()?)),
         ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
         reason,

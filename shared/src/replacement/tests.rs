@@ -157,3 +157,15 @@ fn a_primary_node_is_not_replaced_and_nobody_expects_it() {
     let answers = answer(&[instance("i-2", 1, -100, Some(300))], &[primary], 1, 1, 1000);
     assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
 }
+
+#[test]
+fn what_the_pool_lacks_after_it_was_whole_again_it_lacks_for_another_reason() {
+    // i-2 was interrupted and replaced; somebody ended i-1 later.
+    let instances = [
+        instance("i-1", 8, -100, Some(700)),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, 310, None),
+    ];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    assert!(matches!(answers[0], Replacement::Replaced { .. }), "{answers:?}");
+}

@@ -431,3 +431,24 @@ fn a_step_that_goes_with_its_reclaimed_primary_node_failed_by_that() {
     cancelled.step.state = "CANCELLED".into();
     assert_eq!(cancelled.verdict(), Verdict::Inconclusive);
 }
+
+#[test]
+fn one_loss_explains_one_failed_attempt_and_not_two() {
+    let words = |times: u32| match times {
+        1 => {
+            "Application application_1_0001 failed 1 times due to AM Container c exited with exitCode: -100. lost node"
+        }
+        _ => {
+            "Application application_1_0001 failed 2 times due to AM Container c exited with exitCode: -100. lost node"
+        }
+    };
+    let mut case = Case::new();
+    case.step.state = "FAILED".into();
+    case.logs.clear();
+    case.diagnostics = Some(words(1));
+    assert_eq!(case.verdict(), Verdict::Failed);
+    case.diagnostics = Some(words(2));
+    assert_eq!(case.verdict(), Verdict::Inconclusive);
+    case.interrupted.push((interrupted(Some(700)), replaced(700)));
+    assert_eq!(case.verdict(), Verdict::Failed);
+}

@@ -131,17 +131,25 @@ impl Case<'_> {
             .collect();
         let units = |at: DateTime<Utc>| pools.iter().map(|pool| self.known_ready(pool, at)).sum::<u32>();
         let before = u32::try_from(dip["units_before"].as_u64()?).ok()?;
+        let asked = |at: DateTime<Utc>| pools.iter().map(|pool| self.target(pool, at)).sum::<u32>();
         let most = (0..=60).map(|back| units(from - TimeDelta::seconds(back))).max()?;
         if before > most {
             return Some(format!("dip: {before} units before it, {most} at most were ready"));
         }
         match at("until") {
-            Some(until) if units(until) < before && units(until + TimeDelta::seconds(2)) < before => {
+            // Or as many as were still asked for.
+            Some(until) if units(until) < before.min(asked(until)) && units(until + TimeDelta::seconds(2)) < before => {
                 Some(format!("dip: ended at {until} with {} of {before} units", units(until)))
             }
             // Some way before the step's end they were back, and for a while.
             None => {
-                let mut seconds = from + TimeDelta::seconds(60);
+                // Every loss is one more reason for it not to have ended.
+                let losses = self
+                    .hits
+                    .iter()
+                    .filter(|hit| hit.inside != Touch::None && hit.node.role == Role::Task);
+                let last = losses.filter_map(|hit| hit.lost_at).max().unwrap_or(from).max(from);
+                let mut seconds = last + TimeDelta::seconds(60);
                 while seconds < time.until - TimeDelta::seconds(60) {
                     let back = [0, 45].map(|later| units(seconds + TimeDelta::seconds(later)));
                     if back.into_iter().all(|units| units >= before) {

@@ -38,7 +38,8 @@ impl Evidence {
                 .list(bucket, key)
                 .is_ok_and(|keys| !keys.is_empty())
         });
-        let alone = !others_ran(case, application);
+        // Where steps run at once, only the step's own log tells for certain which application is its own.
+        let alone = !others_ran(case, application) && case.cluster.step_concurrency == 1;
         let ended_as = |status: &str| application.final_status.as_deref() == Some(status);
         let state_tells = match case.step.state {
             StepState::Completed => ended_as("SUCCEEDED") && case.step.ended_at >= application.ended_at,

@@ -113,7 +113,7 @@ fn touch(application: &ApplicationTruth, hit: &Hit, lost_at: DateTime<Utc>) -> T
             let what = match (loss.executors, loss.shuffle_needed, loss.starting) {
                 (1.., ..) | (_, true, _) => hit.inside,
                 (_, _, 1..) => Touch::Perhaps,
-                _ => recently_left(attempt, id, lost_at),
+                _ => left_since(attempt, id, hit.noticed_at.min(lost_at - super::NEAR)),
             };
             touch = touch.max(what.min(hit.inside));
         }
@@ -121,11 +121,12 @@ fn touch(application: &ApplicationTruth, hit: &Hit, lost_at: DateTime<Utc>) -> T
     touch
 }
 
-/// An executor that left within seconds of the loss may be told as lost.
-fn recently_left(attempt: &local::spark::AttemptTruth, id: &str, lost_at: DateTime<Utc>) -> Touch {
+/// An executor that left since the notice, by which EMR gives its node no more tasks, may be told as one that the
+/// interruption took; within seconds of the loss, as one that was lost.
+fn left_since(attempt: &local::spark::AttemptTruth, id: &str, noticed_at: DateTime<Utc>) -> Touch {
     let left = attempt
         .executors
         .iter()
-        .any(|one| one.instance_id == id && one.removed_at.is_some_and(|at| lost_at - at < TimeDelta::seconds(5)));
+        .any(|one| one.instance_id == id && one.removed_at.is_some_and(|at| at >= noticed_at));
     if left { Touch::Perhaps } else { Touch::None }
 }

@@ -91,5 +91,9 @@ fn program(args: &[String]) -> Vec<String> {
         .map(str::to_owned)
         .collect();
     let at = words.iter().position(|word| word.ends_with(".py")).unwrap_or(0);
-    words[at..].to_vec()
+    // What a shell does with it afterwards makes no other program of it.
+    let own = words[at..]
+        .iter()
+        .take_while(|word| !word.starts_with(['|', ';', '&', '>', '2']));
+    own.map(|word| word.trim_matches(['"', '\'']).to_owned()).collect()
 }
