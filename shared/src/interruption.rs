@@ -71,7 +71,8 @@ impl Act {
         let latest = self.ended_at.unwrap_or(due).max(due + NOTICE_LATE) + CLOCKS;
         match (noticed_at, lost_at) {
             (Some(noticed), _) => noticed + TimeDelta::seconds(1) > self.began_at && noticed <= latest,
-            (None, Some(lost)) => lost >= due + NOTICE - CLOCKS && lost <= latest + NOTICE + GOING,
+            // EC2 may end an instance before its two minutes are over, and so may anybody else.
+            (None, Some(lost)) => lost >= self.began_at && lost <= latest + NOTICE + GOING,
             (None, None) => true,
         }
     }
@@ -101,6 +102,11 @@ impl SpotStatus {
         ["no-capacity", "by-price", "capacity-oversubscribed"]
             .iter()
             .any(|word| self.code.contains(word))
+    }
+
+    /// Does it say only that the request is fulfilled?
+    pub fn is_plain(&self) -> bool {
+        self.code == "fulfilled"
     }
 
     /// Does it speak of an interruption, whoever's? `marked-for-termination` does not say whose.

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use local::emr::{Cluster, Step};
 use local::run::{Run, StepRun};
-use local::spark::ApplicationTruth;
+use local::spark::{ApplicationTruth, SideJob};
 use local::world::State;
 use serde_json::Value;
 
@@ -155,6 +155,10 @@ impl<'a> Case<'a> {
         wrongs
     }
 
+    fn evidence(&self) -> Option<Evidence> {
+        self.application.map(|application| Evidence::of(self, application))
+    }
+
     /// The verdicts that are right.
     fn right<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> BTreeSet<&'static str> {
         let Some(application) = self.application else {
@@ -175,7 +179,11 @@ impl<'a> Case<'a> {
                 if lost && !by_itself {
                     right.insert("failed");
                 }
-                if certain.is_empty() || by_itself {
+                // A driver that went with its node ended the application, whatever would have become of it.
+                if lost && application.last_attempt().is_some_and(|attempt| attempt.driver_lost) {
+                    right.insert("failed");
+                }
+                if certain.is_empty() || by_itself || self.ended_by_users(window) {
                     right.insert("inconclusive");
                 }
             }
@@ -221,6 +229,10 @@ impl<'a> Case<'a> {
     /// Whether the application's good end had a price.
     fn price(&self, application: &ApplicationTruth, window: Window, evidence: &Evidence) -> Touch {
         let mut price = self.missing_capacity(window);
+        if self.ended_by_users(window) {
+            // Whose capacity is missing then is no clear matter.
+            price = price.min(Touch::Perhaps);
+        }
         if application.attempts.len() > 1 {
             // Whether all attempts are known rests on the event log.
             let by_loss = application.attempts.iter().any(|attempt| {
@@ -233,12 +245,42 @@ impl<'a> Case<'a> {
                 Touch::Perhaps
             });
         }
+        if let Some(SideJob::Failed(_)) = self.side_job() {
+            price = price.max(if evidence.log_certain {
+                Touch::Certain
+            } else {
+                Touch::Perhaps
+            });
+        }
         if let Some(folder) = evidence.named_output.as_deref() {
             let marked_at = self.state.account.s3.get(&format!("{folder}/_SUCCESS"));
             let marked = marked_at.is_ok_and(|marker| marker.last_modified >= window.from);
             price = price.max(if marked { Touch::None } else { Touch::Certain });
         }
         price
+    }
+
+    /// Whether users terminated instances of the cluster while the application ran.
+    fn ended_by_users(&self, window: Window) -> bool {
+        let nodes = self
+            .cluster
+            .instances
+            .iter()
+            .filter(|node| node.reason.code == "INSTANCE_FAILURE");
+        let machines = nodes.filter_map(|node| self.state.account.ec2.instance(&node.ec2_instance_id));
+        let mut theirs = machines.filter(|machine| machine.interruption.is_none());
+        theirs.any(|machine| machine.shutting_down_at.is_some_and(|at| window.has(at) != Touch::None))
+    }
+
+    /// What else the application started, as its script says.
+    fn side_job(&self) -> Option<&SideJob> {
+        let script = self
+            .step
+            .args
+            .iter()
+            .flat_map(|arg| arg.split_whitespace())
+            .find(|word| word.ends_with(".py"))?;
+        self.state.account.emr.workload(script)?.side_job.as_ref()
     }
 
     /// The step's number in its cluster.

@@ -1,82 +1,183 @@
-//! Stories drawn from seeds, each held against the model: no report is wrong, nobody is hit who may not be.
+//! Stories drawn from seeds, each held against the model: no report is wrong, and nobody is hit who may not be.
 //!
-//! `STORIES=10000` tells so many instead, from `STORIES_FROM`.
+//! `STORIES=10000` tells so many, from `STORIES_FROM` on; `STORY=17` tells one, and its whole journal. What a failure says
+//! begins with the seed; its first word is the kind of what is wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
+use local::journal::Kind;
+use local::run::Run;
 use serde_json::Value;
 use tests::story::Story;
 
 /// The tests that tell them side by side.
 const PARTS: u64 = 8;
-/// Stories of a part.
-const EACH: u64 = 100;
+/// Stories of a part, unless the environment says more.
+const EACH: u64 = 150;
+/// Failures of a part whose journal is shown, and how much of it.
+const JOURNALS: usize = 2;
+const TAIL: usize = 40;
+
+/// Seeds whose stories once showed something, each another kind.
+const KEPT: [u64; 0] = [];
+
+/// What the stories were about, and what was said of them.
+#[derive(Default)]
+struct Count {
+    stories: usize,
+    verdicts: BTreeMap<String, usize>,
+    kinds: BTreeMap<&'static str, usize>,
+    wrong: BTreeMap<String, Vec<u64>>,
+}
+
+static TOTAL: Mutex<Option<Count>> = Mutex::new(None);
+
+impl Count {
+    fn add(&mut self, story: &Story, run: Option<&Run>, wrongs: &[String]) {
+        self.stories += 1;
+        for kind in &story.kinds {
+            *self.kinds.entry(kind).or_default() += 1;
+        }
+        for step in run.iter().flat_map(|run| &run.steps) {
+            let report: Option<Value> = step.json.as_ref().map(|json| serde_json::from_slice(json).unwrap());
+            let verdict = report.as_ref().and_then(|one| one["verdict"].as_str());
+            *self
+                .verdicts
+                .entry(verdict.unwrap_or("no report").to_owned())
+                .or_default() += 1;
+        }
+        for wrong in wrongs {
+            let kind = wrong.split(':').next().unwrap_or_default().to_owned();
+            let seeds = self.wrong.entry(kind).or_default();
+            if seeds.last() != Some(&story.seed) {
+                seeds.push(story.seed);
+            }
+        }
+    }
+
+    fn print(&self) {
+        println!("{} stories so far", self.stories);
+        for (title, counts) in [
+            (
+                "verdicts",
+                self.verdicts
+                    .iter()
+                    .map(|(word, n)| (word.as_str(), *n))
+                    .collect::<Vec<_>>(),
+            ),
+            (
+                "kinds of stories",
+                self.kinds.iter().map(|(word, n)| (*word, *n)).collect(),
+            ),
+        ] {
+            println!("  {title}");
+            for (word, count) in counts {
+                println!("    {count:6}  {word}");
+            }
+        }
+        for (kind, seeds) in &self.wrong {
+            println!("  wrong: {kind}, {} stories: {seeds:?}", seeds.len());
+        }
+    }
+}
+
+/// Tells a story, and answers what is wrong in it, in words.
+fn told(seed: u64, with_journal: bool) -> Option<String> {
+    let story = Story::draw(seed);
+    let (run, wrongs) = match story.tell() {
+        Ok(run) => {
+            let wrongs = story.wrongs(&run);
+            (Some(run), wrongs)
+        }
+        Err(error) => (None, vec![format!("no end: {error}")]),
+    };
+    let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
+    total.get_or_insert_default().add(&story, run.as_ref(), &wrongs);
+    if wrongs.is_empty() {
+        return None;
+    }
+    let mut words = format!("seed {seed} ({}):\n  {}", story.kinds.join(", "), wrongs.join("\n  "));
+    if let Some(run) = run.filter(|_| with_journal) {
+        words += &format!("\n  the journal's end:\n{}", journal(&run, TAIL).join("\n"));
+    }
+    Some(words)
+}
+
+/// The last lines of a journal that people want to see.
+fn journal(run: &Run, lines: usize) -> Vec<String> {
+    let state = run.world.lock();
+    let entries = state.account.journal.entries().iter();
+    let shown = entries.filter(|entry| !matches!(entry.kind, Kind::Call | Kind::Event));
+    let line = |entry: &local::journal::Entry| {
+        let at = entry.at.format("%H:%M:%S%.3f");
+        format!("    {at}  {:<28} {:<22} {}", entry.source, entry.subject, entry.text)
+    };
+    let all: Vec<String> = shown.map(line).collect();
+    all[all.len().saturating_sub(lines)..].to_vec()
+}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-#[derive(Default)]
-struct Count {
-    verdicts: BTreeMap<String, usize>,
-    kinds: BTreeMap<&'static str, usize>,
-    wrong: BTreeMap<String, Vec<u64>>,
-    words: Vec<String>,
-}
-
-impl Count {
-    fn tell(&mut self, seed: u64) {
-        let story = Story::draw(seed);
-        for kind in &story.kinds {
-            *self.kinds.entry(kind).or_default() += 1;
-        }
-        let (run, wrongs) = match story.tell() {
-            Ok(run) => {
-                let wrongs = story.wrongs(&run);
-                (Some(run), wrongs)
-            }
-            Err(error) => (None, vec![format!("no end: {error}")]),
-        };
-        for step in run.iter().flat_map(|run| &run.steps) {
-            let report: Option<Value> = step.json.as_ref().map(|json| serde_json::from_slice(json).unwrap());
-            let verdict = report
-                .as_ref()
-                .and_then(|one| one["verdict"].as_str())
-                .unwrap_or("no report");
-            *self.verdicts.entry(verdict.to_owned()).or_default() += 1;
-        }
-        for wrong in &wrongs {
-            let kind = wrong.split(':').next().unwrap_or_default().to_owned();
-            let seeds = self.wrong.entry(kind).or_default();
-            if seeds.last() != Some(&seed) {
-                seeds.push(seed);
-            }
-        }
-        if !wrongs.is_empty() {
-            let kinds = story.kinds.join(", ");
-            self.words
-                .push(format!("seed {seed} ({kinds}):\n  {}", wrongs.join("\n  ")));
-        }
+fn tell_all(seeds: impl Iterator<Item = u64>) {
+    let mut words: Vec<String> = Vec::new();
+    for seed in seeds {
+        words.extend(told(seed, words.len() < JOURNALS));
     }
+    if let Some(total) = &*TOTAL.lock().unwrap_or_else(PoisonError::into_inner) {
+        total.print();
+    }
+    assert!(words.is_empty(), "{} stories:\n{}", words.len(), words.join("\n"));
 }
 
 fn part(part: u64) {
+    if number("STORY").is_some() {
+        return;
+    }
     let from = number("STORIES_FROM").unwrap_or(0);
     let each = number("STORIES").map_or(EACH, |all| all.div_ceil(PARTS));
-    let mut count = Count::default();
-    for seed in from + part * each..from + (part + 1) * each {
-        count.tell(seed);
+    tell_all(from + part * each..from + (part + 1) * each);
+}
+
+#[test]
+fn the_one_that_was_asked_for_is_told_right() {
+    let Some(seed) = number("STORY") else { return };
+    let story = Story::draw(seed);
+    println!("{story:#?}");
+    if let Ok(run) = story.tell() {
+        println!("{}", journal(&run, usize::MAX).join("\n"));
+        for step in &run.steps {
+            let json = step.json.as_deref().unwrap_or_default();
+            println!("{} {}", step.step_id, String::from_utf8_lossy(json));
+        }
     }
-    println!("verdicts {:?}\nkinds {:?}", count.verdicts, count.kinds);
-    println!("wrong {:?}", count.wrong);
-    assert!(
-        count.words.is_empty(),
-        "{} stories:\n{}",
-        count.words.len(),
-        count.words.join("\n")
-    );
+    tell_all(std::iter::once(seed));
+}
+
+#[test]
+fn stories_that_once_showed_something_are_told_right() {
+    if number("STORY").is_none() {
+        tell_all(KEPT.into_iter());
+    }
+}
+
+/// All that a story is made of comes from its seed, and so does all that becomes of it.
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in [3, 14, 159] {
+        let tell = || {
+            let run = Story::draw(seed)
+                .tell()
+                .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+            let reports: Vec<Option<Vec<u8>>> = run.steps.iter().map(|step| step.json.clone()).collect();
+            (local::drill_command::journal(&run).unwrap(), reports)
+        };
+        assert!(tell() == tell(), "seed {seed} tells two stories");
+    }
 }
 
 #[test]

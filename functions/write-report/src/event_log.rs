@@ -169,8 +169,13 @@ async fn listed(aws: &Aws, place: &S3Location, wanted: Wanted<'_>) -> Result<(Ve
 
 /// The one application's logs, in the order of its attempts.
 fn choose(mut logs: Vec<Log>, submitted: &[String], place: &S3Location) -> Result<EventLog, NotFound> {
-    logs.sort_by_key(|log| (log.run.application_id.clone(), log.run.started_at_ms));
-    let mut applications: Vec<Option<String>> = logs.iter().map(|log| log.run.application_id.clone()).collect();
+    // A log that breaks off at its begin does not name its application; the name that it lies under does.
+    let application = |log: &Log| {
+        let named = submitted.iter().find(|id| is_of(&log.location, id)).cloned();
+        named.or_else(|| log.run.application_id.clone())
+    };
+    logs.sort_by_key(|log| (application(log), log.run.started_at_ms, log.location.clone()));
+    let mut applications: Vec<Option<String>> = logs.iter().map(application).collect();
     applications.dedup();
     match (applications.len(), logs.last().map(|log| log.location.clone())) {
         (1, Some(location)) => Ok(EventLog {

@@ -149,7 +149,8 @@ fn is_open(made: &Made) -> bool {
         .failure
         .as_ref()
         .is_some_and(|failure| failure.blame == Blame::NotToBeTold || failure.words.is_none());
-    not_told || (made.witness.completed_doubt.is_some() && made.witness.log.is_none())
+    let exit_code = made.witness.log.as_ref().and_then(|log| log.runs.last()?.exit_code);
+    not_told || (made.witness.completed_doubt.is_some() && exit_code.is_none())
 }
 
 async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) -> Result<Made, Error> {

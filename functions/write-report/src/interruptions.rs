@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::application::{Application, Run};
 use shared::bearing::Loss;
+use shared::cluster::Instance;
 use shared::drill::Drill;
 use shared::interruption::{Interrupted, NOTICE, Testimony};
 use shared::replacement::{self, Evidence, Replacement};
@@ -19,8 +20,6 @@ use crate::facts::{Gathered, or_missing};
 
 /// How much earlier than the step's begin a notice may lie whose instance goes while it runs.
 const BEFORE: TimeDelta = TimeDelta::seconds(NOTICE.num_seconds() + 10);
-/// How much later than EC2 EMR may find an instance gone.
-const EMR_LATE: TimeDelta = TimeDelta::seconds(90);
 
 /// The run, and what is known around it.
 #[derive(Clone, Copy)]
@@ -70,24 +69,13 @@ async fn interrupted(
             .filter(|warning| warning.noticed_at >= span.0 - BEFORE && warning.noticed_at <= span.1)
             .map(|warning| warning.instance_id.clone()),
     );
-    // Instances that ended around the run and of which nobody warned may have been interrupted all the same.
+    // Whoever was there may have been interrupted though nobody warned: EC2's status tells.
     ids.extend(
         instances
             .iter()
-            .filter(|instance| {
-                instance
-                    .ended_at
-                    .is_some_and(|at| at >= span.0 && at <= span.1 + EMR_LATE)
-            })
-            .map(|instance| instance.instance_id.clone()),
+            .filter(|one| was_there(one, span))
+            .map(|one| one.instance_id.clone()),
     );
-    // A warning that came when EC2 had forgotten the instance's tags lies apart.
-    for id in &ids {
-        if !warnings.iter().any(|warning| warning.instance_id == *id) {
-            let apart = aws.unattributed(&config.table_name, id).await?;
-            warnings.extend(apart);
-        }
-    }
     let ids: Vec<String> = ids.into_iter().collect();
     let statuses = if ids.is_empty() {
         Ok(BTreeMap::new())
@@ -95,6 +83,14 @@ async fn interrupted(
         aws.spot_statuses(&ids).await
     };
     let statuses = or_missing(statuses, "Spot request status", missing).unwrap_or_default();
+    // A warning that came when EC2 had forgotten the instance's tags lies apart.
+    let is_marked =
+        |id: &&String| victims.contains(id.as_str()) || statuses.get(*id).is_some_and(|one| !one.is_plain());
+    for id in ids.iter().filter(is_marked) {
+        if !warnings.iter().any(|warning| warning.instance_id == *id) {
+            warnings.extend(aws.unattributed(&config.table_name, id).await?);
+        }
+    }
     let testimony = Testimony {
         acts: &gathered.experiments.acts,
         warnings: &warnings,
@@ -102,7 +98,8 @@ async fn interrupted(
         instances,
         application: around.application,
     };
-    let joined = testimony.join(&ids);
+    let mut joined = testimony.join(&ids);
+    joined.retain(|one| victims.contains(one.instance_id.as_str()) || is_near(one, span));
     for one in joined.iter().filter(|one| one.spot_status.is_none()) {
         let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);
         missing.push(Missing {
@@ -111,6 +108,17 @@ async fn interrupted(
         });
     }
     Ok(joined)
+}
+
+/// Was an instance there at some time of the span, as far as EMR says, which finds it gone late?
+fn was_there(instance: &Instance, span: (DateTime<Utc>, DateTime<Utc>)) -> bool {
+    instance.created_at.is_none_or(|at| at <= span.1) && instance.ended_at.is_none_or(|at| at >= span.0)
+}
+
+/// Does an interruption's notice or loss lie near the span? What came to the cluster later is not this step's.
+fn is_near(one: &Interrupted, span: (DateTime<Utc>, DateTime<Utc>)) -> bool {
+    let near = |at: DateTime<Utc>| at >= span.0 - BEFORE && at <= span.1;
+    one.noticed_at.is_some_and(near) || one.terminated_at.is_some_and(near)
 }
 
 /// The time that the step and its application took together.

@@ -341,6 +341,22 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_hold_less_than_was_asked_for() {
+        let mut database = database();
+        for sk in ["drill#2", "drill#1"] {
+            call(&database, "PutItem", put(sk)).unwrap();
+        }
+        database.set_page(1);
+        let query = json!({
+            "TableName": "ledger", "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": {":pk": {"S": "cluster#j-1"}},
+        });
+        let answer = call(&database, "Query", query).unwrap();
+        assert_eq!(answer["Count"], 1);
+        assert!(answer["LastEvaluatedKey"].is_object());
+    }
+
+    #[test]
     fn a_cancelled_transaction_says_why() {
         let database = database();
         call(&database, "PutItem", put("claim")).unwrap();

@@ -88,6 +88,11 @@ impl Emr {
         self.broken = id.map(str::to_owned);
     }
 
+    /// What a submitted script does, if that was said.
+    pub fn workload(&self, application: &str) -> Option<&Workload> {
+        self.scenario.workloads.get(application)
+    }
+
     /// Sets what AWS's pages leave open, for the clusters that are there and those to come.
     pub fn set_whims(&mut self, whims: Whims) {
         self.scenario.whims = whims;

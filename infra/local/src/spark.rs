@@ -25,4 +25,4 @@ pub(crate) use driver::{Container, Driver, Identity, Outcome};
 pub(crate) use settings::Settings;
 pub use submission::Submission;
 pub use truth::{ApplicationTruth, AttemptTruth, ExecutorTruth, LossTruth, StageAttemptTruth, StageStatus, TaskCounts};
-pub use workload::{Failure, Placement, StagePlan, Workload, Writes};
+pub use workload::{Failure, Placement, SideJob, StagePlan, Workload, Writes};

@@ -43,8 +43,8 @@ fn lost_the_primary_node(facts: &Facts<'_>) -> bool {
 
 /// The application's own end: YARN's word in the step's log, or the event log's end.
 ///
-/// Spark writes an end for an application whose program threw, too; only Spark 4 adds the exit code. So what is taken
-/// for a good end is one at which the last Spark job had succeeded.
+/// Spark writes an end for an application whose program threw, too, even after its last job had succeeded; only Spark 4
+/// adds the exit code.
 /// <https://issues.apache.org/jira/browse/SPARK-46399>
 fn own_end(facts: &Facts<'_>, doubt: &str) -> Ending {
     match facts.final_status {
@@ -83,11 +83,8 @@ fn by_log(run: &SparkRun, doubt: &str) -> Ending {
     let last = run.jobs.iter().max_by_key(|job| (job.completed_at_ms, job.job_id));
     match last {
         Some(job) if job.succeeded == Some(false) && !job.cancelled => Ending::Failed,
-        Some(job) if job.succeeded == Some(true) => Ending::Well {
-            how: "The event log has the application's end, and its last Spark job succeeded.".into(),
-        },
         _ => Ending::NotKnown {
-            why: format!("{doubt}, and the event log does not say how the application's last job ended"),
+            why: format!("{doubt}, and before Spark 4 an event log does not say whether its program ended well"),
         },
     }
 }

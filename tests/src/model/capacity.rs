@@ -136,23 +136,33 @@ impl Case<'_> {
         if before > most {
             return Some(format!("dip: {before} units before it, {most} at most were ready"));
         }
+        let inside = || {
+            let hits = self.hits.iter().filter(|hit| hit.inside != Touch::None);
+            hits.filter(|hit| hit.node.role == Role::Task)
+        };
         match at("until") {
-            // Or as many as were still asked for.
-            Some(until) if units(until) < before.min(asked(until)) && units(until + TimeDelta::seconds(2)) < before => {
-                Some(format!("dip: ended at {until} with {} of {before} units", units(until)))
-            }
-            // Some way before the step's end they were back, and for a while.
-            None => {
-                // Every loss is one more reason for it not to have ended.
-                let losses = self
-                    .hits
+            // As many units as one that went came between the first notice and that.
+            Some(until) => {
+                let came = self
+                    .cluster
+                    .instances
                     .iter()
-                    .filter(|hit| hit.inside != Touch::None && hit.node.role == Role::Task);
-                let last = losses.filter_map(|hit| hit.lost_at).max().unwrap_or(from).max(from);
+                    .filter(|node| pools.contains(&node.pool_id.as_str()));
+                let came = came.filter(|node| {
+                    node.ready_at.is_some_and(|ready| ready <= until)
+                        && node.created_at >= from - TimeDelta::seconds(180)
+                });
+                let came: u32 = came.map(|node| node.weight).sum();
+                let least = inside().map(|hit| hit.node.weight).min().unwrap_or(0);
+                (came < least).then(|| format!("dip: ended at {until}, and {came} units had come"))
+            }
+            // Long before the step's end they were back, and stayed, after the last loss.
+            None => {
+                let last = inside().filter_map(|hit| hit.lost_at).max().unwrap_or(from).max(from);
                 let mut seconds = last + TimeDelta::seconds(60);
-                while seconds < time.until - TimeDelta::seconds(60) {
+                while seconds < time.until - PATIENCE - PATIENCE_NEAR {
                     let back = [0, 45].map(|later| units(seconds + TimeDelta::seconds(later)));
-                    if back.into_iter().all(|units| units >= before) {
+                    if back.into_iter().all(|units| units >= before.max(asked(seconds))) {
                         return Some(format!(
                             "dip: never ended, and at {seconds} all {before} units were ready"
                         ));
@@ -161,7 +171,6 @@ impl Case<'_> {
                 }
                 None
             }
-            Some(_) => None,
         }
     }
 }

@@ -43,7 +43,9 @@ impl Case<'_> {
         for hit in &self.hits {
             let id = hit.node.ec2_instance_id.as_str();
             let inside = |at: DateTime<Utc>| time.has(at) == Touch::Certain;
-            if (inside(hit.noticed_at) || hit.lost_at.is_some_and(inside)) && !named.contains(id) {
+            // What came late, and left no status while the report was written, is not known.
+            let unseen = self.evidence().is_some_and(|evidence| evidence.late) && hit.inside == Touch::None;
+            if (inside(hit.noticed_at) || hit.lost_at.is_some_and(inside)) && !named.contains(id) && !unseen {
                 wrongs.push(format!("named: not {}", hit.line()));
             }
         }

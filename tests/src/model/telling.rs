@@ -1,9 +1,11 @@
 //! What is told of a step over time: one verdict, announced once; and which earlier runs it is compared with.
 
+use local::emr::Step;
 use local::journal::Kind;
 use serde_json::Value;
 
-use super::Case;
+use super::hits::{self, Touch};
+use super::{Case, application, window};
 
 impl Case<'_> {
     /// What is wrong with how often, and how alike, the report was told.
@@ -75,10 +77,15 @@ impl Case<'_> {
             .steps
             .iter()
             .filter(|one| one.started_at < self.step.started_at);
-        let alike = earlier
-            .filter(|one| one.ended_at.is_some() && program(&one.args) == mine)
-            .count() as u64;
-        let told = format!("history: compared with {compared} runs, {alike} were of the same program before");
+        let undisturbed = |one: &&Step| {
+            let application = one.application_id.as_ref().and_then(|id| application(self.cluster, id));
+            let hits = hits::all(self.state, self.cluster, application, application.and_then(window));
+            hits.iter().all(|hit| hit.touch != Touch::Certain)
+        };
+        let over = earlier.filter(|one| one.ended_at.is_some() && program(&one.args) == mine);
+        let alike = over.filter(undisturbed).count() as u64;
+        let told =
+            format!("history: compared with {compared} runs, {alike} undisturbed ones were of the same program before");
         (compared > alike).then_some(told)
     }
 }

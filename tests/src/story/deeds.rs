@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use local::emr::Role;
 use local::plot::{Deed, Moment, What, Whom};
+use local::run::TEMPLATE;
 
 use super::shape::Shape;
 use super::{Chance, texts};
@@ -19,14 +20,20 @@ pub(super) fn parameters(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> 
         chance.from_to(40, 200)
     };
     let waves = chance.one(&[1, 1, 1, 1, 1, 2]);
-    texts(&[
+    let mut parameters = texts(&[
         ("Mode", mode.into()),
         ("DelaySeconds", delay.to_string()),
         ("WaitSecondsMax", chance.from_to(60, 300).to_string()),
         ("InstancesToInterrupt", chance.from_to(1, 4).to_string()),
         ("Waves", waves.to_string()),
         ("WaveIntervalSeconds", "120".into()),
-    ])
+    ]);
+    // How long a report waits changes nothing that is true.
+    let wait = chance.one(&[0, 0, 60, 300]);
+    if TEMPLATE.contains("\n  RecoverySecondsMax:") {
+        parameters.insert("RecoverySecondsMax".into(), wait.to_string());
+    }
+    parameters
 }
 
 /// Everything but the steps.

@@ -1,7 +1,7 @@
 //! What the steps run: how much work, where the driver is, what it writes, and what is wrong with it.
 
 use local::scenario::DATA_BUCKET;
-use local::spark::{Failure, Placement, StagePlan, Workload, Writes};
+use local::spark::{Failure, Placement, SideJob, StagePlan, Workload, Writes};
 use serde_json::{Value, json};
 
 use super::Chance;
@@ -178,7 +178,25 @@ fn workload(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> Workload {
         failure,
         driver_on: chance.one(&[Placement::Core, Placement::Task]),
         writes: Writes::LastArgument,
+        side_job: side_job(chance, kinds),
     }
+}
+
+/// Jobs that Spark cancels by itself are no matter; one that fails inside an application that goes on is.
+fn side_job(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> Option<SideJob> {
+    let words = match chance.from_to(0, 19) {
+        0 => "Job 1 cancelled part of cancelled job group 4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e",
+        1 => "Job 1 cancelled because Stage 4 was cancelled",
+        2 => "Job 1 cancelled as part of cancellation of all jobs",
+        3 => {
+            kinds.push("a job inside fails");
+            let words = "Job aborted due to stage failure: Task 0 in stage 9.0 failed 4 times";
+            return Some(SideJob::Failed(words.into()));
+        }
+        _ => return None,
+    };
+    kinds.push("a job inside is cancelled");
+    Some(SideJob::Cancelled(words.into()))
 }
 
 /// What lies in S3 before; and whether it is a great many logs.
@@ -193,7 +211,7 @@ pub(super) fn objects(chance: &mut Chance, jobs: &[Job]) -> (Vec<String>, bool) 
             1_600_000_000_000 + k
         )
     };
-    let many = chance.0.u32(..200) == 0;
+    let many = chance.0.u32(..120) == 0;
     let foreign = if many { 20_001 } else { chance.one(&[0, 0, 3]) };
     objects.extend((0..foreign).map(log));
     (objects, many)

@@ -82,6 +82,15 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_hold_less_than_was_asked_for() {
+        let items: Vec<(String, ())> = (0..7).map(|i| (format!("i-{i}"), ())).collect();
+        let (shown, next) = page(items.clone(), &json!({"MaxResults": "5"}), Some(2)).unwrap();
+        assert_eq!((shown.len(), next.is_some()), (2, true));
+        // Who asks for no pages gets none.
+        assert_eq!(page(items, &json!({}), Some(2)).unwrap().0.len(), 7);
+    }
+
+    #[test]
     fn a_page_size_out_of_range_or_a_token_made_up_is_refused() {
         for size in ["4", "1001", "x"] {
             assert_eq!(

@@ -164,6 +164,14 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_hold_less_than_was_asked_for() {
+        let store = store(&["a", "b", "c"]);
+        store.set_page(2);
+        let (page, next) = names(&store, &Listing::default());
+        assert_eq!((page.len(), next.as_deref()), (2, Some("b")));
+    }
+
+    #[test]
     fn a_prefix_and_a_delimiter_list_one_folder() {
         let store = store(&["x/1", "x/y/1", "x/y/2", "xx"]);
         let listing = Listing {

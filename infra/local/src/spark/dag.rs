@@ -8,7 +8,7 @@ use serde_json::json;
 use super::driver::{Driver, Timer};
 use super::stage::{Fate, StageAttempt};
 use super::truth::{StageAttemptTruth, StageStatus, TaskCounts};
-use super::workload::Writes;
+use super::workload::{SideJob, Writes};
 
 /// Spark's pause before it submits failed stages again, in which it gathers further failures.
 const RESUBMIT_MS: i64 = 200;
@@ -16,6 +16,9 @@ const RESUBMIT_MS: i64 = 200;
 impl Driver {
     /// The script starts its one job.
     pub(super) fn submit_job(&mut self) {
+        if let Some(SideJob::Cancelled(words) | SideJob::Failed(words)) = &self.workload.side_job {
+            self.log.side_job(self.now, words);
+        }
         self.log.job_start(self.now, &self.stages);
         self.note("job 0 started".into(), json!({"job": 0}));
         self.submit_stage(self.stages.len() - 1);

@@ -189,6 +189,21 @@ impl EventLog {
         self.push(end.raw("Job Result", result.finish()));
     }
 
+    /// A job without stages that began three seconds ago, and is over without success.
+    pub(super) fn side_job(&mut self, at: Time, words: &str) {
+        let start = event("JobStart")
+            .raw("Job ID", 1)
+            .raw("Submission Time", ms(at) - 3_000)
+            .raw("Stage Infos", "[]");
+        self.push(start.raw("Stage IDs", "[]").raw("Properties", "{}"));
+        let exception = Object::new().text("Message", words).raw("Stack Trace", "[]");
+        let result = Object::new()
+            .text("Result", "JobFailed")
+            .raw("Exception", exception.finish());
+        let end = event("JobEnd").raw("Job ID", 1).raw("Completion Time", ms(at));
+        self.push(end.raw("Job Result", result.finish()));
+    }
+
     pub(super) fn application_end(&mut self, at: Time) {
         self.push(event("ApplicationEnd").raw("Timestamp", ms(at)));
     }

@@ -33,6 +33,16 @@ pub enum Failure {
     },
 }
 
+/// A job that an application starts beside its one job, and how it ends; it has no stages to speak of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SideJob {
+    /// The application cancels it, as Spark does to a broadcast that nobody needs any more; with Spark's words.
+    //= https://spark.apache.org/docs/3.5.6/api/scala/org/apache/spark/SparkContext.html#cancelJobGroup(groupId:String):Unit
+    Cancelled(String),
+    /// It fails, and the script goes on all the same; with Spark's words.
+    Failed(String),
+}
+
 /// One stage: tasks of one kind, after a shuffle.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StagePlan {
@@ -75,6 +85,8 @@ pub struct Workload {
     pub driver_on: Placement,
     /// Where its result goes.
     pub writes: Writes,
+    /// What else it starts.
+    pub side_job: Option<SideJob>,
 }
 
 impl Workload {
@@ -91,6 +103,7 @@ impl Workload {
             failure: None,
             driver_on: Placement::Core,
             writes: Writes::LastArgument,
+            side_job: None,
         }
     }
 

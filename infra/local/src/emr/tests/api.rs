@@ -47,6 +47,34 @@ fn lists_come_in_pages_of_fifty_newest_steps_first() {
 }
 
 #[test]
+fn steps_filtered_by_state_come_in_another_order_and_pages_may_be_small() {
+    let (mut world, id) = World::workshop(15);
+    let steps: Vec<_> = (0..5).map(|n| other_step(&format!("step {n}"), "CONTINUE")).collect();
+    world.ask("AddJobFlowSteps", &json!({"JobFlowId": id, "Steps": steps}));
+    world.emr.set_page(2);
+    let names = |world: &mut World, mut input: Value| {
+        let mut names = Vec::new();
+        for _ in 0..5 {
+            let page = world.ask("ListSteps", &input);
+            let steps = page["Steps"].as_array().unwrap();
+            assert!(steps.len() <= 2);
+            names.extend(steps.iter().map(|step| step["Name"].as_str().unwrap()[5..].to_owned()));
+            match page.get("Marker") {
+                Some(marker) => input["Marker"] = marker.clone(),
+                None => break,
+            }
+        }
+        names
+    };
+    let states = json!(["PENDING", "RUNNING"]);
+    assert_eq!(names(&mut world, json!({"ClusterId": id})), ["4", "3", "2", "1", "0"]);
+    assert_eq!(
+        names(&mut world, json!({"ClusterId": id, "StepStates": states})),
+        ["0", "1", "2", "3", "4"]
+    );
+}
+
+#[test]
 fn protection_tags_and_wrong_ids_are_answered_as_emr_does() {
     let (mut world, id) = World::workshop(13);
     world.ask(

@@ -144,3 +144,74 @@ fn a_step_that_does_not_wait_for_its_application_completes_at_submission() {
     assert_eq!(world.step_state(&step), StepState::Completed);
     assert_eq!(world.cluster().yarn().load().running_applications, 1);
 }
+
+#[test]
+fn a_shell_that_hides_its_status_completes_though_its_application_fails() {
+    for (shell, expected) in [("| tee log", StepState::Completed), ("", StepState::Failed)] {
+        let (mut world, id) = World::workshop(16);
+        world.emr.set_workload(SCRIPT, Workload::failing());
+        let line =
+            format!("spark-submit --deploy-mode cluster --executor-memory 18G --executor-cores 4 {SCRIPT} out {shell}");
+        let jar = json!({"Jar": "command-runner.jar", "Args": ["bash", "-c", line]});
+        let step = world.add_step(
+            &id,
+            &json!({"Name": "s", "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}),
+        );
+        world.wait_until(40, |world| world.step_state(&step).is_over());
+        assert_eq!(world.step_state(&step), expected, "{shell}");
+        let application = world.cluster().step(&step).unwrap().application_id.clone().unwrap();
+        let truth = world.cluster().yarn().truth();
+        let ended = truth.iter().find(|one| one.id == application).unwrap();
+        assert_eq!(ended.final_status.as_deref(), Some("FAILED"));
+    }
+}
+
+#[test]
+fn a_step_may_be_interrupted_with_its_cluster_and_no_event_tells_it() {
+    for interrupted in [false, true] {
+        let (mut world, id) = World::workshop(17);
+        let whims = Whims {
+            steps_interrupted: interrupted,
+            ..Whims::default()
+        };
+        world.emr.set_whims(whims);
+        let step = world.add_step(&id, &spark_step("first"));
+        world.wait(60);
+        let primary = world
+            .cluster()
+            .instances
+            .iter()
+            .find(|node| node.role == Role::Master)
+            .unwrap();
+        let primary = primary.ec2_instance_id.clone();
+        world.with(|_, ec2, ctx| ec2.terminate(ctx, &primary));
+        world.wait(300);
+        assert_eq!(world.cluster().state, ClusterState::TerminatedWithErrors);
+        let (state, events) = if interrupted {
+            (StepState::Interrupted, &["PENDING", "RUNNING"][..])
+        } else {
+            (StepState::Cancelled, &["PENDING", "RUNNING", "CANCELLED"][..])
+        };
+        assert_eq!(world.step_state(&step), state);
+        assert_eq!(world.step_events(&step), events);
+        let described = world.ask("DescribeCluster", &json!({"ClusterId": id}));
+        let reason = &described["Cluster"]["Status"]["StateChangeReason"];
+        assert_eq!(reason["Code"], "INSTANCE_FAILURE");
+    }
+}
+
+#[test]
+fn the_end_of_a_cluster_ends_applications_that_no_step_waits_for() {
+    let (mut world, id) = World::workshop(18);
+    let mut step = spark_step("does not wait");
+    let args = step["HadoopJarStep"]["Args"].as_array_mut().unwrap();
+    args.insert(1, json!("--conf"));
+    args.insert(2, json!("spark.yarn.submit.waitAppCompletion=FALSE"));
+    let step = world.add_step(&id, &step);
+    world.wait_until(3, |world| world.step_state(&step) == StepState::Completed);
+    world.ask("TerminateJobFlows", &json!({"JobFlowIds": [id]}));
+    let [application] = world.cluster().yarn().truth() else {
+        panic!("one application")
+    };
+    assert_eq!(application.final_status.as_deref(), Some("KILLED"));
+}
