@@ -63,11 +63,15 @@ impl Story {
         kinds.extend((count > 1).then_some(if concurrent { "steps at once" } else { "steps in turn" }));
         let mut parameters = deeds::parameters(&mut chance, &mut kinds);
         parameters.insert("ResultsBucket".into(), DATA_BUCKET.into());
-        let mut deeds = deeds::draw(&mut chance, &shape, count, &parameters, &mut kinds);
+        let added = if shape.transient {
+            Vec::new()
+        } else {
+            added(&mut chance, &jobs, concurrent)
+        };
+        let begins = added.first().map_or(0, |deed| deed.seconds);
+        let mut deeds = deeds::draw(&mut chance, &shape, count, begins, &parameters, &mut kinds);
+        deeds.extend(added);
         let cluster = shape.request(&jobs, concurrent);
-        if !shape.transient {
-            deeds.extend(added(&mut chance, &jobs, concurrent));
-        }
         let page = chance.percent(40).then(|| chance.from_to(1, 5) as usize);
         kinds.extend(page.map(|_| "small pages"));
         let (objects, many) = job::objects(&mut chance, &jobs);

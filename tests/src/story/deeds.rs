@@ -36,18 +36,19 @@ pub(super) fn parameters(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> 
     parameters
 }
 
-/// Everything but the steps.
+/// Everything but the steps, of which the first begins so many seconds after the cluster is ready.
 pub(super) fn draw(
     chance: &mut Chance,
     shape: &Shape,
     steps: usize,
+    begins: u32,
     parameters: &BTreeMap<String, String>,
     kinds: &mut Vec<&'static str>,
 ) -> Vec<Deed> {
     let mut deeds = Vec::new();
     let step = chance.0.usize(..steps);
     for _ in 0..chance.one(&[0, 0, 1, 1, 2]) {
-        deeds.push(interruption(chance, step, kinds));
+        deeds.push(interruption(chance, step, begins, kinds));
     }
     lack(chance, step, &mut deeds, kinds);
     ends(chance, shape, step, parameters, &mut deeds, kinds);
@@ -57,8 +58,10 @@ pub(super) fn draw(
 }
 
 /// Somebody else takes instances: before the step, in it, after it; several at once.
-fn interruption(chance: &mut Chance, step: usize, kinds: &mut Vec<&'static str>) -> Deed {
-    let (after, seconds) = match chance.from_to(0, 9) {
+fn interruption(chance: &mut Chance, step: usize, begins: u32, kinds: &mut Vec<&'static str>) -> Deed {
+    let (after, seconds) = match chance.from_to(0, 10) {
+        // Two minutes later the first step is about to begin, or has just begun.
+        10 => (Moment::Ready, (begins + chance.from_to(0, 30)).saturating_sub(120)),
         0 => (Moment::Ready, chance.from_to(0, 60)),
         1 => (Moment::StepEnded(step), chance.from_to(0, 60)),
         2 | 3 => (Moment::Asked, chance.from_to(10, 120)),
