@@ -92,6 +92,11 @@ pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<
     for one in interrupted {
         pools.entry(one.pool_id.as_deref()).or_default().push(one);
     }
+    let instances = seen_earliest(interrupted, evidence.instances);
+    let evidence = &Evidence {
+        instances: &instances,
+        ..*evidence
+    };
     let mut answers = BTreeMap::new();
     for (pool_id, lost) in pools {
         match pool_id {
@@ -105,6 +110,17 @@ pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<
     answers
 }
 
+/// The instances, with the earliest witness's word on when the interrupted ones went: EMR sees it late.
+fn seen_earliest(interrupted: &[Interrupted], instances: &[Instance]) -> Vec<Instance> {
+    let earliest = |id: &str| interrupted.iter().find(|one| one.instance_id == id)?.terminated_at;
+    let mut instances = instances.to_vec();
+    for instance in &mut instances {
+        let told = [instance.ended_at, earliest(&instance.instance_id)];
+        instance.ended_at = told.into_iter().flatten().min();
+    }
+    instances
+}
+
 fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'_>) -> Vec<(String, Replacement)> {
     lost.sort_by_key(|one| (one.terminated_at, one.noticed_at, one.instance_id.clone()));
     let state = PoolState::read(pool_id, evidence);
@@ -114,7 +130,7 @@ fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'
         .map(|one| Answer {
             one,
             filled: fill(one, &mut arrivals),
-            whole: state.whole_after(one),
+            whole: state.whole_after(one, &lost),
         })
         .collect();
     state.take_back_what_the_pool_still_lacks(&mut answers);
@@ -253,7 +269,7 @@ impl<'a> PoolState<'a> {
 
     /// The first time after a loss, before the run's end, at which the pool had all that it was ever asked for. What it
     /// lacks later, it lacks for another reason.
-    fn whole_after(&self, one: &Interrupted) -> Option<Replacement> {
+    fn whole_after(&self, one: &Interrupted, lost: &[&Interrupted]) -> Option<Replacement> {
         let terminated_at = one.terminated_at?;
         let target = self.target_at_end.max(self.target_at_start)?;
         let until = self.evidence.run_ended_at;
@@ -263,12 +279,22 @@ impl<'a> PoolState<'a> {
             .filter(|at| *at > terminated_at && *at < until && units(*at) >= target)
             .min()?;
         let asked_for = one.noticed_at.unwrap_or(terminated_at);
+        let gone_by_then = lost
+            .iter()
+            .filter(|one| one.terminated_at.is_some_and(|at| at <= ready_at));
+        let units_gone: u32 = gone_by_then.map(|one| one.units).sum();
+        let units_come: u32 = self
+            .arrivals(lost)
+            .iter()
+            .filter(|one| one.ready_at <= ready_at)
+            .map(|one| one.units_left)
+            .sum();
         let by: Vec<String> = self
             .running_at(ready_at)
             .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
             .map(|instance| instance.instance_id.clone())
             .collect();
-        Some(if by.is_empty() {
+        Some(if by.is_empty() || units_come < units_gone {
             Replacement::NotExpected {
                 excuse: Excuse::AtTarget,
                 why: format!("the pool stood at its target of {target} units without it"),

@@ -155,10 +155,6 @@ impl<'a> Case<'a> {
         wrongs
     }
 
-    fn evidence(&self) -> Option<Evidence> {
-        self.application.map(|application| Evidence::of(self, application))
-    }
-
     /// The verdicts that are right.
     fn right<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> BTreeSet<&'static str> {
         let Some(application) = self.application else {
@@ -245,12 +241,9 @@ impl<'a> Case<'a> {
                 Touch::Perhaps
             });
         }
+        // It may have failed before anything was lost: then it is no price.
         if let Some(SideJob::Failed(_)) = self.side_job() {
-            price = price.max(if evidence.log_certain {
-                Touch::Certain
-            } else {
-                Touch::Perhaps
-            });
+            price = price.max(Touch::Perhaps);
         }
         if let Some(folder) = evidence.named_output.as_deref() {
             let marked_at = self.state.account.s3.get(&format!("{folder}/_SUCCESS"));

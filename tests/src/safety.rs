@@ -11,8 +11,8 @@ use local::world::State;
 
 /// Between the look at the account and the start of an experiment lie some calls, which may be throttled.
 const LOOK: TimeDelta = TimeDelta::seconds(30);
-/// Between the last look at the step and the start of its experiment.
-const LAST_LOOK: TimeDelta = TimeDelta::seconds(12);
+/// Between the last look at the step, the cluster's tags and the lever, and the start of an experiment.
+const LAST_LOOK: TimeDelta = TimeDelta::seconds(4);
 
 /// What a drill's experiment says of itself.
 pub const STEP_TAG: &str = "spot-drill:step";

@@ -27,7 +27,7 @@ impl Chance {
     }
 
     /// From one number to another, both included.
-    pub(crate) fn from_to(&mut self, from: u32, to: u32) -> u32 {
+    pub(crate) fn between(&mut self, from: u32, to: u32) -> u32 {
         self.0.u32(from..=to)
     }
 
@@ -63,19 +63,23 @@ impl Story {
         kinds.extend((count > 1).then_some(if concurrent { "steps at once" } else { "steps in turn" }));
         let mut parameters = deeds::parameters(&mut chance, &mut kinds);
         parameters.insert("ResultsBucket".into(), DATA_BUCKET.into());
-        let mut deeds = deeds::draw(&mut chance, &shape, count, &parameters, &mut kinds);
+        let added = if shape.transient {
+            Vec::new()
+        } else {
+            added(&mut chance, &jobs, concurrent)
+        };
+        let begins = added.first().map_or(0, |deed| deed.seconds);
+        let mut deeds = deeds::draw(&mut chance, &shape, count, begins, &parameters, &mut kinds);
+        deeds.extend(added);
         let cluster = shape.request(&jobs, concurrent);
-        if !shape.transient {
-            deeds.extend(added(&mut chance, &jobs, concurrent));
-        }
-        let page = chance.percent(40).then(|| chance.from_to(1, 5) as usize);
+        let page = chance.percent(40).then(|| chance.between(1, 5) as usize);
         kinds.extend(page.map(|_| "small pages"));
         let (objects, many) = job::objects(&mut chance, &jobs);
         kinds.extend(many.then_some("many logs"));
         let experiment_fails = chance.percent(8);
         kinds.extend(experiment_fails.then_some("experiment fails"));
         let slower_by = chrono::TimeDelta::seconds(if chance.percent(30) {
-            i64::from(chance.from_to(60, 300))
+            i64::from(chance.between(60, 300))
         } else {
             0
         });
@@ -120,14 +124,14 @@ impl Story {
 /// The steps of a cluster that is there before them.
 fn added(chance: &mut Chance, jobs: &[Job], concurrent: bool) -> Vec<Deed> {
     let first = if chance.percent(50) {
-        chance.from_to(0, 10)
+        chance.between(0, 10)
     } else {
-        chance.from_to(30, 200)
+        chance.between(30, 200)
     };
     let mut seconds = first;
     let deed = |(number, job): (usize, &Job)| {
         if number > 0 && concurrent {
-            seconds += chance.from_to(0, 90);
+            seconds += chance.between(0, 90);
         }
         Deed {
             after: Moment::Ready,

@@ -59,7 +59,7 @@ impl Count {
     }
 
     fn print(&self) {
-        println!("{} stories so far", self.stories);
+        println!("{} stories", self.stories);
         for (title, counts) in [
             (
                 "verdicts",
@@ -92,10 +92,19 @@ fn told(seed: u64, with_journal: bool) -> Option<String> {
             let wrongs = story.wrongs(&run);
             (Some(run), wrongs)
         }
+        // A job whose nodes never come back waits for ever, and nobody ends it.
+        Err(error) if error.contains("has not ended after") && story.kinds.contains(&"no capacity") => {
+            (None, Vec::new())
+        }
         Err(error) => (None, vec![format!("no end: {error}")]),
     };
     let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
-    total.get_or_insert_default().add(&story, run.as_ref(), &wrongs);
+    let total = total.get_or_insert_default();
+    total.add(&story, run.as_ref(), &wrongs);
+    // All parts and the kept ones: the last to be told prints what they were.
+    if total.stories as u64 == each() * PARTS + KEPT.len() as u64 {
+        total.print();
+    }
     if wrongs.is_empty() {
         return None;
     }
@@ -110,7 +119,9 @@ fn told(seed: u64, with_journal: bool) -> Option<String> {
 fn journal(run: &Run, lines: usize) -> Vec<String> {
     let state = run.world.lock();
     let entries = state.account.journal.entries().iter();
+    let neighbours = local::strangers::ids(&state);
     let shown = entries.filter(|entry| !matches!(entry.kind, Kind::Call | Kind::Event));
+    let shown = shown.filter(|entry| !neighbours.contains(&entry.subject));
     let line = |entry: &local::journal::Entry| {
         let at = entry.at.format("%H:%M:%S%.3f");
         format!("    {at}  {:<28} {:<22} {}", entry.source, entry.subject, entry.text)
@@ -128,10 +139,12 @@ fn tell_all(seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
         words.extend(told(seed, words.len() < JOURNALS));
     }
-    if let Some(total) = &*TOTAL.lock().unwrap_or_else(PoisonError::into_inner) {
-        total.print();
-    }
     assert!(words.is_empty(), "{} stories:\n{}", words.len(), words.join("\n"));
+}
+
+/// Stories of a part.
+fn each() -> u64 {
+    number("STORIES").map_or(EACH, |all| all.div_ceil(PARTS))
 }
 
 fn part(part: u64) {
@@ -139,7 +152,7 @@ fn part(part: u64) {
         return;
     }
     let from = number("STORIES_FROM").unwrap_or(0);
-    let each = number("STORIES").map_or(EACH, |all| all.div_ceil(PARTS));
+    let each = each();
     tell_all(from + part * each..from + (part + 1) * each);
 }
 

@@ -114,7 +114,9 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
             Ok(run) => run,
             Err(why) => return Ok(Err(format!("s3://{}/{location}: {why}", place.bucket).into())),
         };
-        if !wanted.submitted.is_empty() || is_inside(&run, began, ended) {
+        // A file of the step's that holds nothing of an application yet is no log.
+        let is_its = !wanted.submitted.is_empty() && run.started_at_ms.is_some();
+        if is_its || is_inside(&run, began, ended) {
             let location = format!("s3://{}/{location}", place.bucket);
             found.push(Log { location, run });
         }

@@ -142,7 +142,7 @@ impl Veil {
 }
 
 /// The neighbours' clusters, fleets and instances, and the instances that are of no cluster.
-fn ids(state: &State) -> BTreeSet<String> {
+pub fn ids(state: &State) -> BTreeSet<String> {
     let mut ids = BTreeSet::new();
     let mut nodes = BTreeSet::new();
     for cluster in state.account.emr.clusters() {

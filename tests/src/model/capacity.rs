@@ -73,7 +73,16 @@ impl Case<'_> {
         let before = self.ready(pool, lost_at - TimeDelta::milliseconds(1));
         let had = |at: DateTime<Utc>, needed: u32| self.ready(pool, at) >= needed;
         let changes = self.changes(pool, lost_at, until + NEAR);
-        let strictly = |at: &DateTime<Utc>| *at <= until - NEAR && had(*at, self.target(pool, *at));
+        // What was asked for in between, and is not any more, nobody can know afterwards.
+        let most = [lost_at, until]
+            .map(|at| self.target(pool, at))
+            .into_iter()
+            .max()
+            .unwrap_or(0);
+        let strictly = |at: &DateTime<Utc>| {
+            let steady = self.target(pool, *at) == most;
+            *at <= until - NEAR && steady && had(*at, most)
+        };
         let loosely = |at: &DateTime<Utc>| had(*at, self.target(pool, *at).min(before));
         if changes.iter().any(strictly) {
             Touch::Certain

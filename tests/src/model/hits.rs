@@ -69,7 +69,7 @@ pub(crate) fn all<'a>(
             // Somebody ended it before EC2 did: EC2's own words may call that the interruption all the same.
             let early = lost_at.is_some_and(|at| at < interruption.terminates_at - TimeDelta::seconds(1));
             let most = if early { Touch::Perhaps } else { Touch::Certain };
-            let ended_the_cluster = node.role == Role::Master && lost_at.is_some() && cluster.ended_at.is_some();
+            let ended_the_cluster = node.role == Role::Master && lost_at.is_some() && cluster.state.is_over();
             let mut hit = Hit {
                 node,
                 noticed_at: interruption.noticed_at,

@@ -43,9 +43,8 @@ impl Case<'_> {
         for hit in &self.hits {
             let id = hit.node.ec2_instance_id.as_str();
             let inside = |at: DateTime<Utc>| time.has(at) == Touch::Certain;
-            // What came late, and left no status while the report was written, is not known.
-            let unseen = self.evidence().is_some_and(|evidence| evidence.late) && hit.inside == Touch::None;
-            if (inside(hit.noticed_at) || hit.lost_at.is_some_and(inside)) && !named.contains(id) && !unseen {
+            let noticed = inside(hit.noticed_at) && self.warning_is_told(id);
+            if (noticed || hit.lost_at.is_some_and(inside)) && !named.contains(id) {
                 wrongs.push(format!("named: not {}", hit.line()));
             }
         }
@@ -65,6 +64,13 @@ impl Case<'_> {
             }
         }
         wrongs
+    }
+
+    /// Whether EventBridge tells of an instance's notice, and before the report is written.
+    fn warning_is_told(&self, id: &str) -> bool {
+        let lost = "EC2 Spot Instance Interruption Warning, and it is lost";
+        let mut entries = self.state.account.journal.entries().iter();
+        self.run.stage.faults.delay_ms_max < 10_000 && !entries.any(|one| one.subject == id && one.text == lost)
     }
 
     fn wrong_cause(&self, row: &Value, hit: &Hit) -> Option<String> {

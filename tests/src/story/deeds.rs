@@ -15,16 +15,16 @@ pub(super) fn parameters(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> 
     kinds.push(if drilled { "drill" } else { "no drill" });
     let mode = if drilled { "run" } else { "off" };
     let delay = if chance.percent(40) {
-        chance.from_to(5, 40)
+        chance.between(5, 40)
     } else {
-        chance.from_to(40, 200)
+        chance.between(40, 200)
     };
     let waves = chance.one(&[1, 1, 1, 1, 1, 2]);
     let mut parameters = texts(&[
         ("Mode", mode.into()),
         ("DelaySeconds", delay.to_string()),
-        ("WaitSecondsMax", chance.from_to(60, 300).to_string()),
-        ("InstancesToInterrupt", chance.from_to(1, 4).to_string()),
+        ("WaitSecondsMax", chance.between(60, 300).to_string()),
+        ("InstancesToInterrupt", chance.between(1, 4).to_string()),
         ("Waves", waves.to_string()),
         ("WaveIntervalSeconds", "120".into()),
     ]);
@@ -36,18 +36,19 @@ pub(super) fn parameters(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> 
     parameters
 }
 
-/// Everything but the steps.
+/// Everything but the steps, of which the first begins so many seconds after the cluster is ready.
 pub(super) fn draw(
     chance: &mut Chance,
     shape: &Shape,
     steps: usize,
+    begins: u32,
     parameters: &BTreeMap<String, String>,
     kinds: &mut Vec<&'static str>,
 ) -> Vec<Deed> {
     let mut deeds = Vec::new();
     let step = chance.0.usize(..steps);
     for _ in 0..chance.one(&[0, 0, 1, 1, 2]) {
-        deeds.push(interruption(chance, step, kinds));
+        deeds.push(interruption(chance, step, begins, kinds));
     }
     lack(chance, step, &mut deeds, kinds);
     ends(chance, shape, step, parameters, &mut deeds, kinds);
@@ -57,26 +58,28 @@ pub(super) fn draw(
 }
 
 /// Somebody else takes instances: before the step, in it, after it; several at once.
-fn interruption(chance: &mut Chance, step: usize, kinds: &mut Vec<&'static str>) -> Deed {
-    let (after, seconds) = match chance.from_to(0, 9) {
-        0 => (Moment::Ready, chance.from_to(0, 60)),
-        1 => (Moment::StepEnded(step), chance.from_to(0, 60)),
-        2 | 3 => (Moment::Asked, chance.from_to(10, 120)),
-        _ => (Moment::StepBegan(step), chance.from_to(0, 400)),
+fn interruption(chance: &mut Chance, step: usize, begins: u32, kinds: &mut Vec<&'static str>) -> Deed {
+    let (after, seconds) = match chance.between(0, 10) {
+        // Two minutes later the first step is about to begin, or has just begun.
+        10 => (Moment::Ready, (begins + chance.between(0, 30)).saturating_sub(120)),
+        0 => (Moment::Ready, chance.between(0, 60)),
+        1 => (Moment::StepEnded(step), chance.between(0, 60)),
+        2 | 3 => (Moment::Asked, chance.between(10, 120)),
+        _ => (Moment::StepBegan(step), chance.between(0, 400)),
     };
     let nodes = |role: Role, chance: &mut Chance| Whom::Nodes {
         role,
-        count: chance.from_to(1, 5) as usize,
-        from: chance.from_to(0, 9) as usize,
+        count: chance.between(1, 5) as usize,
+        from: chance.between(0, 9) as usize,
     };
-    let whom = match chance.from_to(0, 11) {
+    let whom = match chance.between(0, 11) {
         0..5 => nodes(Role::Task, chance),
         5..8 => nodes(Role::Core, chance),
         8 => nodes(Role::Master, chance),
         9 => Whom::Driver,
-        _ => Whom::Chosen(chance.from_to(1, 2) as usize),
+        _ => Whom::Chosen(chance.between(1, 2) as usize),
     };
-    let what = match chance.from_to(0, 9) {
+    let what = match chance.between(0, 9) {
         0..4 => What::Experiment(whom),
         4..9 => What::Reclaim(whom),
         _ => What::Terminate(whom),
@@ -95,13 +98,13 @@ fn lack(chance: &mut Chance, step: usize, deeds: &mut Vec<Deed>, kinds: &mut Vec
         kinds.push("no capacity");
         let out = Deed {
             after: Moment::StepBegan(step),
-            seconds: chance.from_to(0, 120),
+            seconds: chance.between(0, 120),
             what: What::Capacity(Some(0)),
         };
-        let (after, seconds) = match chance.from_to(0, 3) {
-            0 => (Moment::StepEnded(step), chance.from_to(0, 200)),
-            1 => (Moment::Noticed, chance.from_to(130, 500)),
-            2 => (Moment::StepBegan(step), out.seconds + chance.from_to(60, 600)),
+        let (after, seconds) = match chance.between(0, 3) {
+            0 => (Moment::StepEnded(step), chance.between(0, 200)),
+            1 => (Moment::Noticed, chance.between(130, 500)),
+            2 => (Moment::StepBegan(step), out.seconds + chance.between(60, 600)),
             _ => (Moment::Reported(step), 0),
         };
         deeds.push(out);
@@ -115,10 +118,10 @@ fn lack(chance: &mut Chance, step: usize, deeds: &mut Vec<Deed>, kinds: &mut Vec
     }
     if chance.percent(12) {
         kinds.push("target changed");
-        let what = What::Target(chance.from_to(0, 24));
+        let what = What::Target(chance.between(0, 24));
         deeds.push(Deed {
             after: Moment::StepBegan(step),
-            seconds: chance.from_to(20, 350),
+            seconds: chance.between(20, 350),
             what,
         });
     }
@@ -137,9 +140,9 @@ fn ends(
         kinds.push("cancelled");
         let delay: u32 = parameters["DelaySeconds"].parse().unwrap_or(90);
         let seconds = if chance.percent(60) {
-            (delay + chance.from_to(0, 3)).saturating_sub(3)
+            (delay + chance.between(0, 3)).saturating_sub(3)
         } else {
-            chance.from_to(5, 400)
+            chance.between(5, 400)
         };
         deeds.push(Deed {
             after: Moment::StepBegan(step),
@@ -150,10 +153,10 @@ fn ends(
     if shape.transient {
         return;
     }
-    let (after, seconds) = match chance.from_to(0, 9) {
-        0 => (Moment::StepBegan(step), chance.from_to(30, 500)),
-        1 | 2 => (Moment::StepEnded(step), chance.from_to(0, 30)),
-        3 => (Moment::Reported(step), chance.from_to(0, 200)),
+    let (after, seconds) = match chance.between(0, 9) {
+        0 => (Moment::StepBegan(step), chance.between(30, 500)),
+        1 | 2 => (Moment::StepEnded(step), chance.between(0, 30)),
+        3 => (Moment::Reported(step), chance.between(0, 200)),
         _ => return,
     };
     kinds.push("ended by a user");
@@ -166,16 +169,16 @@ fn ends(
 
 /// The experiment is stopped; the lever is engaged; the opt-in is taken back.
 fn guards(chance: &mut Chance, deeds: &mut Vec<Deed>, kinds: &mut Vec<&'static str>) {
-    let (kind, after, seconds, what) = match chance.from_to(0, 39) {
+    let (kind, after, seconds, what) = match chance.between(0, 39) {
         0 => ("alarm before", Moment::Ready, 0, What::Alarm(true)),
         1..4 => (
             "experiment stopped",
             Moment::Asked,
-            chance.from_to(2, 30),
+            chance.between(2, 30),
             What::Alarm(true),
         ),
-        4 => ("lever", Moment::StepBegan(0), chance.from_to(1, 120), What::Lever),
-        5 => ("opted out", Moment::StepBegan(0), chance.from_to(1, 120), What::OptOut),
+        4 => ("lever", Moment::StepBegan(0), chance.between(1, 120), What::Lever),
+        5 => ("opted out", Moment::StepBegan(0), chance.between(1, 120), What::OptOut),
         _ => return,
     };
     kinds.push(kind);
@@ -186,7 +189,7 @@ fn guards(chance: &mut Chance, deeds: &mut Vec<Deed>, kinds: &mut Vec<&'static s
 fn told_again(chance: &mut Chance, steps: usize, deeds: &mut Vec<Deed>) {
     for step in 0..steps {
         if chance.percent(50) {
-            let seconds = chance.from_to(0, 900);
+            let seconds = chance.between(0, 900);
             deeds.push(Deed {
                 after: Moment::Reported(step),
                 seconds,
@@ -197,7 +200,7 @@ fn told_again(chance: &mut Chance, steps: usize, deeds: &mut Vec<Deed>) {
     if chance.percent(30) {
         deeds.push(Deed {
             after: Moment::Reported(0),
-            seconds: chance.from_to(60, 900),
+            seconds: chance.between(60, 900),
             what: What::Sweep,
         });
     }

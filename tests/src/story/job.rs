@@ -53,7 +53,7 @@ impl Job {
             say(&["--conf", &format!("spark.yarn.submit.waitAppCompletion={word}")]);
             kinds.push("does not wait");
         }
-        match (shape.logs_in_s3, chance.from_to(0, 9)) {
+        match (shape.logs_in_s3, chance.between(0, 9)) {
             (true, 0) => say(&["--conf", "spark.eventLog.enabled=False"]),
             (false, 0..4) => say(&[
                 "--conf",
@@ -85,7 +85,7 @@ fn writes(
     kinds: &mut Vec<&'static str>,
 ) -> String {
     let input = || format!("s3://{DATA_BUCKET}/input/");
-    match chance.from_to(0, 9) {
+    match chance.between(0, 9) {
         0..4 => output.to_owned(),
         4 => {
             workload.writes = Writes::Unmarked;
@@ -119,7 +119,7 @@ fn writes(
 /// Perhaps in a shell, which may hide how `spark-submit` ended.
 fn wrapped(chance: &mut Chance, words: Vec<String>, kinds: &mut Vec<&'static str>) -> Vec<String> {
     let line = words.join(" ");
-    let shell = match chance.from_to(0, 19) {
+    let shell = match chance.between(0, 19) {
         0 | 1 => format!("{line} | tee log"),
         2 => format!("{line} ; echo done"),
         3 => format!("set -o pipefail ; {line} | tee log"),
@@ -136,8 +136,8 @@ fn workload(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> Workload {
         task_seconds,
         parents: parents.to_vec(),
     };
-    let scale = chance.from_to(1, 3);
-    let (kind, stages) = match chance.from_to(0, 9) {
+    let scale = chance.between(1, 3);
+    let (kind, stages) = match chance.between(0, 9) {
         0 | 1 => ("short", vec![stage(16, 4.0, &[]), stage(8, 3.0, &[0])]),
         2 => (
             "wide",
@@ -161,9 +161,9 @@ fn workload(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> Workload {
     kinds.push(kind);
     let last = stages.len() - 1;
     let message = "invalid literal for int() with base 10: 'n/a'".to_owned();
-    let failure = match chance.from_to(0, 9) {
+    let failure = match chance.between(0, 9) {
         0 => Some(Failure::Task {
-            stage: chance.from_to(0, last as u32) as usize,
+            stage: chance.between(0, last as u32) as usize,
             partition: 3,
             message,
         }),
@@ -184,7 +184,7 @@ fn workload(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> Workload {
 
 /// Jobs that Spark cancels by itself are no matter; one that fails inside an application that goes on is.
 fn side_job(chance: &mut Chance, kinds: &mut Vec<&'static str>) -> Option<SideJob> {
-    let words = match chance.from_to(0, 19) {
+    let words = match chance.between(0, 19) {
         0 => "Job 1 cancelled part of cancelled job group 4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e",
         1 => "Job 1 cancelled because Stage 4 was cancelled",
         2 => "Job 1 cancelled as part of cancellation of all jobs",

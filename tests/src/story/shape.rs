@@ -33,14 +33,14 @@ impl Shape {
         let fleets = chance.percent(60);
         let core_on_spot = chance.percent(30);
         let primary_on_spot = chance.percent(10);
-        let task_on_demand = if chance.percent(35) { chance.from_to(1, 2) } else { 0 };
-        let task_spot = chance.from_to(2, 7);
+        let task_on_demand = if chance.percent(35) { chance.between(1, 2) } else { 0 };
+        let task_spot = chance.between(2, 7);
         let scaling = (fleets && chance.percent(40)).then(|| {
-            let least = task_spot + chance.from_to(0, 3);
-            (least, least + chance.from_to(0, 5))
+            let least = task_spot + chance.between(0, 3);
+            (least, least + chance.between(0, 5))
         });
         let transient = chance.percent(30);
-        let log_uri = match chance.from_to(0, 9) {
+        let log_uri = match chance.between(0, 9) {
             0 => None,
             1 | 2 => Some("s3n://logs-of-nobody/emr/".to_owned()),
             _ => Some(format!("s3://{DATA_BUCKET}/emr-logs/")),
@@ -56,7 +56,7 @@ impl Shape {
         Self {
             fleets,
             release: chance.one(&["emr-5.36.2", "emr-7.10.0", "emr-6.15.0"]),
-            core_spot: if core_on_spot { chance.from_to(1, 2) } else { 0 },
+            core_spot: if core_on_spot { chance.between(1, 2) } else { 0 },
             core_on_demand: if core_on_spot && (!fleets || chance.percent(60)) {
                 0
             } else {

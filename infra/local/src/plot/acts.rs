@@ -1,0 +1,198 @@
+//! How each deed is done: by a call that anybody could make, or by what only the simulation can do.
+//!
+//! Separate from when it is done.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::{Deed, STEP_TAG, What, Whom};
+use crate::api::Time;
+use crate::ec2::Market;
+use crate::emr::{Cluster, Role, Units};
+use crate::fis::instance_arn;
+use crate::journal::Kind;
+use crate::template::Destination;
+use crate::wire::Service;
+use crate::world::{State, World};
+
+/// Does a deed now.
+pub(super) fn act(world: &World, cluster_id: &str, deed: &Deed) -> anyhow::Result<()> {
+    let now = world.clock.now();
+    let mut state = world.lock();
+    let text = format!("deed: {:?}", deed.what);
+    state
+        .account
+        .note(now, Kind::Transition, "story", cluster_id, text, Value::Null);
+    do_it(&mut state, cluster_id, &deed.what, now)?;
+    drop(state);
+    world.changed();
+    Ok(())
+}
+
+fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow::Result<()> {
+    let cluster = state
+        .account
+        .emr
+        .cluster(cluster_id)
+        .context("the story's cluster is there")?;
+    if cluster.state.is_over() && !matches!(what, What::TellEndAgain(_) | What::Sweep) {
+        return Ok(());
+    }
+    let step_id = |number: usize| cluster.steps.get(number).map(|step| step.id.clone());
+    let call = |service: Service, operation: &str, input: Value| Some((service, operation.to_owned(), input));
+    let asked = match what {
+        What::AddStep(step) => call(
+            Service::Emr,
+            "AddJobFlowSteps",
+            json!({"JobFlowId": cluster_id, "Steps": [step]}),
+        ),
+        What::EndCluster => call(Service::Emr, "TerminateJobFlows", json!({"JobFlowIds": [cluster_id]})),
+        What::OptOut => {
+            let input = json!({"ResourceId": cluster_id, "TagKeys": ["spot-drill"]});
+            call(Service::Emr, "RemoveTags", input)
+        }
+        What::Cancel(number) => step_id(*number).and_then(|id| {
+            let input = json!({"ClusterId": cluster_id, "StepIds": [id], "StepCancellationOption": "SEND_INTERRUPT"});
+            call(Service::Emr, "CancelSteps", input)
+        }),
+        What::Target(spot) => {
+            target(cluster, *spot).and_then(|(operation, input)| call(Service::Emr, operation, input))
+        }
+        What::Lever => {
+            let input = json!({"id": "default", "state": {"status": "engaged", "reason": "change freeze"}});
+            call(Service::Fis, "UpdateSafetyLeverState", input)
+        }
+        What::Reclaim(whom) | What::Experiment(whom) | What::Terminate(whom) => {
+            let ids = choose(state, cluster, *whom);
+            return hit(state, what, &ids, now);
+        }
+        What::Capacity(launches) => {
+            state.account.ec2.set_spot_capacity(*launches);
+            None
+        }
+        What::Alarm(on) => {
+            let alarm = state.template.experiment_template["stopConditions"][0]["value"].clone();
+            state.account.fis.set_alarm(alarm.as_str().unwrap_or_default(), *on);
+            None
+        }
+        What::TellEndAgain(number) => {
+            let end = step_id(*number).and_then(|id| end_of(state, &id));
+            if let Some(end) = end {
+                state.put_event(now, &end)?;
+            }
+            None
+        }
+        What::Sweep => {
+            let sweep = json!({"sweep": true});
+            state.schedule_delivery(now, &Destination::Function("WriteReport".into()), &sweep);
+            None
+        }
+    };
+    if let Some((service, operation, input)) = asked {
+        let answer = state.account.call(now, service, &operation, input);
+        answer.with_context(|| format!("{operation} of the plot"))?;
+    }
+    Ok(())
+}
+
+/// The request that sets the Spot target of the cluster's task capacity.
+fn target(cluster: &Cluster, spot: u32) -> Option<(&'static str, Value)> {
+    let has_spot = |units: &(Time, Units)| units.1.spot > 0;
+    let mut pools = cluster.pools.iter();
+    let pool = pools.find(|pool| pool.role == Role::Task && pool.targets.iter().any(has_spot))?;
+    Some(if pool.id.starts_with("if-") {
+        let fleet = json!({"InstanceFleetId": pool.id, "TargetSpotCapacity": spot});
+        (
+            "ModifyInstanceFleet",
+            json!({"ClusterId": cluster.id, "InstanceFleet": fleet}),
+        )
+    } else {
+        let group = json!({"InstanceGroupId": pool.id, "InstanceCount": spot});
+        (
+            "ModifyInstanceGroups",
+            json!({"ClusterId": cluster.id, "InstanceGroups": [group]}),
+        )
+    })
+}
+
+fn choose(state: &State, cluster: &Cluster, whom: Whom) -> Vec<String> {
+    let can = |id: &String| state.account.ec2.can_be_interrupted(id);
+    match whom {
+        Whom::Nodes { role, count, from } => {
+            let nodes = cluster.instances.iter().filter(|node| node.role == role);
+            let ready = nodes.filter(|node| node.market == Market::Spot && node.ready_at.is_some());
+            let ids: Vec<String> = ready.map(|node| node.ec2_instance_id.clone()).filter(can).collect();
+            let from = if ids.is_empty() { 0 } else { from % ids.len() };
+            ids.iter()
+                .cycle()
+                .skip(from)
+                .take(count.min(ids.len()))
+                .cloned()
+                .collect()
+        }
+        Whom::Driver => {
+            let running = cluster.yarn().truth().iter().filter(|one| one.ended_at.is_none());
+            let drivers = running.filter_map(|one| one.last_attempt()?.driver_instance.clone());
+            drivers.filter(can).take(1).collect()
+        }
+        Whom::Chosen(count) => {
+            let ours = state
+                .account
+                .fis
+                .experiments()
+                .filter(|one| one.tags.contains_key(STEP_TAG));
+            let targets = ours.flat_map(|one| one.definition.targets.values());
+            let arns = targets.flat_map(|target| &target.resource_arns);
+            let ids = arns.filter_map(|arn| arn.rsplit('/').next().map(str::to_owned));
+            let mine = ids.filter(|id| cluster.instances.iter().any(|node| node.ec2_instance_id == *id));
+            mine.filter(can).take(count).collect()
+        }
+    }
+}
+
+fn hit(state: &mut State, how: &What, ids: &[String], now: Time) -> anyhow::Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    match how {
+        What::Experiment(_) => {
+            // FIS takes five of them.
+            let arns: Vec<String> = ids.iter().take(5).map(|id| instance_arn(id)).collect();
+            let template = json!({
+                "description": "Somebody else's", "roleArn": "arn:aws:iam::000000000000:role/somebody",
+                "stopConditions": [{"source": "none"}],
+                "targets": {"some": {"resourceType": "aws:ec2:spot-instance", "selectionMode": "ALL", "resourceArns": arns}},
+                "actions": {"interrupt": {"actionId": "aws:ec2:send-spot-instance-interruptions",
+                    "parameters": {"durationBeforeInterruption": "PT2M"}, "targets": {"SpotInstances": "some"}}},
+            });
+            let made = state
+                .account
+                .call(now, Service::Fis, "CreateExperimentTemplate", template);
+            let id = made.context("somebody's template")?["experimentTemplate"]["id"].clone();
+            let start = json!({"experimentTemplateId": id});
+            state
+                .account
+                .call(now, Service::Fis, "StartExperiment", start)
+                .context("somebody's experiment")?;
+        }
+        What::Terminate(_) => ids.iter().for_each(|id| state.account.terminate_instance(now, id)),
+        _ => ids.iter().for_each(|id| state.account.interrupt_naturally(now, id)),
+    }
+    Ok(())
+}
+
+/// The event of a step's end, as it was first told.
+fn end_of(state: &State, step_id: &str) -> Option<Value> {
+    let events = state
+        .account
+        .journal
+        .entries()
+        .iter()
+        .filter(|entry| entry.kind == Kind::Event);
+    let mut ends = events.filter(|entry| {
+        let detail = &entry.data["detail"];
+        let state = detail["state"].as_str().unwrap_or_default();
+        detail["stepId"] == step_id && ["COMPLETED", "FAILED", "CANCELLED"].contains(&state)
+    });
+    ends.next().map(|entry| entry.data.clone())
+}
