@@ -90,7 +90,11 @@ FAULTS = [
     ),
     ("IAM: a step's log that may not be read", "- /*/steps/*/stderr.gz", "- /*/steps/*/stdout.gz"),
     ("IAM: reports that may be written elsewhere only", "${ReportBucket.Arn}/${ReportPrefix}*", "${ReportBucket.Arn}/old-${ReportPrefix}*"),
-    ("IAM: keys of the ledger that are not granted", "dynamodb:LeadingKeys: ['cluster#*', 'instance#*'] }\n\n", "dynamodb:LeadingKeys: ['instance#*'] }\n\n"),
+    (
+        "IAM: objects that nobody reads",
+        "Action: s3:ListBucket\n                  Resource: !Sub arn:${AWS::Partition}:s3:::${ResultsBucket}\n",
+        "Action: [s3:GetObject, s3:ListBucket]\n                  Resource:\n                    - !Sub arn:${AWS::Partition}:s3:::${ResultsBucket}\n                    - !Sub arn:${AWS::Partition}:s3:::${ResultsBucket}/${ResultsPrefix}*\n",
+    ),
     ("CloudWatch: a dashboard that is no JSON", '"widgets": [', '"widgets": [,'),
     ("S3: a public bucket", "BlockPublicPolicy: true", "BlockPublicPolicy: false"),
 ]

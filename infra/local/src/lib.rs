@@ -10,7 +10,7 @@
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
 //! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
 //!   [`deployed`]: together;
-//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
+//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client; `authorization`: what IAM would be asked;
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
 //!   their own; [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what
@@ -20,11 +20,13 @@
 //! # What is simulated, and where it is known to differ
 //!
 //! Each service's file says which answers of AWS's it assumes where the documentation is silent. In short: no IAM
-//! decision is made (what each function calls is compared with its role in a test instead), no money is counted, one
+//! decision is made (what each call would ask of IAM is in the journal, and judges hold the template's policies against
+//! it), no money is counted, one
 //! Region and account exist, subnets and security groups do not, and what is not simulated answers 501 with its name.
 
 pub mod account;
 pub mod api;
+mod authorization;
 pub mod clock;
 pub mod cloudformation;
 pub mod connector;

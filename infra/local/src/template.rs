@@ -10,6 +10,7 @@ mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// The stack's name in the simulated account.
@@ -50,6 +51,8 @@ pub struct Template {
     pub tables: BTreeMap<String, Table>,
     /// The S3 buckets' names.
     pub buckets: BTreeMap<String, String>,
+    /// The resources that say who may do what, resolved: roles, and the policies of what others may use.
+    pub policies: BTreeMap<String, Policy>,
     /// The input of FIS's CreateExperimentTemplate, with the API's member names.
     pub experiment_template: Value,
     /// EventBridge Scheduler's schedules.
@@ -77,6 +80,17 @@ pub struct Function {
     pub queue: Option<QueueMapping>,
     /// The actions that its role allows on anything, `ec2:DescribeInstances`.
     pub allowed_actions: BTreeSet<String>,
+}
+
+/// A resource that says who may do what.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Policy {
+    /// `AWS::IAM::Role`, `AWS::SQS::QueuePolicy`, …
+    pub kind: String,
+    /// What `Ref` gives.
+    pub name: String,
+    /// Its properties, resolved.
+    pub properties: Value,
 }
 
 /// A function's handling of asynchronous invocations.

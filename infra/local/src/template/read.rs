@@ -9,13 +9,20 @@ use serde_json::{Map, Value, json};
 
 use super::resolve::{Resource, Stack};
 use super::{
-    Asynchronous, Destination, Error, Function, Queue, QueueMapping, Redrive, Retry, Rule, Schedule, Table, Target,
-    Template,
+    Asynchronous, Destination, Error, Function, Policy, Queue, QueueMapping, Redrive, Retry, Rule, Schedule, Table,
+    Target, Template,
 };
 use crate::api::{ACCOUNT, REGION};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const QUEUE: &str = "AWS::SQS::Queue";
+const POLICIES: [&str; 5] = [
+    "AWS::IAM::Role",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::ResourcePolicy",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+];
 
 pub(super) fn template(stack: &Stack) -> Result<Template, Error> {
     let mut functions = BTreeMap::new();
@@ -55,6 +62,7 @@ pub(super) fn template(stack: &Stack) -> Result<Template, Error> {
         buckets: of_kind(stack, "AWS::S3::Bucket")
             .map(|(id, bucket)| (id.into(), bucket.reference.clone()))
             .collect(),
+        policies: policies(stack),
         experiment_template,
         schedules: of_kind(stack, "AWS::Scheduler::Schedule")
             .map(|(id, resource)| schedule(stack, id, &resource.properties))
@@ -73,6 +81,20 @@ fn of_kind<'a>(stack: &'a Stack, kind: &'a str) -> impl Iterator<Item = (&'a str
         .iter()
         .filter(move |(_, resource)| resource.kind == kind)
         .map(|(id, r)| (id.as_str(), r))
+}
+
+fn policies(stack: &Stack) -> BTreeMap<String, Policy> {
+    let resources = stack.resources.iter();
+    let resources = resources.filter(|(_, resource)| POLICIES.contains(&resource.kind.as_str()));
+    let policy = |(id, resource): (&String, &Resource)| {
+        let policy = Policy {
+            kind: resource.kind.clone(),
+            name: resource.reference.clone(),
+            properties: resource.properties.clone(),
+        };
+        (id.clone(), policy)
+    };
+    resources.map(policy).collect()
 }
 
 fn at(id: &str, property: &str) -> String {
