@@ -91,41 +91,50 @@ struct Question {
     resource: String,
     /// The keys that conditions can name, as JSON: only the judge looks at them.
     context: String,
+    /// What it is about does not exist any more.
+    is_gone: bool,
 }
 
 impl Question {
-    fn of(asked: &Value) -> Self {
+    fn of(asked: &Value, is_gone: bool) -> Self {
         let text = |name: &str| asked[name].as_str().expect("a question has it").to_owned();
         Self {
             action: text("action"),
             resource: text("resource"),
             context: asked["context"].to_string(),
+            is_gone,
         }
     }
 }
 
-/// What each caller's calls asked, by its name in the account; experiments by `FIS`.
-type Asked = BTreeMap<String, BTreeSet<Question>>;
+/// What was asked in all stories.
+#[derive(Debug, Default)]
+struct Told {
+    /// What each caller's calls asked, by its name in the account; experiments by `FIS`.
+    asked: BTreeMap<String, BTreeSet<Question>>,
+    /// The id that FIS made up for the stack's template; the same in all stories of one seed.
+    template_id: String,
+}
 
 /// Whom the account's own experiments are noted as.
 const FIS: &str = "FIS";
 
-fn tell(scenario: Scenario, changes: &[&str], asked: &mut Asked) {
+fn tell(scenario: Scenario, changes: &[&str], told: &mut Told) {
     let mut settings = scenario.settings();
     for change in changes {
         settings.set(change).expect("the test sets what can be set");
     }
-    collect(scenario, &settings, asked);
+    collect(scenario, &settings, told);
 }
 
 /// The workshop's story, in which start-experiment dies after one of its calls: the later it dies, the more does its
 /// next attempt have to find out.
-fn tell_of_crashes(asked: &mut Asked) {
+fn tell_of_crashes(told: &mut Told) {
     let scenario = Scenario::find("workshop").expect("the test names a scenario");
     for call in (20..=30).rev() {
         let has_looked =
             |questions: &BTreeSet<Question>| questions.iter().any(|one| one.action == "fis:ListExperiments");
-        if asked.get("spot-drill-StartExperiment").is_some_and(has_looked) {
+        if told.asked.get("spot-drill-StartExperiment").is_some_and(has_looked) {
             return;
         }
         let mut settings = scenario.settings();
@@ -134,11 +143,11 @@ fn tell_of_crashes(asked: &mut Asked) {
             call,
             after: true,
         });
-        collect(scenario, &settings, asked);
+        collect(scenario, &settings, told);
     }
 }
 
-fn collect(scenario: Scenario, settings: &Settings, asked: &mut Asked) {
+fn collect(scenario: Scenario, settings: &Settings, told: &mut Told) {
     let run = run::run(scenario, settings, 1, |_| ()).unwrap_or_else(|error| panic!("{}: {error:#}", scenario.name));
     let state = run.world.lock();
     let entries = state.account.journal.entries().iter();
@@ -147,10 +156,10 @@ fn collect(scenario: Scenario, settings: &Settings, asked: &mut Asked) {
         let questions = entry.data["asked"].as_array().expect("a call has it");
         // A request that is no call asks nothing.
         assert!(!questions.is_empty() || entry.subject == "?", "{entry:?}");
-        asked
-            .entry(caller)
-            .or_default()
-            .extend(questions.iter().map(Question::of));
+        // IAM knows no tags of what is gone.
+        let is_gone = entry.data["error"] == "ResourceNotFoundException";
+        let questions = questions.iter().map(|asked| Question::of(asked, is_gone));
+        told.asked.entry(caller).or_default().extend(questions);
     }
     let experiments = state.account.fis.experiments();
     for id in experiments.flat_map(|experiment| &experiment.interrupted) {
@@ -160,12 +169,14 @@ fn collect(scenario: Scenario, settings: &Settings, asked: &mut Asked) {
             .map(|(key, value)| (format!("aws:ResourceTag/{key}"), value.clone()))
             .collect();
         context.insert("ec2:InstanceMarketType".into(), "spot".into());
-        asked.entry(FIS.into()).or_default().insert(Question {
+        told.asked.entry(FIS.into()).or_default().insert(Question {
             action: "ec2:SendSpotInstanceInterruptions".into(),
             resource: format!("arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{id}"),
             context: json!(context).to_string(),
+            is_gone: false,
         });
     }
+    told.template_id = state.template.functions["StartExperiment"].environment["EXPERIMENT_TEMPLATE_ID"].clone();
 }
 
 /// An action, and the pattern of the resources that it is allowed on.
@@ -236,7 +247,7 @@ fn compare(id: &str, asked: &BTreeSet<Question>, granted: &BTreeSet<Grant>) -> B
 }
 
 /// For the judge: every policy that the template has, and every question that was asked, by the role that asks.
-fn write(path: &str, template: &Template, asked: &Asked) {
+fn write(path: &str, template: &Template, asked: &BTreeMap<String, BTreeSet<Question>>) {
     let roles: BTreeMap<&str, String> = template
         .functions
         .iter()
@@ -245,7 +256,7 @@ fn write(path: &str, template: &Template, asked: &Asked) {
         .collect();
     let show = |one: &Question| {
         let context: Value = serde_json::from_str(&one.context).expect("it was JSON");
-        json!({"action": one.action, "resource": one.resource, "context": context})
+        json!({"action": one.action, "resource": one.resource, "context": context, "gone": one.is_gone})
     };
     let asked: BTreeMap<&str, Vec<Value>> = asked
         .iter()
@@ -257,21 +268,27 @@ fn write(path: &str, template: &Template, asked: &Asked) {
 
 #[test]
 fn roles_allow_what_their_functions_calls_need_and_nothing_else() {
-    let mut asked = Asked::new();
+    let mut told = Told::default();
     for scenario in SCENARIOS {
-        tell(scenario, &[], &mut asked);
+        tell(scenario, &[], &mut told);
     }
     for (name, changes) in CHANGED {
-        tell(Scenario::find(name).unwrap(), changes, &mut asked);
+        tell(Scenario::find(name).unwrap(), changes, &mut told);
     }
-    tell_of_crashes(&mut asked);
+    tell_of_crashes(&mut told);
+    let Told { mut asked, template_id } = told;
     let mut parameters = SCENARIOS[0].parameters(&SCENARIOS[0].settings());
     let text = std::env::var_os("TEMPLATE").map(|path| std::fs::read_to_string(path).unwrap());
     let text = text.as_deref().unwrap_or(TEMPLATE);
-    let template = Template::load(text, &parameters).unwrap();
+    let load = |parameters: &BTreeMap<String, String>| {
+        let mut template = Template::load(text, parameters).unwrap();
+        template.set_experiment_template_id(&template_id);
+        template
+    };
+    let template = load(&parameters);
     if let Ok(path) = std::env::var("PERMISSIONS") {
         parameters.extend(OPTIONAL.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        write(&path, &Template::load(text, &parameters).unwrap(), &asked);
+        write(&path, &load(&parameters), &asked);
     }
     assert_eq!(template.functions.len(), 4, "every function is deployed");
     let interruptions = asked.remove(FIS).unwrap_or_default();
@@ -296,6 +313,7 @@ fn a_resource_too_few_and_an_action_too_many_are_told_apart() {
         action: "s3:GetObject".into(),
         resource: "arn:aws:s3:::bucket/other/1".into(),
         context: String::new(),
+        is_gone: false,
     };
     let grant = |action: &str, resource: &str| (action.to_owned(), resource.to_owned());
     let granted = [

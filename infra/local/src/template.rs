@@ -230,11 +230,24 @@ impl Template {
         for value in environments.chain(self.outputs.values_mut()) {
             *value = value.replace(EXPERIMENT_TEMPLATE_ID, id);
         }
+        for policy in self.policies.values_mut() {
+            replace(&mut policy.properties, EXPERIMENT_TEMPLATE_ID, id);
+        }
     }
 
     /// The function with this name in the account, and its logical id.
     pub fn function_named(&self, name: &str) -> Option<(&String, &Function)> {
         self.functions.iter().find(|(_, function)| function.name == name)
+    }
+}
+
+/// Replaces a part of each text in the value.
+fn replace(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) => *text = text.replace(from, to),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        Value::Object(members) => members.values_mut().for_each(|member| replace(member, from, to)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -189,6 +189,8 @@ fn a_made_up_id_is_put_in_where_it_is_referred_to() {
     let environment = &template.functions["StartExperiment"].environment;
     assert_eq!(environment["EXPERIMENT_TEMPLATE_ID"], "EXT1k2KyqYsKFFv8");
     assert_eq!(template.outputs["FISExperimentID"], "EXT1k2KyqYsKFFv8");
+    let role = template.policies["StartExperimentRole"].properties.to_string();
+    assert!(role.contains("experiment-template/EXT1k2KyqYsKFFv8"), "{role}");
 }
 
 #[test]
