@@ -6,11 +6,11 @@
 //! * [`api`], [`journal`]: what all parts share;
 //! * [`ec2`], [`emr`], [`fis`], [`s3`], [`dynamodb`]: one service each, clock-free: state and rules, the AWS page beside
 //!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
-//! * [`account`]: the services together;
+//! * [`account`]: the services together; `authorization`: what a call of theirs would ask of IAM;
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
 //! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
 //!   [`deployed`]: together;
-//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client; `authorization`: what IAM would be asked;
+//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
 //!   their own; [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`run`]: a story from begin to report; [`truth`]: what

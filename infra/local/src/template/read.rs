@@ -16,13 +16,6 @@ use crate::api::{ACCOUNT, REGION};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 const QUEUE: &str = "AWS::SQS::Queue";
-const POLICIES: [&str; 5] = [
-    "AWS::IAM::Role",
-    "AWS::Lambda::Permission",
-    "AWS::Logs::ResourcePolicy",
-    "AWS::S3::BucketPolicy",
-    "AWS::SQS::QueuePolicy",
-];
 
 pub(super) fn template(stack: &Stack) -> Result<Template, Error> {
     let mut functions = BTreeMap::new();
@@ -83,9 +76,17 @@ fn of_kind<'a>(stack: &'a Stack, kind: &'a str) -> impl Iterator<Item = (&'a str
         .map(|(id, r)| (id.as_str(), r))
 }
 
+/// The resources that say who may do what.
 fn policies(stack: &Stack) -> BTreeMap<String, Policy> {
+    let kinds = [
+        "AWS::IAM::Role",
+        "AWS::Lambda::Permission",
+        "AWS::Logs::ResourcePolicy",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
+    ];
     let resources = stack.resources.iter();
-    let resources = resources.filter(|(_, resource)| POLICIES.contains(&resource.kind.as_str()));
+    let resources = resources.filter(|(_, resource)| kinds.contains(&resource.kind.as_str()));
     let policy = |(id, resource): (&String, &Resource)| {
         let policy = Policy {
             kind: resource.kind.clone(),
