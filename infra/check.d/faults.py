@@ -62,6 +62,39 @@ FAULTS = [
     ("IAM: an action that is called and not allowed", "                  - elasticmapreduce:ListInstanceFleets\n", ""),
     ("IAM: core nodes are not denied", "instance-group-role: [MASTER, CORE]", "instance-group-role: [MASTER]"),
     ("IAM: a role that others' experiments may use", "StringEquals: { aws:SourceAccount: !Ref AWS::AccountId }\n              ArnLike:", "ArnLike:"),
+    ("IAM: On-Demand instances are not denied", "ec2:InstanceMarketType: [on-demand, capacity-block]", "ec2:InstanceMarketType: [capacity-block]"),
+    (
+        "Lambda: a SourceAccount, which EventBridge has not",
+        "      SourceArn: !GetAtt StepEnded.Arn\n",
+        "      SourceArn: !GetAtt StepEnded.Arn\n      SourceAccount: !Ref AWS::AccountId\n",
+    ),
+    ("Lambda: a function that any rule may invoke", "      SourceArn: !GetAtt StepEnded.Arn\n", ""),
+    (
+        "SQS: a queue that any rule may send to",
+        "\n              ArnEquals: { aws:SourceArn: !GetAtt SpotInterruptionWarning.Arn }",
+        "",
+    ),
+    (
+        "Logs: a condition on creating a stream",
+        """"Resource": "${TrackingLog.Arn}"
+          }, {""",
+        """"Resource": "${TrackingLog.Arn}",
+            "Condition": { "ArnEquals": { "aws:SourceArn": "${SpotEventsToLog.Arn}" } }
+          }, {""",
+    ),
+    (
+        "Logs: a group that any rule may write to",
+        """"Resource": "${TrackingLog.Arn}",
+            "Condition": { "ArnEquals": { "aws:SourceArn": "${SpotEventsToLog.Arn}" } }""",
+        """"Resource": "${TrackingLog.Arn}\"""",
+    ),
+    ("IAM: a step's log that may not be read", "- /*/steps/*/stderr.gz", "- /*/steps/*/stdout.gz"),
+    ("IAM: reports that may be written elsewhere only", "${ReportBucket.Arn}/${ReportPrefix}*", "${ReportBucket.Arn}/old-${ReportPrefix}*"),
+    (
+        "IAM: objects that nobody reads",
+        "Action: s3:ListBucket\n                  Resource: !Sub arn:${AWS::Partition}:s3:::${ResultsBucket}\n",
+        "Action: [s3:GetObject, s3:ListBucket]\n                  Resource:\n                    - !Sub arn:${AWS::Partition}:s3:::${ResultsBucket}\n                    - !Sub arn:${AWS::Partition}:s3:::${ResultsBucket}/${ResultsPrefix}*\n",
+    ),
     ("CloudWatch: a dashboard that is no JSON", '"widgets": [', '"widgets": [,'),
     ("S3: a public bucket", "BlockPublicPolicy: true", "BlockPublicPolicy: false"),
 ]

@@ -5,6 +5,7 @@ Apart from the linters, because those accept an action that does not exist, a co
 statement that names one of two resources that an action needs."""
 
 import functools
+import json
 import re
 
 from policy_sentry.querying.actions import get_service_prefix_data
@@ -23,6 +24,8 @@ GLOBAL_KEYS = {
 FIS = "fis.amazonaws.com"
 ROLE_TAG = "aws:ResourceTag/aws:elasticmapreduce:instance-group-role"
 OPT_IN_TAG = "aws:ResourceTag/spot-drill"
+MARKET = "ec2:InstanceMarketType"
+EVENTS = "events.amazonaws.com"
 
 
 @functools.cache
@@ -164,6 +167,33 @@ def judge_interruptions(name, given, denied):
     }
     if spared != {"MASTER", "CORE"}:
         yield f"{name}: no Deny for MASTER and CORE"
+    if not any(key == MARKET and "on-demand" in value for one in denied for _, key, value in condition_keys(one)):
+        yield f"{name}: no Deny for On-Demand instances"
+
+
+def judge_lambda_permission(name, properties):
+    """What lets a rule invoke a function: by the rule's ARN, which names the account."""
+    if properties["Principal"] != EVENTS:
+        return
+    if "SourceArn" not in properties:
+        yield f"{name}: any rule of any account may invoke the function"
+    if "SourceAccount" in properties:
+        # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-troubleshooting.html#eb-lam-function-not-invoked
+        yield f"{name}: with a SourceAccount EventBridge cannot invoke the function"
+
+
+def judge_log_policy(name, properties):
+    """What lets a rule write to a log group."""
+    given = {}
+    for statement in json.loads(text(properties["PolicyDocument"]))["Statement"]:
+        for action in variants(statement["Action"]):
+            given.setdefault(action, []).append(statement)
+    # https://github.com/aws-samples/serverless-patterns/pull/618
+    if all("Condition" in statement for statement in given.get("logs:CreateLogStream", [])):
+        yield f"{name}: EventBridge creates log streams in no rule's name, so a condition is never met"
+    for statement in given.get("logs:PutLogEvents", []):
+        if not any(key == "aws:SourceArn" for _, key, _ in condition_keys(statement)):
+            yield f"{name}: any rule may write"
 
 
 def judge(template):
@@ -175,5 +205,10 @@ def judge(template):
         if resource["Type"] in ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy"):
             for statement in statements(properties["PolicyDocument"]):
                 keys = {key for _, key, _ in condition_keys(statement)}
-                if statement["Effect"] == "Allow" and "aws:SourceAccount" not in keys:
-                    yield f"{name}: allows without aws:SourceAccount"
+                for key in ("aws:SourceAccount", "aws:SourceArn"):
+                    if statement["Effect"] == "Allow" and key not in keys:
+                        yield f"{name}: allows without {key}"
+        if resource["Type"] == "AWS::Lambda::Permission":
+            yield from judge_lambda_permission(name, properties)
+        if resource["Type"] == "AWS::Logs::ResourcePolicy":
+            yield from judge_log_policy(name, properties)

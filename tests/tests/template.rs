@@ -15,11 +15,15 @@ use serde_json::{Value, json};
 use serde_norway::Value as Yaml;
 
 /// Every optional part of the template.
-const EVERYTHING: [(&str, &str); 8] = [
+const EVERYTHING: [(&str, &str); 12] = [
     ("AlarmTopicArn", "arn:aws:sns:us-sim-1:000000000000:alarms"),
     ("BaselinePrefix", "s3://data/results/"),
     ("CheckSchedule", "rate(7 days)"),
+    ("EventLogBucketArns", "arn:aws:s3:::logs,arn:aws:s3:::more-logs"),
     ("EventLogUri", "s3://logs/spark/"),
+    ("KmsKeyArns", "arn:aws:kms:us-sim-1:000000000000:key/logs"),
+    ("LogBucketArns", "arn:aws:s3:::logs"),
+    ("OutputBucketArns", "arn:aws:s3:::lake"),
     ("ResultsBucket", "data"),
     ("Tracing", "Active"),
     ("TrackingLogGroup", "/aws/events/spotinterruptions"),

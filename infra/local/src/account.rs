@@ -8,6 +8,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use crate::api::{ApiError, BusEvent, Ctx, Time};
+use crate::authorization;
 use crate::dynamodb::{DynamoDb, Failure};
 use crate::ec2::{Ec2, Launch};
 use crate::emr::Emr;
@@ -129,15 +130,17 @@ impl Account {
         self.advance(now);
         self.requests += 1;
         let number = self.requests;
+        let asked = authorization::of_call(self, call, body);
         if call.service == Service::DynamoDb {
             self.dynamodb.set_now(now);
             let answer = self.dynamodb.call(&call.operation, body);
-            self.note_call(now, caller, call, answer.as_ref().err().map(Failure::code));
+            self.note_call(now, caller, call, asked, answer.as_ref().err().map(Failure::code));
             return wire::encode_dynamodb(answer, number);
         }
         let answer = self.dispatch(now, call);
         self.settle(now);
-        self.note_call(now, caller, call, answer.as_ref().err().map(|error| error.code.clone()));
+        let error = answer.as_ref().err().map(|error| error.code.clone());
+        self.note_call(now, caller, call, asked, error);
         wire::encode(&call.service, &call.operation, answer, number)
     }
 
@@ -177,7 +180,7 @@ impl Account {
     ) -> Response<Bytes> {
         self.requests += 1;
         let error = answer.as_ref().err().map(|error| error.code.clone());
-        self.note_call(now, caller, call, error);
+        self.note_call(now, caller, call, Vec::new(), error);
         wire::encode(&call.service, &call.operation, answer, self.requests)
     }
 
@@ -189,12 +192,12 @@ impl Account {
             operation: "?".into(),
             input: Value::Null,
         };
-        self.note_call(now, caller, &call, Some(refusal.error.code.clone()));
+        self.note_call(now, caller, &call, Vec::new(), Some(refusal.error.code.clone()));
         wire::encode(&refusal.service, "?", Err(refusal.error.clone()), self.requests)
     }
 
-    /// Records a call.
-    pub fn note_call(&mut self, now: Time, caller: &str, call: &Call, error: Option<String>) {
+    /// Records a call, with the permissions that it needed.
+    pub fn note_call(&mut self, now: Time, caller: &str, call: &Call, asked: Vec<Value>, error: Option<String>) {
         let text = match &error {
             None => format!("{} by {caller}", call.operation),
             Some(error) => format!("{} by {caller}: {error}", call.operation),
@@ -202,6 +205,7 @@ impl Account {
         let data = json!({
             "caller": caller,
             "action": call.service.iam_action(&call.operation),
+            "asked": asked,
             "error": error,
         });
         self.note(now, Kind::Call, call.service.iam_prefix(), &call.operation, text, data);

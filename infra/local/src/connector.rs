@@ -21,6 +21,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::api::REGION;
+use crate::authorization;
 use crate::deployed;
 use crate::fault::Fate;
 use crate::wire::{self, Call, Service};
@@ -143,15 +144,16 @@ pub async fn answer(world: &World, caller: &str, request: http::Request<Bytes>) 
     let decoded = wire::decode(&request);
     let response = match decoded {
         Ok(call) if call.service == Service::S3 => {
-            let service = {
+            let (service, asked) = {
                 let mut state = world.lock();
                 state.account.advance(now);
                 state.account.s3.set_now(now);
+                let asked = authorization::of_s3(&state.account.s3, &call, request.uri(), request.body());
                 drop(state);
-                world.s3()
+                (world.s3(), asked)
             };
             let response = service.call(request).await;
-            note(world, caller, &call, &response);
+            note(world, caller, &call, asked, &response);
             response
         }
         Ok(call) if deployed::has(&call.service) => deployed::answer(world, caller, &call).await,
@@ -162,7 +164,7 @@ pub async fn answer(world: &World, caller: &str, request: http::Request<Bytes>) 
     response
 }
 
-fn note(world: &World, caller: &str, call: &Call, response: &http::Response<Bytes>) {
+fn note(world: &World, caller: &str, call: &Call, asked: Vec<Value>, response: &http::Response<Bytes>) {
     let status = response.status();
     let error = (!status.is_success()).then(|| status.as_str().to_owned());
     let now = world.clock.now();
@@ -171,5 +173,5 @@ fn note(world: &World, caller: &str, call: &Call, response: &http::Response<Byte
         operation: call.operation.clone(),
         input: Value::Null,
     };
-    world.lock().account.note_call(now, caller, &call, error);
+    world.lock().account.note_call(now, caller, &call, asked, error);
 }

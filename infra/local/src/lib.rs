@@ -6,7 +6,7 @@
 //! * [`api`], [`journal`]: what all parts share;
 //! * [`ec2`], [`emr`], [`fis`], [`s3`], [`dynamodb`]: one service each, clock-free: state and rules, the AWS page beside
 //!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
-//! * [`account`]: the services together;
+//! * [`account`]: the services together; `authorization`: what a call of theirs would ask of IAM;
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
 //! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
 //!   [`deployed`]: together;
@@ -20,11 +20,13 @@
 //! # What is simulated, and where it is known to differ
 //!
 //! Each service's file says which answers of AWS's it assumes where the documentation is silent. In short: no IAM
-//! decision is made (what each function calls is compared with its role in a test instead), no money is counted, one
+//! decision is made (what each call would ask of IAM is in the journal, and judges hold the template's policies against
+//! it), no money is counted, one
 //! Region and account exist, subnets and security groups do not, and what is not simulated answers 501 with its name.
 
 pub mod account;
 pub mod api;
+mod authorization;
 pub mod clock;
 pub mod cloudformation;
 pub mod connector;

@@ -321,6 +321,8 @@ impl Scenario {
             ("Mode", settings.mode.clone()),
             ("ResultsBucket", DATA_BUCKET.to_owned()),
             ("ResultsPrefix", RESULTS_PREFIX.to_owned()),
+            ("EventLogBucketArns", format!("arn:aws:s3:::{DATA_BUCKET}")),
+            ("LogBucketArns", format!("arn:aws:s3:::{DATA_BUCKET}")),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))

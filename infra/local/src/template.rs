@@ -10,6 +10,7 @@ mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// The stack's name in the simulated account.
@@ -50,6 +51,8 @@ pub struct Template {
     pub tables: BTreeMap<String, Table>,
     /// The S3 buckets' names.
     pub buckets: BTreeMap<String, String>,
+    /// The resources that say who may do what, resolved: roles, and the policies of what others may use.
+    pub policies: BTreeMap<String, Policy>,
     /// The input of FIS's CreateExperimentTemplate, with the API's member names.
     pub experiment_template: Value,
     /// EventBridge Scheduler's schedules.
@@ -79,6 +82,17 @@ pub struct Function {
     pub queue: Option<QueueMapping>,
     /// The actions that its role allows on anything, `ec2:DescribeInstances`.
     pub allowed_actions: BTreeSet<String>,
+}
+
+/// A resource that says who may do what.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Policy {
+    /// `AWS::IAM::Role`, `AWS::SQS::QueuePolicy`, …
+    pub kind: String,
+    /// What `Ref` gives.
+    pub name: String,
+    /// Its properties, resolved.
+    pub properties: Value,
 }
 
 /// A function's handling of asynchronous invocations.
@@ -218,11 +232,24 @@ impl Template {
         for value in environments.chain(self.outputs.values_mut()) {
             *value = value.replace(EXPERIMENT_TEMPLATE_ID, id);
         }
+        for policy in self.policies.values_mut() {
+            replace(&mut policy.properties, EXPERIMENT_TEMPLATE_ID, id);
+        }
     }
 
     /// The function with this name in the account, and its logical id.
     pub fn function_named(&self, name: &str) -> Option<(&String, &Function)> {
         self.functions.iter().find(|(_, function)| function.name == name)
+    }
+}
+
+/// Replaces a part of each text in the value.
+fn replace(value: &mut Value, from: &str, to: &str) {
+    match value {
+        Value::String(text) => *text = text.replace(from, to),
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, from, to)),
+        Value::Object(members) => members.values_mut().for_each(|member| replace(member, from, to)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

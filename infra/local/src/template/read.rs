@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::resolve::{Resource, Stack};
 use super::{
-    Asynchronous, Destination, Error, Function, Queue, QueueMapping, Redrive, Retry, Rule, Schedule, Table, Target,
-    Template,
+    Asynchronous, Destination, Error, Function, Policy, Queue, QueueMapping, Redrive, Retry, Rule, Schedule, Table,
+    Target, Template,
 };
 use crate::api::{ACCOUNT, REGION};
 
@@ -56,6 +56,7 @@ pub(super) fn template(stack: &Stack) -> Result<Template, Error> {
         buckets: of_kind(stack, "AWS::S3::Bucket")
             .map(|(id, bucket)| (id.into(), bucket.reference.clone()))
             .collect(),
+        policies: policies(stack),
         experiment_template,
         roles: of_kind(stack, ROLE)
             .filter_map(|(_, role)| Some((role.arn.clone()?, statements(role).cloned().collect())))
@@ -77,6 +78,28 @@ fn of_kind<'a>(stack: &'a Stack, kind: &'a str) -> impl Iterator<Item = (&'a str
         .iter()
         .filter(move |(_, resource)| resource.kind == kind)
         .map(|(id, r)| (id.as_str(), r))
+}
+
+/// The resources that say who may do what.
+fn policies(stack: &Stack) -> BTreeMap<String, Policy> {
+    let kinds = [
+        "AWS::IAM::Role",
+        "AWS::Lambda::Permission",
+        "AWS::Logs::ResourcePolicy",
+        "AWS::S3::BucketPolicy",
+        "AWS::SQS::QueuePolicy",
+    ];
+    let resources = stack.resources.iter();
+    let resources = resources.filter(|(_, resource)| kinds.contains(&resource.kind.as_str()));
+    let policy = |(id, resource): (&String, &Resource)| {
+        let policy = Policy {
+            kind: resource.kind.clone(),
+            name: resource.reference.clone(),
+            properties: resource.properties.clone(),
+        };
+        (id.clone(), policy)
+    };
+    resources.map(policy).collect()
 }
 
 fn at(id: &str, property: &str) -> String {

@@ -165,6 +165,10 @@ fn schedules_carry_their_input() {
 fn every_optional_part_resolves() {
     let template = load(&[
         ("EventLogUri", "s3://logs/spark/"),
+        ("EventLogBucketArns", "arn:aws:s3:::logs,arn:aws:s3:::more"),
+        ("LogBucketArns", "arn:aws:s3:::logs"),
+        ("OutputBucketArns", "arn:aws:s3:::out"),
+        ("KmsKeyArns", "arn:aws:kms:us-sim-1:000000000000:key/1"),
         ("BaselinePrefix", "s3://data/results/"),
         ("ResultsBucket", "data"),
         ("TrackingLogGroup", "/aws/events/spotinterruptions"),
@@ -172,6 +176,10 @@ fn every_optional_part_resolves() {
         ("CheckSchedule", "cron(0 6 ? * MON *)"),
     ]);
     assert_eq!(template.rules.len(), 4);
+    let role = template.policies["WriteReportRole"].properties.to_string();
+    let logs = json!(["arn:aws:s3:::logs/*application_*", "arn:aws:s3:::more/*application_*"]);
+    assert!(role.contains(&logs.to_string()), "{role}");
+    assert!(role.contains("\"arn:aws:s3:::logs/*/steps/*/stderr.gz\""), "{role}");
 }
 
 #[test]
@@ -181,6 +189,8 @@ fn a_made_up_id_is_put_in_where_it_is_referred_to() {
     let environment = &template.functions["StartExperiment"].environment;
     assert_eq!(environment["EXPERIMENT_TEMPLATE_ID"], "EXT1k2KyqYsKFFv8");
     assert_eq!(template.outputs["FISExperimentID"], "EXT1k2KyqYsKFFv8");
+    let role = template.policies["StartExperimentRole"].properties.to_string();
+    assert!(role.contains("experiment-template/EXT1k2KyqYsKFFv8"), "{role}");
 }
 
 #[test]
@@ -199,7 +209,8 @@ fn a_wrong_reference_is_an_error_that_names_it() {
     assert!(error.contains("there is no resource ReportBuckets"), "{error}");
     assert!(broken("!If [HasResults,", "!If [HasResult,").contains("there is no condition HasResult"));
     assert!(broken("[!Ref WarningQueue]", "[!Reff WarningQueue]").contains("Reff"));
-    assert!(broken("Condition: HasTrackingLog\n    DependsOn", "DependsOn").contains("its condition leaves"));
+    let policy = "TrackingLogPolicy:\n    Type: AWS::Logs::ResourcePolicy\n    Condition: HasTrackingLog\n";
+    assert!(broken(policy, &policy.replace("    Condition: HasTrackingLog\n", "")).contains("its condition leaves"));
 }
 
 #[test]
