@@ -53,15 +53,14 @@ impl Aws {
         Ok(found.into_iter().map(|one| (one.id, one.name)).collect())
     }
 
-    /// The active clusters, and those that ended of the ones created since, with a pause before each call but the first:
-    /// for somebody who has time.
+    /// The active clusters, and those that ended of the ones created since, with a pause before each further page: for
+    /// somebody who has time.
     pub async fn clusters_since(
         &self,
         created_since: DateTime<Utc>,
         pause: Duration,
     ) -> Result<Vec<ListedCluster>, Error> {
         let mut found = self.clusters(&ACTIVE, None, pause).await?;
-        tokio::time::sleep(pause).await;
         found.extend(self.clusters(&ENDED, Some(created_since), pause).await?);
         Ok(found)
     }

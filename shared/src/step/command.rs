@@ -33,67 +33,21 @@ pub(super) struct Spark {
 /// Shells in shells, and commands that run commands: deeper than this nobody means it.
 const DEPTH_MAX: u32 = 8;
 
-/// What EMR's steps run besides Spark, and what scripts do around it.
+/// What EMR's steps run besides Spark.
 /// <https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-commandrunner.html>
-const OTHERS: [&str; 58] = [
-    "aws",
-    "beeline",
-    "cat",
-    "cd",
-    "chmod",
-    "chown",
-    "cp",
-    "curl",
-    "date",
-    "echo",
-    "emr-init-config",
-    "emrfs",
-    "exit",
-    "export",
-    "false",
-    "flink",
-    "flink-run",
-    "flink-yarn-session",
-    "grep",
-    "gsutil",
-    "hadoop",
-    "hadoop-streaming",
-    "hbase",
-    "hcat",
-    "hdfs",
-    "hive",
-    "hive-script",
-    "hudi-cli",
-    "kinit",
-    "ls",
-    "mapred",
-    "mkdir",
-    "mv",
-    "oozie",
-    "oozie-setup",
-    "phoenix-sqlline",
-    "pig",
-    "pig-script",
-    "presto-cli",
-    "printf",
-    "pwd",
-    "rm",
-    "run-presto-connector",
-    "s3-dist-cp",
-    "s3distcp",
-    "set",
-    "sleep",
-    "sqoop",
-    "state-pusher-script",
-    "systemctl",
-    "tar",
-    "tee",
-    "tez",
-    "touch",
-    "trino-cli",
-    "true",
-    "wget",
-    "yarn",
+#[rustfmt::skip]
+const OTHERS: [&str; 32] = [
+    "aws", "beeline", "emr-init-config", "emrfs", "flink", "flink-run", "flink-yarn-session", "gsutil", "hadoop",
+    "hadoop-streaming", "hbase", "hcat", "hdfs", "hive", "hive-script", "hudi-cli", "mapred", "oozie", "oozie-setup",
+    "phoenix-sqlline", "pig", "pig-script", "presto-cli", "run-presto-connector", "s3-dist-cp", "s3distcp", "sqoop",
+    "state-pusher-script", "systemctl", "tez", "trino-cli", "yarn",
+];
+
+/// What scripts do besides.
+#[rustfmt::skip]
+const ASIDE: [&str; 26] = [
+    "cat", "cd", "chmod", "chown", "cp", "curl", "date", "echo", "exit", "export", "false", "grep", "kinit", "ls",
+    "mkdir", "mv", "printf", "pwd", "rm", "set", "sleep", "tar", "tee", "touch", "true", "wget",
 ];
 
 /// Reads a command line that no shell has seen.
@@ -108,7 +62,7 @@ pub(super) fn script(words: &[String]) -> Command {
         return Command::Unknown("nothing".into());
     };
     let name = base_name(script);
-    if OTHERS.contains(&name) {
+    if is_other(name) {
         return Command::Other(name.into());
     }
     if let Some(at) = rest.iter().position(|word| Tool::of(base_name(word)).is_some())
@@ -155,7 +109,7 @@ fn read_at(words: &[String], depth: u32) -> Command {
             }
         }
         ("script-runner.jar", _) => script(rest),
-        _ if OTHERS.contains(&name) => Command::Other(name.into()),
+        _ if is_other(name) => Command::Other(name.into()),
         _ if is_script(first) => script(&words),
         _ => Command::Unknown(name.into()),
     }
@@ -169,6 +123,11 @@ fn spark(tool: Tool, words: &[String]) -> Command {
         submission: Submission::parse(tool, words),
         script: None,
     })
+}
+
+/// Is it known to be something else than Spark?
+fn is_other(name: &str) -> bool {
+    OTHERS.contains(&name) || ASIDE.contains(&name)
 }
 
 /// A script in S3, or of a shell's kind.
@@ -216,6 +175,8 @@ fn shell_command(words: &[String], depth: u32) -> Command {
 fn list(text: &str, positional: &[String], depth: u32) -> Command {
     let mut found = None;
     for words in shell::commands(text, positional) {
+        // What may be anything weighs more than what is known, and that more than what every script does.
+        let says_nothing = |found: &Command| matches!(found, Command::Other(name) if ASIDE.contains(&name.as_str()));
         match (read_at(&words, depth + 1), &found) {
             (Command::Spark(mut spark), _) => {
                 spark.is_direct = false;
@@ -223,6 +184,7 @@ fn list(text: &str, positional: &[String], depth: u32) -> Command {
             }
             (unknown @ Command::Unknown(_), None | Some(Command::Other(_))) => found = Some(unknown),
             (other, None) => found = Some(other),
+            (other, Some(one)) if says_nothing(one) => found = Some(other),
             _ => {}
         }
     }
@@ -402,7 +364,7 @@ mod tests {
             ("s3-dist-cp --src s3://b/spark/ --dest hdfs:///x", "s3-dist-cp"),
             ("hive-script --run-hive-script --args -f s3://b/q.q", "hive-script"),
             ("/usr/bin/hadoop jar spark.jar", "hadoop"),
-            ("bash -c 'set -e; aws s3 cp s3://b/spark /tmp && hive -f x.q'", "set"),
+            ("bash -c 'set -e; aws s3 cp s3://b/spark /tmp && hive -f x.q'", "aws"),
             ("bash -c 'echo spark'", "echo"),
         ] {
             assert_eq!(read(&words(text)), Command::Other(name.into()), "{text}");

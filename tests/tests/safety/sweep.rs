@@ -165,19 +165,24 @@ fn a_step_that_ran_for_days_beneath_many_short_ones_gets_its_report() {
     in_a_world(1, &[], no_events(), async |world| {
         prepare(&world);
         let id = cluster_up(&world, small("c")).await;
-        // It names no cluster manager's memory that the node has: it waits in YARN until somebody cancels it.
-        let long = spark(&["s3://emr-spot-workshop-data/out/"]);
+        // No node has as much: it waits in YARN until somebody cancels it.
+        let long = step(&[
+            "spark-submit",
+            "--deploy-mode",
+            "cluster",
+            "--driver-memory",
+            "900g",
+            SHORT,
+        ]);
         let long = run_step(&world, &id, long).await;
         for _ in 0..120 {
             add_steps(&world, &id, json!([step(&["s3-dist-cp", "--dest", "hdfs:///x"])]));
             sleep(120).await;
         }
-        sleep(9 * 24 * 3600).await;
-        if step_of(&world.lock(), &id, &long).state == StepState::Running {
-            cancel(&world, &id, &long);
-        }
+        sleep(4 * 24 * 3600).await;
+        assert_eq!(step_of(&world.lock(), &id, &long).state, StepState::Running);
+        cancel(&world, &id, &long);
         sleep(2 * 3600).await;
-        assert!(step_of(&world.lock(), &id, &long).state.is_over());
         assert!(has_report(&world.lock(), &id, &long));
     });
 }
@@ -188,13 +193,48 @@ fn steps_beyond_the_first_page_of_a_cluster_get_their_reports() {
         prepare(&world);
         let id = cluster_up(&world, small("c")).await;
         let first = run_step(&world, &id, short()).await;
-        for _ in 0..70 {
-            add_steps(&world, &id, json!([step(&["s3-dist-cp", "--dest", "hdfs:///x"])]));
-            sleep(60).await;
+        let copy = step(&["s3-dist-cp", "--dest", "hdfs:///x"]);
+        for _ in 0..7 {
+            add_steps(&world, &id, json!(vec![&copy; 10]));
         }
-        sleep(2 * 3600).await;
+        sleep(4 * 3600).await;
+        assert!(
+            cluster_of(&world.lock(), &id)
+                .steps
+                .iter()
+                .all(|step| step.state.is_over())
+        );
         assert!(has_report(&world.lock(), &id, &first));
         assert_eq!(noted(&world).await, [""; 0], "and nothing is called active any more");
+    });
+}
+
+#[test]
+fn a_sweep_goes_on_where_time_ended_the_last_one() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let mut clusters = Vec::new();
+        for number in 0..260 {
+            let mut cluster = small(&format!("c-{number}"));
+            cluster["Instances"]["InstanceGroups"]
+                .as_array_mut()
+                .unwrap()
+                .truncate(1);
+            clusters.push(run_cluster(&world, cluster));
+            sleep(1).await;
+        }
+        clusters.push(cluster_up(&world, small("with steps")).await);
+        clusters.sort();
+        // On the last that a sweep comes to, each time, if it begins with the first.
+        let id = clusters.last().unwrap();
+        let step_id = run_step(&world, id, step(&["spark-submit", SHORT])).await;
+        if cluster_of(&world.lock(), id).instances.len() < 2 {
+            // Without a node the application waits: its end is somebody's wish.
+            sleep(60).await;
+            cancel(&world, id, &step_id);
+        }
+        sleep(4 * 3600).await;
+        assert!(has_report(&world.lock(), id, &step_id));
     });
 }
 
