@@ -71,8 +71,7 @@ impl Act {
         let latest = self.ended_at.unwrap_or(due).max(due + NOTICE_LATE) + CLOCKS;
         match (noticed_at, lost_at) {
             (Some(noticed), _) => noticed + TimeDelta::seconds(1) > self.began_at && noticed <= latest,
-            // EC2 may end an instance before its two minutes are over, and so may anybody else.
-            (None, Some(lost)) => lost >= self.began_at && lost <= latest + NOTICE + GOING,
+            (None, Some(lost)) => lost >= due + NOTICE - CLOCKS && lost <= latest + NOTICE + GOING,
             (None, None) => true,
         }
     }
@@ -284,7 +283,14 @@ impl Testimony<'_> {
     ) -> Cause {
         let said = status.and_then(SpotStatus::cause);
         let ours = self.acts.iter().find(|act| act.did(id, noticed_at, lost_at));
+        // Ended by an experiment sooner than ours would have, with no notice on record: another's, or ours and somebody
+        // was faster.
+        let is_doubtful = ours.is_none()
+            && noticed_at.is_none()
+            && self.acts.iter().any(|act| act.instance_ids.iter().any(|one| one == id))
+            && lost_at.is_some_and(|lost| self.acts.iter().any(|act| lost >= act.began_at));
         match (ours, said) {
+            (None, Some(Cause::OtherExperiment)) if is_doubtful => Cause::Unknown,
             (_, Some(Cause::Natural)) => Cause::Natural,
             (Some(act), _) => Cause::Experiment {
                 experiment_id: act.experiment_id.clone(),

@@ -22,7 +22,7 @@ const JOURNALS: usize = 2;
 const TAIL: usize = 40;
 
 /// Seeds whose stories once showed something, each another kind.
-const KEPT: [u64; 0] = [];
+const KEPT: [u64; 3] = [175, 307, 457];
 
 /// What the stories were about, and what was said of them.
 #[derive(Default)]

@@ -118,6 +118,15 @@ fn ec2s_own_reasons_are_natural_whatever_we_did_and_silence_is_unknown() {
 }
 
 #[test]
+fn an_end_that_comes_too_soon_for_our_experiment_is_nobodys_for_certain() {
+    let code = Some(("instance-terminated-by-experiment", 160));
+    let sooner = joined(&[act(100)], None, code, Some(170)).unwrap();
+    assert_eq!(sooner.cause, Cause::Unknown);
+    let before = joined(&[act(200)], None, code, Some(170)).unwrap();
+    assert_eq!(before.cause, Cause::OtherExperiment);
+}
+
+#[test]
 fn the_earliest_honest_witness_of_a_loss_wins_and_is_named() {
     let loss = |status, ended| {
         let one = joined(&[], Some(100), status, ended).unwrap();
