@@ -25,7 +25,7 @@ pub(crate) struct Policy {
 /// What there is to read.
 pub(crate) enum Reading {
     /// This may be done.
-    May(Policy),
+    May(Box<Policy>),
     /// The cluster is not up yet, in words.
     NotYet(String),
     /// It may not be done, in words.
@@ -63,11 +63,11 @@ impl Policy {
             return Ok(Reading::Refused(format!("there is no FIS experiment template {id}")));
         };
         Ok(match check(&template, work.config.victims.0) {
-            Ok(selection) => Reading::May(Self {
+            Ok(selection) => Reading::May(Box::new(Self {
                 template,
                 selection,
                 cluster,
-            }),
+            })),
             Err(refusal) => Reading::Refused(refusal),
         })
     }
