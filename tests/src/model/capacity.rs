@@ -73,7 +73,12 @@ impl Case<'_> {
         let before = self.ready(pool, lost_at - TimeDelta::milliseconds(1));
         let had = |at: DateTime<Utc>, needed: u32| self.ready(pool, at) >= needed;
         let changes = self.changes(pool, lost_at, until + NEAR);
-        let strictly = |at: &DateTime<Utc>| *at <= until - NEAR && had(*at, self.target(pool, *at));
+        // A target that was lowered and raised again excuses nothing for certain.
+        let kept = self.target(pool, until);
+        let strictly = |at: &DateTime<Utc>| {
+            let ready = self.ready(pool, *at);
+            *at <= until - NEAR && ready >= self.target(pool, *at) && (ready >= before || ready >= kept)
+        };
         let loosely = |at: &DateTime<Utc>| had(*at, self.target(pool, *at).min(before));
         if changes.iter().any(strictly) {
             Touch::Certain
@@ -131,7 +136,10 @@ impl Case<'_> {
             .collect();
         let units = |at: DateTime<Utc>| pools.iter().map(|pool| self.known_ready(pool, at)).sum::<u32>();
         let before = u32::try_from(dip["units_before"].as_u64()?).ok()?;
-        let most = (0..=60).map(|back| units(from - TimeDelta::seconds(back))).max()?;
+        let tasks = self.cluster.instances.iter().filter(|node| node.role == Role::Task);
+        let there = tasks.filter(|node| node.ready_at.is_some_and(|ready| ready <= from));
+        let there = there.filter(|node| node.ended_at.is_none_or(|gone| gone >= from - NEAR));
+        let most: u32 = there.map(|node| node.weight).sum();
         if before > most {
             return Some(format!("dip: {before} units before it, {most} at most were ready"));
         }
