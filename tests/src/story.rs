@@ -66,7 +66,8 @@ impl Story {
         let added = if shape.transient {
             Vec::new()
         } else {
-            added(&mut chance, &jobs, concurrent)
+            let hurried = kinds.contains(&"does not wait");
+            added(&mut chance, &jobs, concurrent, hurried)
         };
         let begins = added.first().map_or(0, |deed| deed.seconds);
         let mut deeds = deeds::draw(&mut chance, &shape, count, begins, &parameters, &mut kinds);
@@ -122,8 +123,10 @@ impl Story {
 }
 
 /// The steps of a cluster that is there before them.
-fn added(chance: &mut Chance, jobs: &[Job], concurrent: bool) -> Vec<Deed> {
-    let first = if chance.percent(50) {
+fn added(chance: &mut Chance, jobs: &[Job], concurrent: bool, hurried: bool) -> Vec<Deed> {
+    let first = if hurried {
+        chance.between(120, 200)
+    } else if chance.percent(50) {
         chance.between(0, 10)
     } else {
         chance.between(30, 200)

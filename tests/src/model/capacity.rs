@@ -141,7 +141,10 @@ impl Case<'_> {
         let units = |at: DateTime<Utc>| pools.iter().map(|pool| self.known_ready(pool, at)).sum::<u32>();
         let before = u32::try_from(dip["units_before"].as_u64()?).ok()?;
         let asked = |at: DateTime<Utc>| pools.iter().map(|pool| self.target(pool, at)).sum::<u32>();
-        let most = (0..=60).map(|back| units(from - TimeDelta::seconds(back))).max()?;
+        let tasks = self.cluster.instances.iter().filter(|node| node.role == Role::Task);
+        let there = tasks.filter(|node| node.ready_at.is_some_and(|ready| ready <= from));
+        let there = there.filter(|node| node.ended_at.is_none_or(|gone| gone >= from - NEAR));
+        let most: u32 = there.map(|node| node.weight).sum();
         if before > most {
             return Some(format!("dip: {before} units before it, {most} at most were ready"));
         }

@@ -47,6 +47,21 @@ pub(super) fn draw(
 ) -> Vec<Deed> {
     let mut deeds = Vec::new();
     let step = chance.0.usize(..steps);
+    if kinds.contains(&"does not wait") && chance.percent(60) {
+        // Such a step lasts for seconds: that is when instances must go.
+        let whom = Whom::Nodes {
+            role: Role::Task,
+            count: 3,
+            from: 0,
+        };
+        let seconds = (begins + chance.between(0, 14)).saturating_sub(120);
+        let what = What::Reclaim(whom);
+        deeds.push(Deed {
+            after: Moment::Ready,
+            seconds,
+            what,
+        });
+    }
     for _ in 0..chance.one(&[0, 0, 1, 1, 2]) {
         deeds.push(interruption(chance, step, begins, kinds));
     }
@@ -140,7 +155,7 @@ fn ends(
         kinds.push("cancelled");
         let delay: u32 = parameters["DelaySeconds"].parse().unwrap_or(90);
         let seconds = if chance.percent(60) {
-            (delay + chance.between(0, 3)).saturating_sub(3)
+            (delay + 2).saturating_sub(chance.between(2, 14))
         } else {
             chance.between(5, 400)
         };
