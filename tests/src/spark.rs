@@ -37,6 +37,10 @@ pub(crate) fn wrongs(
         }
         return wrongs;
     }
+    if !evidence.waits {
+        // It is told as far as it had come when the step was over.
+        return wrongs;
+    }
     if spark["application_id"]
         .as_str()
         .is_some_and(|told| told != application.id)

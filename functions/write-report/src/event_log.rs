@@ -82,6 +82,8 @@ const HELD_BYTES_MAX: u64 = 8 << 20;
 const READ_SECONDS_MAX: u64 = 600;
 /// How far the driver's clock and EMR's may be apart, and how long a step takes around its application.
 const SLACK: TimeDelta = TimeDelta::seconds(15);
+/// How soon after its application a step ends that waits for it.
+const ENDS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 /// A folder of rolled files is named so, with the application behind it.
 /// <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/deploy/history/EventLogFileWriters.scala>
 const ROLLED: &str = "eventlog_v2_";
@@ -126,6 +128,9 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
     } else {
         String::new()
     };
+    if wanted.submitted.is_empty() {
+        keep_those_that_end_with_the_step(&mut found, ended);
+    }
     Ok(choose(found, wanted.submitted, &place).map_err(|none| NotFound {
         why: none.why + &beyond,
         ..none
@@ -167,6 +172,21 @@ async fn listed(aws: &Aws, place: &S3Location, wanted: Wanted<'_>) -> Result<(Ve
         }
     }
     Ok((objects, not_all))
+}
+
+/// A step that waits ends right after its application. One that ended long before may be another's: of an earlier step
+/// that did not wait, of a notebook, of somebody's shell. An application whose log breaks off says nothing of that.
+fn keep_those_that_end_with_the_step(logs: &mut Vec<Log>, ended: DateTime<Utc>) {
+    let mut last: BTreeMap<Option<String>, Option<i64>> = BTreeMap::new();
+    for log in logs.iter() {
+        let known = last.entry(log.run.application_id.clone()).or_default();
+        *known = (*known).max(log.run.ended_at_ms);
+    }
+    let is_long_before = |ms: Option<i64>| {
+        ms.and_then(DateTime::from_timestamp_millis)
+            .is_some_and(|end| ended - end > ENDS_WITHIN)
+    };
+    logs.retain(|log| !is_long_before(last.get(&log.run.application_id).copied().flatten()));
 }
 
 /// The one application's logs, in the order of its attempts.

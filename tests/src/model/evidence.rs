@@ -72,6 +72,10 @@ fn hides(case: &Case<'_>) -> bool {
 fn does_not_wait(case: &Case<'_>) -> bool {
     let words = case.step.args.join(" ").to_lowercase();
     let defaults = case.cluster.spark_default("spark.yarn.submit.waitAppCompletion");
+    // In client mode the driver runs in the step's own process, whatever is set.
+    if !words.contains("--deploy-mode cluster") {
+        return false;
+    }
     words.contains("waitappcompletion=false") || defaults.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 

@@ -17,16 +17,23 @@ impl Case<'_> {
             .first_json
             .as_ref()
             .and_then(|json| serde_json::from_slice(json).ok());
+        // Better evidence may change it; then the report says what it said before, and what it had to do without.
+        let has_better_evidence = report["revisions"].as_array().is_some_and(|before| !before.is_empty());
         if let Some(was) = first.as_ref().and_then(|first| first["verdict"].as_str())
             && was != verdict
             && was != "inconclusive"
+            && !has_better_evidence
         {
             wrongs.push(format!("stable: the first report said {was}, the last {verdict}"));
         }
         // A process that dies between the report and its answer leaves nobody told, or its successor.
         let faults = &self.run.stage.faults;
         if faults.crash.is_none() && faults.errors_percent == 0 && faults.lost_answers_percent == 0 {
-            wrongs.extend(self.wrong_announcements(verdict));
+            wrongs.extend(
+                self.wrong_announcements(verdict)
+                    .into_iter()
+                    .filter(|_| !has_better_evidence),
+            );
         }
         wrongs.extend(self.wrong_history(report));
         wrongs

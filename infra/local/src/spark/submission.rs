@@ -113,7 +113,10 @@ impl Submission {
             name: text("spark.app.name", ""),
             user: "hadoop".into(),
             deploy_cluster_mode: text("spark.submit.deployMode", "client") == "cluster",
-            wait_app_completion: is_true(&text("spark.yarn.submit.waitAppCompletion", "true")),
+            // In client mode the driver runs in `spark-submit` itself, whatever is set.
+            //= https://spark.apache.org/docs/3.5.6/running-on-yarn.html#configuration
+            wait_app_completion: text("spark.submit.deployMode", "client") == "client"
+                || is_true(&text("spark.yarn.submit.waitAppCompletion", "true")),
             executor_memory_mb: memory_mb(&text("spark.executor.memory", "1g"))?,
             executor_cores: number("spark.executor.cores", "1")?,
             dynamic_allocation: is_true(&text("spark.dynamicAllocation.enabled", "false")),
@@ -225,9 +228,12 @@ mod tests {
     fn booleans_are_read_in_any_case_of_letters() {
         for (text, waits) in [("False", false), ("FALSE", false), (" false", false), ("True", true)] {
             let conf = format!("spark.yarn.submit.waitAppCompletion={text}");
-            let args = ["--conf", &conf, "a.py"].map(str::to_owned);
+            let args = ["--deploy-mode", "cluster", "--conf", &conf, "a.py"].map(str::to_owned);
             let submission = Submission::parse(&args, &BTreeMap::new()).unwrap();
             assert_eq!(submission.wait_app_completion, waits, "{text}");
+            // The driver of client mode runs in the process that submits.
+            let client = Submission::parse(&args[2..], &BTreeMap::new()).unwrap();
+            assert!(client.wait_app_completion, "{text}");
         }
     }
 
