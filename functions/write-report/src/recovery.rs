@@ -21,8 +21,10 @@ use crate::Config;
 
 /// Seconds between two looks; EMR's quota for listing instances is one call in two seconds for the whole account.
 const POLL_SECONDS: u64 = 20;
-/// A look this long after the step's end does not show what was asked for at its end.
-const LOOK_IN_TIME: TimeDelta = TimeDelta::seconds(120);
+/// A look this long after the step's end does not show what was asked for at its end: managed scaling looks at the load
+/// every few seconds, and the load is gone.
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-managed-scaling.html>
+const LOOK_IN_TIME: TimeDelta = TimeDelta::seconds(40);
 /// What writing the report needs of Lambda's time.
 pub(crate) const RESERVE: TimeDelta = TimeDelta::seconds(90);
 
