@@ -49,7 +49,13 @@ pub(crate) async fn read(
     missing: &mut Vec<Missing>,
 ) -> Witness {
     let step_log = step_log::read(aws, cluster, step).await;
-    let step_log_may_come = matches!(step_log, Ok(None));
+    // One that was pushed while the step ran does not tell its end yet.
+    let waits = step.waits_for_application(&defaults(cluster));
+    let step_log_may_come = match &step_log {
+        Ok(None) => true,
+        Ok(Some(log)) => log.final_status.is_none() && waits != Waits::No,
+        Err(_) => false,
+    };
     let submitted = match &step_log {
         Ok(Some(log)) => log.applications.clone(),
         _ => Vec::new(),
@@ -58,7 +64,7 @@ pub(crate) async fn read(
         step,
         cluster,
         submitted: &submitted,
-        may_outlive: step.waits_for_application(&defaults(cluster)) != Waits::Yes,
+        may_outlive: waits != Waits::Yes,
     };
     let found = or_missing(event_log::find(aws, config, wanted).await, "event log", missing);
     let mut is_ambiguous = false;
