@@ -209,11 +209,13 @@ class Judge:
             answer = function.answer(self.step_event("COMPLETED", cluster))
         report = self.report(cluster)
         print(f"the report says: {report['sentence']}")
-        check("victims gone for ten minutes, and not replaced: degraded", report["verdict"] == "degraded", report)
+        # The log is a real one, of another day and of other hosts: what went today went from another run.
+        check("what the application's own log has no part in shows nothing", report["verdict"] == "inconclusive", report)
         check("write-report answers with that verdict", answer.get("verdict") == report["verdict"], answer)
         causes = {one["instance_id"]: one["cause"] for one in report["interruptions"]}
-        wanted = dict.fromkeys(victims, "experiment")
-        check("the victims are its interruptions, by the experiment", causes == wanted, causes)
+        # Their notices lie before the experiment, and moto has no Spot request that says more.
+        wanted = dict.fromkeys(victims, "unknown")
+        check("the victims are told, and a notice from before the experiment is not its deed", causes == wanted, causes)
         missing = {one["what"] for one in report["missing"]}
         check("what was to be had it had", missing == {"Spot request status", "output comparison"}, report["missing"])
         executors = report["spark"]["executors"] if report["spark"] else []
