@@ -29,7 +29,7 @@ import tempfile
 from history_server import HistoryServer, differences, executors_of_server, rest_ms, truth_ms
 
 # What the four stories must have had, or nothing was shown by them.
-STORIES_OF_LOSS = ["workshop", "natural-interruption", "instance-groups", "waves"]
+STORIES_OF_LOSS = ["many-tasks", "scheduled-check", "instance-groups", "waves"]
 RESUBMITTED = "Resubmitted (resubmitted due to lost executor)"
 OF_LOST_EXECUTORS = ("ExecutorLostFailure", "FetchFailed", "TaskResultLost")
 
