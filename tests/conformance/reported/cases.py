@@ -275,17 +275,8 @@ def cancelled_spark_job():
     with Account() as aws:
         [step] = aws.add(aws.cluster, spark())
         aws.until_running(aws.cluster, step)
-        [key] = aws.until(lambda: aws.keys(SPARK_EVENTS), every=1)
-        log = aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode().splitlines()
-        start = next(json.loads(line) for line in log if '"SparkListenerJobStart"' in line)
-        at, end = next((i, json.loads(line)) for i, line in enumerate(log) if '"SparkListenerJobEnd"' in line)
-        done = end["Completion Time"]
-        start |= {"Job ID": 1, "Submission Time": done - 20_000, "Stage Infos": [], "Stage IDs": []}
         message = "Job 1 cancelled part of cancelled job group 4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e"
-        end |= {"Job ID": 1, "Completion Time": done - 10_000, "Job Result": {
-            "Result": "JobFailed", "Exception": {"Message": message, "Stack Trace": []}}}
-        log[at:at] = [json.dumps(start), json.dumps(end)]
-        aws.put(key, ("\n".join(log) + "\n").encode())
+        aws.write_failed_job(message)
         aws.until_over(aws.cluster, step)
         report = aws.report(aws.cluster, step)
         staged(report and report["spark"], "the event log was not read")

@@ -8,7 +8,7 @@ Each asserts what any right implementation answers: verdict, cause, fields of re
 import json
 from functools import partial
 
-from harness import (BUCKET, SCRIPT, SPARK_EVENTS, Account, Starve, command, expect, main, spark, staged, verdict)
+from harness import (BUCKET, SCRIPT, Account, Starve, command, expect, main, spark, staged, verdict)
 
 CASES = {}
 
@@ -119,18 +119,9 @@ def failed_job():
     with Account() as aws:
         [step] = aws.add(aws.cluster, spark())
         aws.until_running(aws.cluster, step)
-        [key] = aws.until(lambda: aws.keys(SPARK_EVENTS), every=1)
-        log = aws.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().decode().splitlines()
-        start = next(json.loads(line) for line in log if '"SparkListenerJobStart"' in line)
-        at, end = next((i, json.loads(line)) for i, line in enumerate(log) if '"SparkListenerJobEnd"' in line)
-        done = end["Completion Time"]
-        start |= {"Job ID": 1, "Submission Time": done - 20_000, "Stage Infos": [], "Stage IDs": []}
         message = ("Job aborted due to stage failure: Task 3 in stage 1.0 failed 4 times, most recent failure: Lost task "
                    "3.3 in stage 1.0 (TID 99) (ip-1-2-3-4 executor 4): java.io.IOException: no such block")
-        end |= {"Job ID": 1, "Completion Time": done - 10_000, "Job Result": {
-            "Result": "JobFailed", "Exception": {"Message": message, "Stack Trace": []}}}
-        log[at:at] = [json.dumps(start), json.dumps(end)]
-        aws.put(key, ("\n".join(log) + "\n").encode())
+        aws.write_failed_job(message)
         aws.until_over(aws.cluster, step)
         expect("verdict", verdict(aws.report(aws.cluster, step)), "degraded")
 
