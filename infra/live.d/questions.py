@@ -81,11 +81,12 @@ def filters_beside_arns(drill):
 def no_task_fleet(drill):
     cluster = drill.sandbox.start_cluster(f"{TAG} without task fleet", [fleet("MASTER")], [])
     asked = {"InstanceFleetType": "TASK", "InstanceStates": ["RUNNING"]}
+    state = drill.emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]["State"]
     try:
         found = drill.emr.list_instances(ClusterId=cluster, **asked)["Instances"]
-        return Answer(f"{len(found)} instances", not found, "ListInstances")
+        return Answer(f"{len(found)} instances of a cluster that is {state}", not found, "ListInstances")
     except ClientError as error:
-        return Answer(f"refused: {error}", False, "ListInstances")
+        return Answer(f"refused, of a cluster that is {state}: {error}", False, "ListInstances")
     finally:
         drill.emr.terminate_job_flows(JobFlowIds=[cluster])
 

@@ -10,11 +10,13 @@ import urllib.parse
 
 from botocore.exceptions import ClientError, WaiterError
 
-from account import Refused
+from account import Refused, code
 
 # On all that is made: clusters, experiments and their templates, stacks and by them their resources. The bucket has a name.
 TAG = "spot-drill-live"
 STACK, GROUND = "spot-drill-live", "spot-drill-live-ground"
+# How the template of every deployment begins to describe itself.
+DESCRIPTION = "Interrupts Spot instances under every Spark step"
 UP = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING"]
 # Tasks that sleep, and so take as long on any instance: ten minutes on three nodes.
 JOB = """import sys, time
@@ -38,6 +40,14 @@ class Sandbox:
         self.tags = [{"Key": TAG, "Value": run}]
         self.ground = {}
 
+    def check_is_alone(self):
+        """Nothing of another run, and nobody who would drill the same cluster."""
+        if left := self.left():
+            raise Refused(f"another run is there, or was killed: {', '.join(left)}; --remove takes it away")
+        for stack in self._stacks():
+            if stack.get("Description", "").startswith(DESCRIPTION):
+                raise Refused(f"the stack {stack['StackName']} is there, and would drill the live run's cluster too")
+
     # ---- Making
 
     def make_bucket(self):
@@ -52,9 +62,7 @@ class Sandbox:
         if self.account.is_rehearsal:
             (stack,) = self.cloudformation.describe_stacks()["Stacks"]
             return outputs(stack)
-        for stack in self._stacks():
-            if stack.get("Description", "").startswith("Interrupts Spot instances under every Spark step"):
-                raise Refused(f"the stack {stack['StackName']} is there, and would drill the live run's cluster too")
+        self._allow_spot()
         body = pathlib.Path(__file__).with_name("ground.yaml").read_text()
         self.ground = self._create(GROUND, {"TemplateBody": body}, {"Bucket": self.bucket})
         for package in sorted(packages.glob("*-arm64.zip")):
@@ -68,6 +76,16 @@ class Sandbox:
         reads = dict.fromkeys(["EventLogBucketArns", "LogBucketArns", "OutputBucketArns"], arn)
         settings = {"Mode": "run", "InstancesToInterrupt": "1", "DelaySeconds": "60", "WarningsPerHourMax": "20"}
         return self._create(STACK, url, {**reads, **settings})
+
+    def _allow_spot(self):
+        """EC2's role for Spot, without which an account that never had a Spot instance gets none. It stays.
+
+        https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html"""
+        try:
+            self.account.client("iam").create_service_linked_role(AWSServiceName="spot.amazonaws.com")
+        except ClientError as error:
+            if code(error) != "InvalidInput":
+                raise
 
     def _create(self, name, template, parameters):
         say(f"making the stack {name}")

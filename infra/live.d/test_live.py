@@ -12,7 +12,7 @@ from cfnlint.helpers import REGIONS
 from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from drill import CLUSTER, ROLE
 from samtranslator.yaml_helper import yaml_parse
-from sandbox import deletable
+from sandbox import DESCRIPTION, deletable
 
 TEMPLATE = pathlib.Path(__file__).resolve().parents[1] / "template.yaml"
 QUESTION = questions.Question("a", "b")
@@ -79,6 +79,9 @@ class Tests(unittest.TestCase):
         kept = [name for name, one in template["Resources"].items() if "Retain" in one.get("DeletionPolicy", "")]
         self.assertEqual(kept, [])
         self.assertIs(template["Resources"]["Ledger"]["Properties"]["DeletionProtectionEnabled"], False)
+
+    def test_a_deployment_is_known_by_its_description(self):
+        self.assertTrue(yaml_parse(TEMPLATE.read_text())["Description"].startswith(DESCRIPTION))
 
     def test_regions_without_fis_templates_are_refused(self):
         known = PROVIDER_SCHEMA_MANAGER.get_resource_types

@@ -18,9 +18,9 @@ from moto import mock_aws
 
 from account import Account, Refused, check_is_sandbox
 from drill import fleet, step
-from sandbox import GROUND, STACK, TAG, Sandbox
+from sandbox import DESCRIPTION, GROUND, STACK, TAG, Sandbox
 
-BUCKET = """{"Resources": {"ReportBucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "%s"}}},
+BUCKET = """{"Description": "%s", "Resources": {"ReportBucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "%s"}}},
  "Outputs": {"Reports": {"Value": {"Fn::Sub": "s3://${ReportBucket}/reports/"}}}}"""
 
 
@@ -36,13 +36,17 @@ def experiment_template(sandbox, tags):
         tags=tags)["experimentTemplate"]["id"]
 
 
+def refused(what):
+    try:
+        what()
+    except Refused as error:
+        return str(error)
+    return ""
+
+
 def guards(account):
     def refusal():
-        try:
-            check_is_sandbox(account, True)
-        except Refused as error:
-            return str(error)
-        return ""
+        return refused(lambda: check_is_sandbox(account, True))
 
     check("an account without an alias is refused", "no alias" in refusal(), refusal())
     account.client("iam").create_account_alias(AccountAlias="production")
@@ -55,7 +59,7 @@ def main():
     account = Account("us-east-1")
     guards(account)
     sandbox = Sandbox(account, "run")
-    check("nothing is there", sandbox.left() == [], sandbox.left())
+    check("nothing is there", sandbox.left() == [] and not refused(sandbox.check_is_alone), sandbox.left())
     sandbox.make_bucket()
     with open(f"{sys.argv[1]}/ground.yaml", encoding="utf-8") as file:
         unknown = "Alarm|Routes|Outwards|SubnetRoutes|OtherSubnetRoutes"
@@ -63,24 +67,26 @@ def main():
     body = re.sub(r"\n  Alarm(Arn)?:\n    Value: .*", "", body)
     sandbox.ground = sandbox._create(GROUND, {"TemplateBody": body}, {"Bucket": sandbox.bucket})
     check("the ground has outputs", len(sandbox.ground) == 6 and all(sandbox.ground.values()), sandbox.ground)
-    outputs = sandbox._create(STACK, {"TemplateBody": BUCKET % "ours"}, {})
+    outputs = sandbox._create(STACK, {"TemplateBody": BUCKET % ("", "ours")}, {})
     sandbox.s3.put_object(Bucket="ours", Key="reports/report.json", Body=b"{}")
     check("so has the stack", outputs == {"Reports": "s3://ours/reports/"}, outputs)
     cluster = sandbox.start_cluster(TAG, [fleet(role) for role in ("MASTER", "CORE", "TASK")], [step("one", "true")])
     template = experiment_template(sandbox, {TAG: "run"})
 
     sandbox.tags = [{"Key": "owner", "Value": "a stranger"}]
-    sandbox._create("strangers", {"TemplateBody": BUCKET % "strangers"}, {})
+    sandbox._create("strangers", {"TemplateBody": BUCKET % (DESCRIPTION, "strangers")}, {})
     sandbox.s3.put_object(Bucket="strangers", Key="reports/report.json", Body=b"{}")
     strangers = experiment_template(sandbox, {"owner": "a stranger"})
     others = sandbox.emr.run_job_flow(Name="strangers", Instances={"KeepJobFlowAliveWhenNoSteps": True})["JobFlowId"]
 
     found = sandbox.left()
     check("all of it is found by its tag", set(found) == {cluster, template, STACK, GROUND, sandbox.bucket}, found)
+    check("another run does not begin", "another run is there" in refused(sandbox.check_is_alone), "it would")
     # Another process, which knows nothing of this one.
     other = Sandbox(account, "another")
     left = other.remove()
     check("nothing of it is left", left == [], left)
+    check("nor beside another deployment", "the stack strangers" in refused(other.check_is_alone), "it would")
     ended = other.emr.describe_cluster(ClusterId=cluster)["Cluster"]["Status"]["State"]
     check("the cluster has ended", ended == "TERMINATED", ended)
     stacks = [stack["StackName"] for stack in other._stacks()]
