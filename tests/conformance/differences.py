@@ -94,7 +94,7 @@ def emr_clusters(emr):
     groups = [GROUPS[0], {**GROUPS[1], "EbsConfiguration": ebs, "Configurations": settings}]
     made = emr.call("RunJobFlow", **request(groups, network, EbsRootVolumeSize=40))["JobFlowId"]
     shown = emr.call("DescribeCluster", ClusterId=made)["Cluster"]
-    network["RequestedEc2SubnetIds"] = []
+    network["RequestedEc2SubnetIds"] = [network["Ec2SubnetId"]]
     attributes = {name: shown["Ec2InstanceAttributes"].get(name) for name in network}
     check("emr the network is shown", attributes == network, attributes)
     check("emr a subnet has its zone", shown["Ec2InstanceAttributes"]["Ec2AvailabilityZone"] == "us-sim-1b", shown)

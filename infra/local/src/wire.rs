@@ -197,6 +197,9 @@ fn another_region(request: &Request<Bytes>, service: &Service) -> Option<ApiErro
         format!("Credential should be scoped to a valid region, not '{region}'. The simulated account is in {REGION}.");
     Some(match service {
         Service::Unknown(_) => return None,
+        // The Region of its global endpoint, for which some clients sign wherever they are.
+        //= https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
+        Service::Sts if region == "us-east-1" => return None,
         Service::S3 => {
             let message =
                 format!("The authorization header is malformed; the region '{region}' is wrong; expecting '{REGION}'");

@@ -77,7 +77,7 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
         "Ec2InstanceAttributes": {
             "Ec2AvailabilityZone": cluster.availability_zone,
             "Ec2SubnetId": subnet.unwrap_or_else(|| subnet_of(&cluster.availability_zone)),
-            "RequestedEc2SubnetIds": texts(instances, "Ec2SubnetIds"),
+            "RequestedEc2SubnetIds": subnets,
             "RequestedEc2AvailabilityZones": texts(&instances["Placement"], "AvailabilityZones"),
         },
         "InstanceCollectionType": match cluster.collection {

@@ -35,10 +35,11 @@ impl Experiment {
         }
     }
 
-    /// Leaves the state pending, which StartExperiment's answer does not show any more.
+    /// Leaves the state pending, which StartExperiment's answer does not show any more: it has a start time, in AWS's
+    /// example a third of a second after the creation.
     //= https://docs.aws.amazon.com/cli/latest/reference/fis/start-experiment.html#examples
     pub(super) fn initiate(&mut self, ctx: &mut Ctx) {
-        self.started_at = Some(ctx.now);
+        self.started_at = Some(ctx.now + TimeDelta::milliseconds(349));
         self.enter(ctx, Status::Initiating, "Experiment is initiating.");
         self.next_at = Some(ctx.now + TimeDelta::seconds(ctx.rng.i64(3..=6)));
     }

@@ -174,6 +174,10 @@ fn a_call_that_is_signed_for_another_region_is_refused_in_its_services_words() {
     ] {
         assert_eq!(refused(service), (status, code.to_owned()), "{service}");
     }
+    let global = "AWS4-HMAC-SHA256 Credential=AK/20270101/us-east-1/sts/aws4_request, Signature=x";
+    let request = Request::post("/").header("authorization", global);
+    let request = request.body(Bytes::from_static(b"Action=GetCallerIdentity")).unwrap();
+    assert_eq!(decode(&request).unwrap().operation, "GetCallerIdentity");
 }
 
 #[test]

@@ -164,9 +164,8 @@ fn a_primary_fleet_has_one_node_or_three_on_demand_ones_of_one_unit() {
 
 #[test]
 fn the_primary_nodes_own_configuration_goes_over_the_clusters() {
-    let defaults = |memory: &str| {
-        json!([{"Classification": "spark-defaults", "Properties": {"spark.executor.memory": memory}}])
-    };
+    let defaults =
+        |memory: &str| json!([{"Classification": "spark-defaults", "Properties": {"spark.executor.memory": memory}}]);
     let mut world = World::new(10);
     let mut request = groups("SPOT");
     request["Configurations"] = defaults("1g");
