@@ -67,19 +67,11 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
         .find(|i| i.role == Role::Master)
         .map(|i| i.private_dns_name.as_str());
     let instances = &request["Instances"];
-    let subnets = placement::subnets(instances);
-    // Without one EMR chooses: here the zone's only one.
-    let subnet = subnets.first().map(|subnet| (*subnet).to_owned());
     let mut answer = json!({
         "Id": cluster.id,
         "Name": cluster.name,
         "Status": cluster_status(cluster),
-        "Ec2InstanceAttributes": {
-            "Ec2AvailabilityZone": cluster.availability_zone,
-            "Ec2SubnetId": subnet.unwrap_or_else(|| subnet_of(&cluster.availability_zone)),
-            "RequestedEc2SubnetIds": subnets,
-            "RequestedEc2AvailabilityZones": texts(&instances["Placement"], "AvailabilityZones"),
-        },
+        "Ec2InstanceAttributes": ec2_attributes(cluster),
         "InstanceCollectionType": match cluster.collection {
             Collection::Fleet => "INSTANCE_FLEET",
             Collection::Group => "INSTANCE_GROUP",
@@ -120,10 +112,24 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
     if let Some(master) = master {
         answer["MasterPublicDnsName"] = json!(master);
     }
+    answer
+}
+
+/// What a cluster was asked for with, for its instances. Without a subnet EMR chooses one: here the zone's only one.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_Ec2InstanceAttributes.html
+fn ec2_attributes(cluster: &Cluster) -> Value {
+    let (request, instances) = (&cluster.request, &cluster.request["Instances"]);
+    let subnets = placement::subnets(instances);
+    let subnet = subnets.first().map(|subnet| (*subnet).to_owned());
+    let mut answer = json!({
+        "Ec2AvailabilityZone": cluster.availability_zone,
+        "Ec2SubnetId": subnet.unwrap_or_else(|| subnet_of(&cluster.availability_zone)),
+        "RequestedEc2SubnetIds": subnets,
+        "RequestedEc2AvailabilityZones": texts(&instances["Placement"], "AvailabilityZones"),
+    });
     if request["JobFlowRole"].is_string() {
-        answer["Ec2InstanceAttributes"]["IamInstanceProfile"] = request["JobFlowRole"].clone();
+        answer["IamInstanceProfile"] = request["JobFlowRole"].clone();
     }
-    //= https://docs.aws.amazon.com/emr/latest/APIReference/API_Ec2InstanceAttributes.html
     for name in [
         "Ec2KeyName",
         "EmrManagedMasterSecurityGroup",
@@ -133,7 +139,7 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
         "AdditionalSlaveSecurityGroups",
     ] {
         if !instances[name].is_null() {
-            answer["Ec2InstanceAttributes"][name] = instances[name].clone();
+            answer[name] = instances[name].clone();
         }
     }
     answer

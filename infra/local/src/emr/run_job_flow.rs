@@ -29,32 +29,7 @@ pub(super) fn read(ctx: &mut Ctx, request: &Value) -> Result<Cluster, ApiError> 
         return Err(ApiError::not_offered("emr", "RunJobFlow with AutoTerminationPolicy"));
     }
     let instances = &request["Instances"];
-    let fleets: Vec<_> = items(&instances["InstanceFleets"]).cloned().collect();
-    let groups = groups(instances);
-    let collection = match (fleets.is_empty(), groups.is_empty()) {
-        (false, true) => Collection::Fleet,
-        (true, false) => Collection::Group,
-        (false, false) => {
-            return Err(validation(
-                "Instance fleets and instance groups are mutually exclusive.",
-            ));
-        }
-        (true, true) => {
-            return Err(validation(
-                "The request has neither instance fleets nor instance groups.",
-            ));
-        }
-    };
-    let pools = match collection {
-        Collection::Fleet => fleets
-            .iter()
-            .map(|config| fleet(ctx, config))
-            .collect::<Result<Vec<_>, _>>()?,
-        Collection::Group => groups
-            .iter()
-            .map(|config| group(ctx, config))
-            .collect::<Result<Vec<_>, _>>()?,
-    };
+    let (collection, pools) = pools(ctx, instances)?;
     check_roles(&pools, collection)?;
     // "Amazon EMR automatically enables termination protection for all clusters that have multiple primary nodes, and
     // overrides any auto-termination settings".
@@ -98,6 +73,31 @@ pub(super) fn read(ctx: &mut Ctx, request: &Value) -> Result<Cluster, ApiError> 
         idle: None,
         whims: Whims::default(),
     })
+}
+
+/// The fleets or groups that a request asks for.
+fn pools(ctx: &mut Ctx, instances: &Value) -> Result<(Collection, Vec<Pool>), ApiError> {
+    let fleets: Vec<_> = items(&instances["InstanceFleets"]).cloned().collect();
+    let groups = groups(instances);
+    let collection = match (fleets.is_empty(), groups.is_empty()) {
+        (false, true) => Collection::Fleet,
+        (true, false) => Collection::Group,
+        (false, false) => {
+            return Err(validation(
+                "Instance fleets and instance groups are mutually exclusive.",
+            ));
+        }
+        (true, true) => {
+            return Err(validation(
+                "The request has neither instance fleets nor instance groups.",
+            ));
+        }
+    };
+    let pools: Result<Vec<_>, _> = match collection {
+        Collection::Fleet => fleets.iter().map(|config| fleet(ctx, config)).collect(),
+        Collection::Group => groups.iter().map(|config| group(ctx, config)).collect(),
+    };
+    Ok((collection, pools?))
 }
 
 /// The properties of one classification: the cluster's, and over them those of its primary node, which is where steps
