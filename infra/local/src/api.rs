@@ -95,16 +95,14 @@ pub struct ApiError {
     pub code: String,
     /// AWS's message.
     pub message: String,
+    /// EMR's code within its `InvalidRequestException`, where it is known.
+    pub error_code: Option<&'static str>,
 }
 
 impl ApiError {
     /// An error of the caller's.
     pub fn client(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            status: 400,
-            code: code.into(),
-            message: message.into(),
-        }
+        Self::with_status(400, code, message)
     }
 
     /// An error with a status of its own.
@@ -113,7 +111,14 @@ impl ApiError {
             status,
             code: code.into(),
             message: message.into(),
+            error_code: None,
         }
+    }
+
+    /// What an operation that is there cannot do here. As loud.
+    pub fn not_offered(service: &str, what: &str) -> Self {
+        let message = format!("the simulated account does not offer {what} of {service}");
+        Self::with_status(501, "NotImplemented", message)
     }
 
     /// An operation that the simulated account lacks. Loud, never an empty success.

@@ -66,6 +66,21 @@ pub(crate) fn page(
     Ok((items.into_iter().skip(begin).take(end - begin).collect(), next))
 }
 
+/// The words in which AWS's services refuse a value that their model does not allow.
+//= https://smithy.io/2.0/spec/constraint-traits.html
+pub(crate) fn violation(value: &str, member: &str, constraint: &str) -> String {
+    format!("1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: {constraint}")
+}
+
+/// The constraint that a number from 1 to this one does not satisfy.
+pub(crate) fn out_of_range(value: &Value, most: usize) -> String {
+    if value.as_u64().is_some_and(|value| value > 0) {
+        format!("Member must have value less than or equal to {most}")
+    } else {
+        "Member must have value greater than or equal to 1".to_owned()
+    }
+}
+
 /// A number that says how long a page may be: of JSON, or of a query string.
 pub(crate) fn page_size(value: &Value, most: usize, invalid: impl Fn() -> ApiError) -> Result<usize, ApiError> {
     match value {

@@ -2,7 +2,10 @@
 //!
 //! Separate because the crate answers whole requests; what is ours is the clock, the order of keys in an answer, and
 //! the tables of the template. Known divergences: a transaction's client token is remembered by the machine's time,
-//! and point-in-time recovery and deletion protection are accepted and ignored.
+//! and point-in-time recovery and deletion protection are accepted and ignored. The crate's own: UpdateItem that makes an
+//! item answers with its key under `ALL_OLD`, and UpdateTable leaves an index's throughput as it was; a transaction may have
+//! empty `ExpressionAttributeValues`; a table's ARN is taken for its name only where the request names one table; some
+//! errors of Scan have other words.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -131,6 +134,7 @@ impl DynamoDb {
 
     fn dispatch(&self, operation: &str, body: &[u8]) -> Result<Value, DynoxideError> {
         let db = &self.database;
+        let body = &*by_name(body);
         match operation {
             "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
             "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
@@ -190,6 +194,10 @@ impl DynamoDb {
         if table.get("TableArn").is_some() {
             table["TableArn"] = json!(arn);
         }
+        if let Some(key) = table.pointer_mut("/SSEDescription/KMSMasterKeyArn") {
+            let id = key.as_str().and_then(|key| key.rsplit(':').next()).unwrap_or_default();
+            *key = json!(format!("arn:aws:kms:{REGION}:{ACCOUNT}:{id}"));
+        }
         for indexes in ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"] {
             for index in table
                 .get_mut(indexes)
@@ -208,6 +216,21 @@ impl DynamoDb {
             table.remove("TableThroughputModeSummary");
         }
     }
+}
+
+/// A request that names its table by its ARN, with the name instead.
+//= https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html#DDB-GetItem-request-TableName
+fn by_name(body: &[u8]) -> Cow<'_, [u8]> {
+    let arn = format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/");
+    let mentions = body.windows(arn.len()).any(|bytes| bytes == arn.as_bytes());
+    let Some(mut request) = mentions.then(|| serde_json::from_slice::<Value>(body).ok()).flatten() else {
+        return Cow::Borrowed(body);
+    };
+    let Some(name) = request["TableName"].as_str().and_then(|name| name.strip_prefix(&arn)) else {
+        return Cow::Borrowed(body);
+    };
+    request["TableName"] = json!(name);
+    Cow::Owned(request.to_string().into_bytes())
 }
 
 fn seconds(time: Time) -> u64 {

@@ -15,6 +15,7 @@ mod filter;
 mod instance;
 mod interruption;
 mod operations;
+mod other_filters;
 mod page;
 mod spot_request;
 mod throttle;
@@ -31,6 +32,12 @@ pub const AVAILABILITY_ZONES: [&str; 3] = ["us-sim-1a", "us-sim-1b", "us-sim-1c"
 //= https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html
 /// How long before it interrupts an instance EC2 gives notice.
 pub const NOTICE: TimeDelta = TimeDelta::minutes(2);
+
+/// The one subnet of a zone, of the zone's letter.
+pub fn subnet_of(availability_zone: &str) -> String {
+    let letter = availability_zone.chars().last().unwrap_or('a');
+    format!("subnet-00000000000051a1{letter}")
+}
 
 /// The next thing that happens to an instance by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

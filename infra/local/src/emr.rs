@@ -4,8 +4,11 @@
 //! simulated service: `call` answers a client, `instance_changed` hears from EC2, `advance` does what is due.
 //!
 //! Known divergences, beside those that the files below name at their rules: no bootstrap actions, no custom automatic
-//! scaling, no instance reconfiguration, no resize timeouts, no node is found unhealthy; the only notifications are
-//! state changes of clusters, steps, fleets and groups.
+//! scaling and no automatic termination (both answer 501), no instance reconfiguration, no resize timeouts, no node is
+//! found unhealthy; the only notifications are state changes of clusters, steps, fleets and groups. Of the configurations
+//! of a group or an instance type those of the primary node work, and the others are only shown. No security groups
+//! exist: a cluster shows those that it was asked for with. An error of the class `InvalidRequestException` has an
+//! `ErrorCode` where AWS's is known.
 
 use serde_json::Value;
 
@@ -22,10 +25,12 @@ mod input;
 mod lifecycle;
 mod logs;
 mod loss;
+mod placement;
 mod pool;
 mod provision;
 mod quota;
 mod read;
+mod release;
 mod run_job_flow;
 mod run_steps;
 mod scaling;

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::api::{ACCOUNT, ApiError, Ctx, HEX, REGION, Time};
-use crate::deployed::{page, page_size};
+use crate::deployed::{out_of_range, page, page_size, violation};
 use crate::journal::Kind;
 use crate::template::{Destination, Rule, Target};
 use crate::world::State;
@@ -59,7 +59,10 @@ fn list_rules(state: &State, input: &Value) -> Result<Value, ApiError> {
         .collect();
     rules.sort_by(|one, other| one.name.cmp(&other.name));
     let shown = rules.into_iter().map(|rule| show(state, rule)).collect();
-    let size = page_size(&input["Limit"], 100, || validation("Limit must be from 1 to 100."))?;
+    let size = page_size(&input["Limit"], 100, || {
+        let constraint = out_of_range(&input["Limit"], 100);
+        validation(&violation(&input["Limit"].to_string(), "limit", &constraint))
+    })?;
     let (rules, next) = page(shown, &input["NextToken"], size, || {
         validation("The token is not valid.")
     })?;
@@ -121,10 +124,19 @@ fn find<'a>(state: &'a State, name: &Value) -> Result<&'a Rule, ApiError> {
 
 //= https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 fn put_events(state: &mut State, now: Time, input: &Value) -> Result<Value, ApiError> {
-    let entries = input["Entries"]
-        .as_array()
-        .filter(|entries| (1..=ENTRIES_MAX).contains(&entries.len()));
-    let entries = entries.ok_or_else(|| validation("Entries must have 1 to 10 members."))?;
+    let entries = input["Entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !(1..=ENTRIES_MAX).contains(&entries.len()) {
+        let constraint = match entries {
+            [] => "Member must have length greater than or equal to 1".to_owned(),
+            _ => format!("Member must have length less than or equal to {ENTRIES_MAX}"),
+        };
+        // AWS's text lists the entries.
+        return Err(validation(&violation(
+            "[PutEventsRequestEntry]",
+            "entries",
+            &constraint,
+        )));
+    }
     let mut failed = 0;
     let mut results = Vec::new();
     for entry in entries {

@@ -202,6 +202,7 @@ impl Fis {
         );
         experiment.stray = self.resolve_also.take();
         experiment.allowed = allowed;
+        experiment.initiate(ctx);
         self.experiments.push(experiment);
         Ok(self.experiments.len() - 1)
     }

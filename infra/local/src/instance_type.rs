@@ -14,6 +14,26 @@ pub struct InstanceType {
     pub memory_mb: u64,
 }
 
+impl InstanceType {
+    //= https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
+    /// Whether its processor is AWS's own, for which a `g` after the generation stands.
+    pub fn is_graviton(&self) -> bool {
+        let family = self.name.split('.').next().unwrap_or_default();
+        family.chars().skip_while(|c| !c.is_ascii_digit()).any(|c| c == 'g')
+    }
+
+    /// EC2's name of its processor's architecture.
+    pub fn architecture(&self) -> &'static str {
+        if self.is_graviton() { "arm64" } else { "x86_64" }
+    }
+
+    //= https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/cpu-options-supported-instances-values.html
+    /// Threads of a core: each virtual core of a Graviton processor is a core of its own.
+    pub fn threads_per_core(&self) -> u32 {
+        if self.is_graviton() { 1 } else { 2 }
+    }
+}
+
 const fn of(name: &'static str, vcores: u32, memory_gb_tenths: u64) -> InstanceType {
     InstanceType {
         name,
@@ -93,6 +113,17 @@ mod tests {
         }
         assert_eq!(lookup("r4.xlarge").unwrap().memory_mb, 31_232);
         assert_eq!(lookup("r5.xlarge").unwrap().memory_mb, 32_768);
+    }
+
+    #[test]
+    fn a_g_after_the_generation_is_arms_architecture() {
+        let of = |name: &str| {
+            lookup(name)
+                .map(|it| (it.architecture(), it.threads_per_core()))
+                .unwrap()
+        };
+        assert_eq!((of("m6g.xlarge"), of("r6g.2xlarge")), (("arm64", 1), ("arm64", 1)));
+        assert_eq!((of("m5.xlarge"), of("r5a.xlarge")), (("x86_64", 2), ("x86_64", 2)));
     }
 
     #[test]

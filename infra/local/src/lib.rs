@@ -21,8 +21,28 @@
 //!
 //! Each service's file says which answers of AWS's it assumes where the documentation is silent. In short: no IAM
 //! decision is made (what each call would ask of IAM is in the journal, and judges hold the template's policies against
-//! it), no money is counted, one
-//! Region and account exist, subnets and security groups do not, and what is not simulated answers 501 with its name.
+//! it), no money is counted, one account and one Region exist, one subnet a zone and no security groups, and what is not
+//! simulated answers 501 with its name. A call that is signed for another Region than `us-sim-1` is refused, in AWS's
+//! words; signatures themselves are not checked.
+//!
+//! Offered by AWS and not here, so that it answers 501:
+//!
+//! * EMR: `AmiVersion`, `AutoScalingPolicy`, `AutoTerminationPolicy`;
+//! * EC2: filters by what an instance here does not have, such as `image-id`, `network-interface.…` and `spot-price`;
+//! * S3: tags and locks of objects, appending, archives (`GLACIER`, `DEEP_ARCHIVE`) and storage classes of other kinds of
+//!   storage, copies from access points;
+//! * CloudWatch Logs: filter patterns of more than terms.
+//!
+//! Accepted without effect, or answered otherwise than by AWS:
+//!
+//! * EMR: bootstrap actions are listed and not run; of the configurations of groups and instance types those of the primary
+//!   node work; whether a release exists is not asked, only whether its label could be one;
+//! * EC2: Spot requests have no price;
+//! * S3: ACLs and owners are ignored; a bucket that is made without a `LocationConstraint` is in `us-sim-1`, where AWS
+//!   refuses that outside `us-east-1`; an object that was uploaded in parts has no checksum of its own, and a copy the
+//!   source's ETag and checksum, whatever `ChecksumAlgorithm` asks for; an error names key, bucket or condition, but not the
+//!   argument; without `encoding-type` a control character in a key makes a listing no XML (AWS's is none either);
+//! * DynamoDB: what the `dynoxide` crate does otherwise, in [`dynamodb`].
 
 pub mod account;
 pub mod api;

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use crate::api::{ACCOUNT, ApiError, REGION, Time};
-use crate::deployed::{page, page_size};
+use crate::deployed::{out_of_range, page, page_size, violation};
 use crate::runtime_api::LOG_STREAM;
 use crate::template::Destination;
 use crate::world::State;
@@ -124,6 +124,18 @@ fn describe_groups(state: &State, input: &Value) -> Result<Value, ApiError> {
 //= https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_DescribeLogStreams.html
 fn describe_streams(state: &State, input: &Value) -> Result<Value, ApiError> {
     let group = group(state, input)?;
+    match input["orderBy"].as_str() {
+        None | Some("LogStreamName") => {}
+        // "If you order the results by event time, you cannot specify the `logStreamNamePrefix` parameter."
+        Some("LastEventTime") if input["logStreamNamePrefix"].is_string() => {
+            return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
+        }
+        Some("LastEventTime") => {}
+        Some(other) => {
+            let constraint = "Member must satisfy enum value set: [LogStreamName, LastEventTime]";
+            return Err(invalid(&violation(other, "orderBy", constraint)));
+        }
+    }
     let written = state.logs.get(group).map(Vec::as_slice).unwrap_or_default();
     let ms = |event: &(Time, Value)| event.0.timestamp_millis();
     let is_wanted = LOG_STREAM.starts_with(input["logStreamNamePrefix"].as_str().unwrap_or_default());
@@ -163,9 +175,7 @@ fn filter_events(state: &State, input: &Value) -> Result<Value, ApiError> {
     .filter(|event| terms.iter().all(|term| event.message.contains(term.as_str())))
     .map(|event| event.filtered())
     .collect();
-    let size = page_size(&input["limit"], EVENTS_MAX, || {
-        invalid("limit must be from 1 to 10000.")
-    })?;
+    let size = limit(input, EVENTS_MAX)?;
     let (events, next) = page(found, &input["nextToken"], size, invalid_token)?;
     let mut answer = json!({"events": events, "searchedLogStreams": []});
     if let Some(next) = next {
@@ -208,9 +218,7 @@ fn get_events(state: &State, input: &Value) -> Result<Value, ApiError> {
     }
     // The end does not belong to the range.
     let found = events(state, group, input, |begin, at, end| (begin..end).contains(&at));
-    let size = page_size(&input["limit"], EVENTS_MAX, || {
-        invalid("limit must be from 1 to 10000.")
-    })?;
+    let size = limit(input, EVENTS_MAX)?;
     let position = |text: &str| text.parse().ok().filter(|position: &usize| *position <= found.len());
     let (begin, end) = match input["nextToken"].as_str() {
         None if input["startFromHead"] == true => (0, found.len().min(size)),
@@ -231,8 +239,19 @@ fn get_events(state: &State, input: &Value) -> Result<Value, ApiError> {
     }))
 }
 
+/// How many entries a page may have.
+fn limit(input: &Value, most: usize) -> Result<usize, ApiError> {
+    page_size(&input["limit"], most, || {
+        invalid(&violation(
+            &input["limit"].to_string(),
+            "limit",
+            &out_of_range(&input["limit"], most),
+        ))
+    })
+}
+
 fn paged(name: &str, items: Vec<Value>, input: &Value) -> Result<Value, ApiError> {
-    let size = page_size(&input["limit"], 50, || invalid("limit must be from 1 to 50."))?;
+    let size = limit(input, 50)?;
     let (items, next) = page(items, &input["nextToken"], size, invalid_token)?;
     let mut answer = json!({name: items});
     if let Some(next) = next {

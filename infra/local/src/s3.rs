@@ -4,10 +4,16 @@
 //! offers the same store as S3's REST protocol.
 
 mod chunked;
+mod deletion;
+mod description;
 mod listing;
 mod multipart;
 mod object;
+mod pages;
+mod part;
 mod protocol;
+mod subject;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -31,6 +37,8 @@ pub struct Object {
     pub last_modified: Time,
     /// What the writer said that it is.
     pub headers: Headers,
+    /// The sizes of the parts that it was uploaded in; empty for an object of one piece.
+    pub part_sizes: Vec<usize>,
 }
 
 /// What a writer says about an object besides its bytes.
@@ -48,6 +56,8 @@ pub struct Headers {
     pub metadata: BTreeMap<String, String>,
     /// `x-amz-checksum-*` that came with the write and held, by the header's whole name.
     pub checksums: BTreeMap<String, String>,
+    /// Other headers that come back as they were sent, by name: `Expires`, the storage class if it is not `STANDARD`, …
+    pub kept: BTreeMap<String, String>,
 }
 
 /// The condition of a conditional write.
@@ -73,6 +83,8 @@ struct State {
     buckets: BTreeMap<String, Bucket>,
     uploads: BTreeMap<String, multipart::Upload>,
     uploads_started: u64,
+    /// What each upload became, by its id.
+    completed: BTreeMap<String, multipart::Completed>,
     /// Entries of a listing's page at most, whatever is asked for.
     page: Option<usize>,
     requests: u64,
@@ -98,6 +110,7 @@ impl Store {
             buckets: BTreeMap::new(),
             uploads: BTreeMap::new(),
             uploads_started: 0,
+            completed: BTreeMap::new(),
             page: None,
             requests: 0,
         };
@@ -206,6 +219,7 @@ impl State {
                 etag,
                 last_modified,
                 headers,
+                part_sizes: Vec::new(),
             },
             condition,
         )

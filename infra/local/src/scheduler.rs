@@ -185,6 +185,26 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_said_by_the_wildcards_of_awss_page() {
+        let first = |days: &str, after: &str| next(&format!("cron(15 10 {days})"), after).unwrap();
+        // "3W specifies the weekday closest to the third day of the month."
+        assert_eq!(first("3W * ? *", "2027-01-01T00:00:00Z"), "2027-01-04T10:15:00Z");
+        assert_eq!(first("2W * ? *", "2027-01-01T00:00:00Z"), "2027-01-01T10:15:00Z");
+        assert_eq!(first("5W * ? *", "2027-01-01T00:00:00Z"), "2027-01-05T10:15:00Z");
+        // The closest one within the month, which has no 31st in February.
+        assert_eq!(first("1W * ? *", "2027-04-30T12:00:00Z"), "2027-05-03T10:15:00Z");
+        assert_eq!(first("31W * ? *", "2027-01-30T00:00:00Z"), "2027-03-31T10:15:00Z");
+        assert_eq!(first("28W 2 ? *", "2027-02-01T00:00:00Z"), "2027-02-26T10:15:00Z");
+        // "3#2 would be the second Tuesday of the month."
+        assert_eq!(first("? * 3#2 *", "2027-01-01T00:00:00Z"), "2027-01-12T10:15:00Z");
+        assert_eq!(first("? * FRI#5 *", "2027-02-01T00:00:00Z"), "2027-04-30T10:15:00Z");
+        // "The last Friday of each month", "the last day of the month or week".
+        assert_eq!(first("? * 6L *", "2027-02-01T00:00:00Z"), "2027-02-26T10:15:00Z");
+        assert_eq!(first("? * L *", "2027-01-01T00:00:00Z"), "2027-01-02T10:15:00Z");
+        assert_eq!(first("L * ? *", "2028-02-01T00:00:00Z"), "2028-02-29T10:15:00Z");
+    }
+
+    #[test]
     fn wrong_expressions_say_what_is_wrong() {
         let why = |expression: &str| Expression::parse(expression).unwrap_err().to_string();
         assert!(why("rate(7 dais)").contains("the unit \"dais\" is none of minute(s), hour(s), day(s)"));
@@ -200,6 +220,16 @@ mod tests {
         assert!(why("cron(0 12 * * * *)").contains("one of"));
         assert!(why("cron(0 12 ? * FUNDAY *)").contains("day of the week"));
         assert!(why("cron(0/0 12 ? * MON *)").contains("minutes"));
+        assert!(why("cron(0 12 ? * 3#1,6#3 *)").contains("week of the month"));
+        for wrong in ["3#6", "3#0", "#2", "8#1", "LL", "1-5L", "*L"] {
+            assert!(why(&format!("cron(0 12 ? * {wrong} *)")).contains("week"), "{wrong}");
+        }
+        for wrong in ["W", "32W", "1-5W", "*W", "LW"] {
+            assert!(
+                why(&format!("cron(0 12 {wrong} * ? *)")).contains("day of the month"),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]

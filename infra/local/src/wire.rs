@@ -14,9 +14,10 @@ use form_urlencoded::parse;
 use http::Request;
 use serde_json::Value;
 
-use crate::api::ApiError;
+use crate::api::{ApiError, REGION};
 
 pub use self::encode::{encode, encode_dynamodb};
+pub(crate) use self::fis::percent_decoded;
 
 /// A service of AWS, as the wire tells them apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +126,9 @@ pub struct Refusal {
 /// Finds out what a request calls.
 pub fn decode(request: &Request<Bytes>) -> Result<Call, Refusal> {
     let service = service_of(request);
+    if let Some(error) = another_region(request, &service) {
+        return Err(Refusal { service, error });
+    }
     let call = match &service {
         Service::DynamoDb => json::target(request).map(|operation| (operation, Value::Null)),
         Service::Ec2 => query::decode(request),
@@ -163,7 +167,7 @@ pub fn refusal(request: &Request<Bytes>, error: ApiError) -> Refusal {
 /// The host is no help: over TCP it is always the local machine.
 //= https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-authentication-methods.html
 fn service_of(request: &Request<Bytes>) -> Service {
-    if let Some(name) = signing_name(request) {
+    if let Some((_, name)) = scope(request) {
         return Service::of_signing_name(&name);
     }
     if let Some(target) = header(request, "x-amz-target") {
@@ -184,14 +188,35 @@ fn service_of(request: &Request<Bytes>) -> Service {
     Service::S3
 }
 
-/// The service in `Credential=<key>/<date>/<Region>/<service>/aws4_request`, of the header or of a presigned URL.
-fn signing_name(request: &Request<Bytes>) -> Option<String> {
+/// The refusal of a call that is signed for a Region other than the account's, in which its answer would be of no use: its
+/// ARNs are of another. The words are AWS's; EC2's code for it is assumed, and a service that is not there says just that.
+//= https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html#signature-v4-troubleshooting-credential-scope
+fn another_region(request: &Request<Bytes>, service: &Service) -> Option<ApiError> {
+    let (region, _) = scope(request).filter(|(region, _)| region != REGION)?;
+    let message =
+        format!("Credential should be scoped to a valid region, not '{region}'. The simulated account is in {REGION}.");
+    Some(match service {
+        Service::Unknown(_) => return None,
+        // The Region of its global endpoint, for which some clients sign wherever they are.
+        //= https://docs.aws.amazon.com/sdkref/latest/guide/feature-sts-regionalized-endpoints.html
+        Service::Sts if region == "us-east-1" => return None,
+        Service::S3 => {
+            let message =
+                format!("The authorization header is malformed; the region '{region}' is wrong; expecting '{REGION}'");
+            ApiError::client("AuthorizationHeaderMalformed", message)
+        }
+        Service::Ec2 => ApiError::with_status(401, "AuthFailure", message),
+        Service::CloudFormation | Service::Sts => ApiError::with_status(403, "SignatureDoesNotMatch", message),
+        _ => ApiError::with_status(403, "InvalidSignatureException", message),
+    })
+}
+
+/// Region and service in `Credential=<key>/<date>/<Region>/<service>/aws4_request`, of the header or of a presigned URL.
+fn scope(request: &Request<Bytes>) -> Option<(String, String)> {
     let scope = |credential: &str| {
-        credential
-            .split('/')
-            .nth(3)
-            .filter(|name| !name.is_empty())
-            .map(str::to_owned)
+        let mut parts = credential.split('/').skip(2);
+        let (region, name) = (parts.next()?, parts.next()?);
+        (!name.is_empty()).then(|| (region.to_owned(), name.to_owned()))
     };
     if let Some(authorization) = header(request, "authorization") {
         let credential = authorization.split("Credential=").nth(1)?;

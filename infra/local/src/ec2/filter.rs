@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use crate::api::ApiError;
-use crate::ec2::invalid;
+use crate::ec2::{invalid, other_filters};
 
 /// One filter: any of its values must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,12 +17,17 @@ pub(super) struct Filter {
 //= https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
 const VALUES_MAX: usize = 200;
 
-/// The request's filters, each of a name that `is_known` or that asks for a tag.
-pub(super) fn parse(input: &Value, is_known: impl Fn(&str) -> bool) -> Result<Vec<Filter>, ApiError> {
+/// The request's filters, each of a name that `is_known` or that asks for a tag. One that EC2 has for this operation and
+/// that the simulated account does not offer is told apart from one that nobody knows.
+pub(super) fn parse(input: &Value, operation: &str, is_known: impl Fn(&str) -> bool) -> Result<Vec<Filter>, ApiError> {
     let mut filters = Vec::new();
     for filter in input["Filter"].as_array().into_iter().flatten() {
         let name = filter["Name"].as_str().unwrap_or_default().to_owned();
         if !is_known(&name) && name.strip_prefix("tag:").is_none_or(str::is_empty) {
+            if other_filters::has(operation, &name) {
+                let what = format!("the filter {name} of {operation}");
+                return Err(ApiError::not_offered("ec2", &what));
+            }
             return Err(invalid(format!("The filter '{name}' is invalid")));
         }
         filters.push(Filter {
@@ -129,10 +134,16 @@ mod tests {
     #[test]
     fn a_filter_of_an_unknown_name_is_refused() {
         let input = |name: &str| json!({"Filter": [{"Name": name, "Value": ["x"]}]});
-        let refused = parse(&input("instance-colour"), |it| it == "instance-id").unwrap_err();
+        let parse = |name: &str| parse(&input(name), "DescribeInstances", |it| it == "instance-id");
+        let refused = parse("instance-colour").unwrap_err();
         assert_eq!(refused.code, "InvalidParameterValue");
         assert_eq!(refused.message, "The filter 'instance-colour' is invalid");
-        assert!(parse(&input("tag:"), |_| false).is_err());
-        assert!(parse(&input("tag:Name"), |_| false).is_ok());
+        assert!(parse("tag:").is_err());
+        assert!(parse("tag:Name").is_ok());
+        // One of EC2's that is not offered says so.
+        for name in ["image-id", "network-interface.status"] {
+            let refused = parse(name).unwrap_err();
+            assert_eq!((refused.status, refused.message.contains(name)), (501, true));
+        }
     }
 }

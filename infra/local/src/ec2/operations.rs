@@ -2,7 +2,7 @@
 //!
 //! Separate because what a client may ask, and how EC2 refuses, is a different matter from what happens to instances.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ impl Ec2 {
             let message = "The parameter instancesSet cannot be used with the parameter maxResults";
             return Err(ApiError::client("InvalidParameterCombination", message));
         }
-        let filters = filter::parse(input, |name| INSTANCE_FILTERS.contains(&name))?;
+        let filters = filter::parse(input, "DescribeInstances", |name| INSTANCE_FILTERS.contains(&name))?;
         let known = if ids.is_empty() {
             self.visible(now).collect()
         } else {
@@ -81,7 +81,9 @@ impl Ec2 {
             let message = format!("The spot instance request ID '{unknown}' does not exist");
             return Err(ApiError::client("InvalidSpotInstanceRequestID.NotFound", message));
         }
-        let filters = filter::parse(input, |name| REQUEST_FILTERS.contains(&name))?;
+        let filters = filter::parse(input, "DescribeSpotInstanceRequests", |name| {
+            REQUEST_FILTERS.contains(&name)
+        })?;
         let found = self
             .requests
             .values()
@@ -106,7 +108,7 @@ impl Ec2 {
     //= https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeTags.html
     fn describe_tags(&mut self, ctx: &mut Ctx, input: &Value) -> Result<Value, ApiError> {
         let known = ["key", "resource-id", "resource-type", "value"];
-        let filters = filter::parse(input, |name| known.contains(&name))?;
+        let filters = filter::parse(input, "DescribeTags", |name| known.contains(&name))?;
         let mut found = Vec::new();
         for instance in self.visible(ctx.now) {
             for (key, value) in instance.visible_tags(ctx.now) {
@@ -151,10 +153,16 @@ impl Ec2 {
                     "Tag key '{key}' must have between 1 and 127 characters"
                 )));
             }
-            tags.insert(key.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned());
+            let value = tag["Value"].as_str().unwrap_or_default();
+            if value.chars().count() > 256 {
+                return Err(invalid(format!(
+                    "Tag value exceeds the maximum length of 256 characters: {key}"
+                )));
+            }
+            tags.insert(key.to_owned(), value.to_owned());
         }
         if resources.is_empty() || tags.is_empty() {
-            let missing = if resources.is_empty() { "ResourceId" } else { "Tag" };
+            let missing = if resources.is_empty() { "resourceIdSet" } else { "Tag" };
             let message = format!("The request must contain the parameter {missing}");
             return Err(ApiError::client("MissingParameter", message));
         }
@@ -181,13 +189,14 @@ impl Ec2 {
     fn terminate_instances(&mut self, ctx: &mut Ctx, input: &Value) -> Result<Value, ApiError> {
         let ids = strings(input, "InstanceId");
         if ids.is_empty() {
-            let message = "The request must contain the parameter InstanceId";
-            return Err(ApiError::client("MissingParameter", message));
+            let message = "No instances specified";
+            return Err(ApiError::client("InvalidParameterCombination", message));
         }
-        let before: Vec<_> = self.by_ids(&ids, ctx.now)?.iter().map(|it| it.state).collect();
-        self.throttle.terminate(ids.len(), ctx.now)?;
+        let named = self.by_ids(&ids, ctx.now)?;
+        let before: Vec<_> = named.iter().map(|it| (it.instance_id.clone(), it.state)).collect();
+        self.throttle.terminate(before.len(), ctx.now)?;
         let mut changes = Vec::new();
-        for (id, before) in ids.iter().zip(before) {
+        for (id, before) in &before {
             self.terminate(ctx, id);
             let after = self.instance(id).expect("it was found just now").state;
             changes.push(json!({
@@ -220,7 +229,10 @@ impl Ec2 {
             .map(String::as_str)
             .collect();
         let message = match missing.as_slice() {
-            [] => return Ok(ids.iter().filter_map(known).collect()),
+            [] => {
+                let mut seen = BTreeSet::new();
+                return Ok(ids.iter().filter(|id| seen.insert(*id)).filter_map(known).collect());
+            }
             [one] => format!("The instance ID '{one}' does not exist"),
             several => format!("The instance IDs '{}' do not exist", several.join(", ")),
         };

@@ -7,33 +7,40 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use crate::api::{ACCOUNT, Time};
-use crate::ec2::{Cause, Instance, Market, SpotRequest, State};
-use crate::instance_type;
+use crate::ec2::{Cause, Instance, Market, SpotRequest, State, subnet_of};
+use crate::instance_type::{self, InstanceType};
 
 /// The one virtual network of the simulated Region.
 const VPC: &str = "vpc-00000000000051a1a";
 
-/// The names that DescribeInstances can be filtered by, besides `tag:<key>`. AWS knows more; one of those is refused
-/// as an unknown one is.
+/// The names that DescribeInstances can be filtered by, besides `tag:<key>`.
 pub(super) const INSTANCE_FILTERS: &[&str] = &[
+    "architecture",
     "availability-zone",
     "instance-id",
     "instance-lifecycle",
     "instance-state-code",
     "instance-state-name",
     "instance-type",
+    "launch-index",
     "launch-time",
+    "monitoring-state",
     "owner-id",
     "private-dns-name",
     "private-ip-address",
     "reservation-id",
     "spot-instance-request-id",
     "state-reason-code",
+    "state-reason-message",
     "subnet-id",
     "tag-key",
     "tag-value",
+    "tenancy",
     "vpc-id",
 ];
+
+/// What all instances run.
+const PLATFORM: &str = "Linux/UNIX";
 
 /// EC2's form of a time.
 pub(super) fn timestamp(time: Time) -> String {
@@ -44,7 +51,10 @@ impl Instance {
     /// The instance as an item of `instancesSet`.
     pub(super) fn describe(&self, now: Time) -> Value {
         let shown = self.network();
-        let cores = instance_type::lookup(&self.instance_type).map(|it| it.vcores / 2);
+        let cpu = instance_type::lookup(&self.instance_type).map(|it| {
+            let threads = it.threads_per_core();
+            json!({"coreCount": it.vcores / threads, "threadsPerCore": threads})
+        });
         let tags: Vec<Value> = self
             .visible_tags(now)
             .map(|(key, value)| json!({"key": key, "value": value}))
@@ -65,10 +75,10 @@ impl Instance {
             "subnetId": shown.map(Self::subnet),
             "vpcId": shown.map(|_| VPC),
             "privateIpAddress": shown.map(|it| &it.private_ip),
-            "architecture": "x86_64",
+            "architecture": self.architecture(),
             "instanceLifecycle": self.lifecycle(),
             "spotInstanceRequestId": self.spot_request_id,
-            "cpuOptions": cores.map(|it| json!({"coreCount": it, "threadsPerCore": 2})),
+            "cpuOptions": cpu,
             "tagSet": tags,
         })
     }
@@ -94,7 +104,7 @@ impl Instance {
             "VpcId": shown.map(|_| VPC),
             "SubnetId": shown.map(Self::subnet),
             "LaunchTime": timestamp(self.launched_at),
-            "Architecture": "x86_64",
+            "Architecture": self.architecture(),
             "Tags": tags,
         })
     }
@@ -111,13 +121,16 @@ impl Instance {
         let shown = self.network();
         let one = |text: &str| vec![text.to_owned()];
         match name {
+            "architecture" => one(self.architecture()),
             "availability-zone" => one(&self.availability_zone),
             "instance-id" => one(&self.instance_id),
             "instance-lifecycle" => self.lifecycle().map(one).unwrap_or_default(),
             "instance-state-code" => one(&self.state.code().to_string()),
             "instance-state-name" => one(self.state.name()),
             "instance-type" => one(&self.instance_type),
+            "launch-index" => one("0"),
             "launch-time" => one(&timestamp(self.launched_at)),
+            "monitoring-state" => one("disabled"),
             "owner-id" => one(ACCOUNT),
             "private-dns-name" => shown.map(|it| it.private_dns_name.clone()).into_iter().collect(),
             "private-ip-address" => shown.map(|it| it.private_ip.clone()).into_iter().collect(),
@@ -128,9 +141,15 @@ impl Instance {
                 .map(|(code, _)| code.to_owned())
                 .into_iter()
                 .collect(),
+            "state-reason-message" => self
+                .state_reason()
+                .map(|(_, message)| message.to_owned())
+                .into_iter()
+                .collect(),
             "subnet-id" => shown.map(Self::subnet).into_iter().collect(),
             "tag-key" => self.visible_tags(now).map(|(key, _)| key.clone()).collect(),
             "tag-value" => self.visible_tags(now).map(|(_, value)| value.clone()).collect(),
+            "tenancy" => one("default"),
             "vpc-id" => shown.map(|_| VPC.to_owned()).into_iter().collect(),
             other => panic!("the filter {other} is listed as known, and has no values"),
         }
@@ -141,12 +160,12 @@ impl Instance {
         (self.state != State::Terminated).then_some(self)
     }
 
-    /// Each Availability Zone has one subnet, of the zone's letter.
     fn subnet(&self) -> String {
-        format!(
-            "subnet-00000000000051a1{}",
-            self.availability_zone.chars().last().unwrap_or('a')
-        )
+        subnet_of(&self.availability_zone)
+    }
+
+    fn architecture(&self) -> &'static str {
+        instance_type::lookup(&self.instance_type).map_or("x86_64", InstanceType::architecture)
     }
 
     //= https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html
@@ -171,6 +190,7 @@ pub(super) const REQUEST_FILTERS: &[&str] = &[
     "instance-id",
     "launch.instance-type",
     "launched-availability-zone",
+    "product-description",
     "spot-instance-request-id",
     "state",
     "status-code",
@@ -191,7 +211,7 @@ impl SpotRequest {
             "instanceInterruptionBehavior": "terminate",
             "launchedAvailabilityZone": instance.availability_zone,
             "launchSpecification": {"instanceType": instance.instance_type},
-            "productDescription": "Linux/UNIX",
+            "productDescription": PLATFORM,
             "tagSet": [],
         })
     }
@@ -203,6 +223,7 @@ impl SpotRequest {
             "instance-id" => self.instance_id.clone(),
             "launch.instance-type" => instance.instance_type.clone(),
             "launched-availability-zone" => instance.availability_zone.clone(),
+            "product-description" => PLATFORM.to_owned(),
             "spot-instance-request-id" => self.id.clone(),
             "state" => self.state.to_owned(),
             "status-code" => self.code.to_owned(),

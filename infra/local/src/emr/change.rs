@@ -12,7 +12,7 @@ use super::agenda::Task;
 use super::cluster::{Cluster, Reason};
 use super::describe::cluster_arn;
 use super::events;
-use super::input::{self, count, invalid, items, text, texts, validation};
+use super::input::{self, count, invalid, items, no_such_cluster, text, texts, validation};
 use super::pool::{Collection, Units};
 use super::provision::seconds;
 use super::run_job_flow::{self, concurrency};
@@ -58,8 +58,7 @@ fn run_job_flow(emr: &mut Emr, ctx: &mut Ctx, input: &Value) -> Result<Value, Ap
 
 fn cluster<'a>(emr: &'a mut Emr, input: &Value, name: &str) -> Result<&'a mut Cluster, ApiError> {
     let id = text(input, name)?;
-    emr.cluster_mut(id)
-        .ok_or_else(|| invalid(format!("Cluster id '{id}' is not valid.")))
+    emr.cluster_mut(id).ok_or_else(|| no_such_cluster(id))
 }
 
 /// A cluster that is neither gone nor going.
@@ -208,6 +207,12 @@ fn modify_groups(emr: &mut Emr, ctx: &mut Ctx, ec2: &mut Ec2, input: &Value) -> 
         if cluster.state.is_over() {
             return Err(validation(
                 "A job flow that is shutting down, terminated, or finished may not be modified.",
+            ));
+        }
+        // Seen by users of Terraform.
+        if !cluster.state.is_ready() {
+            return Err(validation(
+                "An instance group may only be modified when the cluster is running or waiting",
             ));
         }
         let index = cluster.pool_index(id).expect("found by it");

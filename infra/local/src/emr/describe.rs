@@ -5,9 +5,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::{ACCOUNT, REGION, Time};
+use crate::ec2::subnet_of;
 
 use super::cluster::{Cluster, Instance, Reason};
-use super::input::{epoch, items};
+use super::input::{epoch, items, texts};
+use super::placement;
 use super::pool::{Collection, Pool, Role, market_name};
 use super::run_job_flow::step_properties;
 use super::step::{Step, StepState};
@@ -64,16 +66,12 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
         .iter()
         .find(|i| i.role == Role::Master)
         .map(|i| i.private_dns_name.as_str());
-    let subnets = &request["Instances"]["Ec2SubnetIds"];
+    let instances = &request["Instances"];
     let mut answer = json!({
         "Id": cluster.id,
         "Name": cluster.name,
         "Status": cluster_status(cluster),
-        "Ec2InstanceAttributes": {
-            "Ec2AvailabilityZone": cluster.availability_zone,
-            "RequestedEc2SubnetIds": items(subnets).collect::<Vec<_>>(),
-            "RequestedEc2AvailabilityZones": [],
-        },
+        "Ec2InstanceAttributes": ec2_attributes(cluster),
         "InstanceCollectionType": match cluster.collection {
             Collection::Fleet => "INSTANCE_FLEET",
             Collection::Group => "INSTANCE_GROUP",
@@ -96,22 +94,85 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
         "SecurityConfiguration",
         "AutoScalingRole",
         "ScaleDownBehavior",
+        "LogEncryptionKmsKeyId",
+        "CustomAmiId",
+        "RepoUpgradeOnBoot",
+        "OSReleaseLabel",
+        "EbsRootVolumeSize",
+        "EbsRootVolumeIops",
+        "EbsRootVolumeThroughput",
     ] {
-        if request[name].is_string() {
+        if request[name].is_string() || request[name].is_number() {
             answer[name] = request[name].clone();
         }
+    }
+    if instances["UnhealthyNodeReplacement"].is_boolean() {
+        answer["UnhealthyNodeReplacement"] = instances["UnhealthyNodeReplacement"].clone();
     }
     if let Some(master) = master {
         answer["MasterPublicDnsName"] = json!(master);
     }
-    let attributes = [
-        ("IamInstanceProfile", &request["JobFlowRole"]),
-        ("Ec2KeyName", &request["Instances"]["Ec2KeyName"]),
-    ];
-    for (name, value) in attributes.into_iter().filter(|(_, value)| value.is_string()) {
-        answer["Ec2InstanceAttributes"][name] = value.clone();
+    answer
+}
+
+/// What a cluster was asked for with, for its instances. Without a subnet EMR chooses one: here the zone's only one.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_Ec2InstanceAttributes.html
+fn ec2_attributes(cluster: &Cluster) -> Value {
+    let (request, instances) = (&cluster.request, &cluster.request["Instances"]);
+    let subnets = placement::subnets(instances);
+    let subnet = subnets.first().map(|subnet| (*subnet).to_owned());
+    let mut answer = json!({
+        "Ec2AvailabilityZone": cluster.availability_zone,
+        "Ec2SubnetId": subnet.unwrap_or_else(|| subnet_of(&cluster.availability_zone)),
+        "RequestedEc2SubnetIds": subnets,
+        "RequestedEc2AvailabilityZones": texts(&instances["Placement"], "AvailabilityZones"),
+    });
+    if request["JobFlowRole"].is_string() {
+        answer["IamInstanceProfile"] = request["JobFlowRole"].clone();
+    }
+    for name in [
+        "Ec2KeyName",
+        "EmrManagedMasterSecurityGroup",
+        "EmrManagedSlaveSecurityGroup",
+        "ServiceAccessSecurityGroup",
+        "AdditionalMasterSecurityGroups",
+        "AdditionalSlaveSecurityGroups",
+    ] {
+        if !instances[name].is_null() {
+            answer[name] = instances[name].clone();
+        }
     }
     answer
+}
+
+/// The EBS volumes that a group's or an instance type's configuration adds to each instance. How EMR names the devices is
+/// not published: assumed is `/dev/sdb` and the letters that follow, as many as there are.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_EbsConfiguration.html
+fn block_devices(config: &Value) -> Vec<Value> {
+    let volumes = items(&config["EbsConfiguration"]["EbsBlockDeviceConfigs"]).flat_map(|each| {
+        let number = each["VolumesPerInstance"].as_u64().unwrap_or(1);
+        (0..number).map(|_| &each["VolumeSpecification"])
+    });
+    let devices = ('b'..='z').zip(volumes);
+    let shown =
+        devices.map(|(letter, volume)| json!({"VolumeSpecification": volume, "Device": format!("/dev/sd{letter}")}));
+    shown.collect()
+}
+
+/// What both a group and an instance type of a fleet show of their configuration.
+fn configuration(answer: &mut Value, config: &Value) {
+    answer["EbsBlockDevices"] = block_devices(config).into();
+    answer["Configurations"] = items(&config["Configurations"]).cloned().collect();
+    let optimized = &config["EbsConfiguration"]["EbsOptimized"];
+    for (name, value) in [
+        ("BidPrice", &config["BidPrice"]),
+        ("CustomAmiId", &config["CustomAmiId"]),
+        ("EbsOptimized", optimized),
+    ] {
+        if !value.is_null() {
+            answer[name] = value.clone();
+        }
+    }
 }
 
 fn pool_status(pool: &Pool) -> Value {
@@ -132,14 +193,10 @@ pub(super) fn fleet(cluster: &Cluster, pool: &Pool) -> Value {
     let provisioned = cluster.provisioned(&pool.id);
     let types = pool.types.iter().map(|option| {
         let mut answer = json!({
-            "InstanceType": option.instance_type, "WeightedCapacity": option.weight, "EbsBlockDevices": [],
+            "InstanceType": option.instance_type, "WeightedCapacity": option.weight,
         });
-        for name in [
-            "BidPrice",
-            "BidPriceAsPercentageOfOnDemandPrice",
-            "Priority",
-            "CustomAmiId",
-        ] {
+        configuration(&mut answer, &option.config);
+        for name in ["BidPriceAsPercentageOfOnDemandPrice", "Priority"] {
             if !option.config[name].is_null() {
                 answer[name] = option.config[name].clone();
             }
@@ -168,12 +225,25 @@ pub(super) fn group(cluster: &Cluster, pool: &Pool) -> Value {
         "InstanceGroupType": pool.role.as_str(),
         "InstanceType": pool.types.first().map(|option| option.instance_type.as_str()),
         "RequestedInstanceCount": pool.target.total(), "RunningInstanceCount": cluster.running(&pool.id).total(),
-        "Status": pool_status(pool), "Configurations": [], "EbsBlockDevices": [], "ShrinkPolicy": {},
+        "Status": pool_status(pool), "ShrinkPolicy": {},
     });
-    if pool.config["BidPrice"].is_string() {
-        answer["BidPrice"] = pool.config["BidPrice"].clone();
-    }
+    configuration(&mut answer, &pool.config);
     answer
+}
+
+/// The EBS volumes of an instance; EC2 knows nothing of them here, and their ids are made of the instance's.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_EbsVolume.html
+fn volumes(cluster: &Cluster, instance: &Instance) -> Vec<Value> {
+    let types = cluster.pool(&instance.pool_id).map(|pool| &pool.types);
+    let option = types.and_then(|types| {
+        types
+            .iter()
+            .find(|option| option.instance_type == instance.instance_type)
+    });
+    let devices = option.map(|option| block_devices(&option.config)).unwrap_or_default();
+    let tail: String = instance.ec2_instance_id.chars().skip(4).collect();
+    let volume = |(number, device): (usize, Value)| json!({"Device": device["Device"], "VolumeId": format!("vol-{number:02x}{tail}")});
+    devices.into_iter().enumerate().map(volume).collect()
 }
 
 /// An entry of ListInstances.
@@ -191,7 +261,8 @@ pub(super) fn instance(cluster: &Cluster, instance: &Instance) -> Value {
                 ("EndDateTime", instance.ended_at),
             ]),
         },
-        "Market": market_name(instance.market), "InstanceType": instance.instance_type, "EbsVolumes": [],
+        "Market": market_name(instance.market), "InstanceType": instance.instance_type,
+        "EbsVolumes": volumes(cluster, instance),
     });
     let name = match cluster.collection {
         Collection::Fleet => "InstanceFleetId",

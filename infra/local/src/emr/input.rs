@@ -26,6 +26,25 @@ pub(super) fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::client("InvalidRequestException", message)
 }
 
+/// The refusal of a cluster that is not there.
+pub(super) fn no_such_cluster(id: &str) -> ApiError {
+    ApiError {
+        error_code: Some("NoSuchCluster"),
+        ..invalid(format!("Cluster id '{id}' is not valid."))
+    }
+}
+
+/// The states to filter by, each of which must be one of the model's: `[WAITNG]` is refused. Seen for clusters; for
+/// steps and instances the same is assumed.
+pub(super) fn states<'a>(input: &'a Value, name: &str, of: &str, known: &[&str]) -> Result<Vec<&'a str>, ApiError> {
+    let states = texts(input, name);
+    let unknown: Vec<_> = states.iter().filter(|state| !known.contains(state)).copied().collect();
+    if unknown.is_empty() {
+        return Ok(states);
+    }
+    Err(invalid(format!("{of} states [{}] are not valid.", unknown.join(", "))))
+}
+
 /// A text that must be there.
 pub(super) fn text<'a>(input: &'a Value, name: &str) -> Result<&'a str, ApiError> {
     let given = input[name].as_str().filter(|text| !text.is_empty());
@@ -75,6 +94,11 @@ pub(super) fn tags(list: &Value) -> Result<BTreeMap<String, String>, ApiError> {
         if key.to_lowercase().starts_with("aws:") {
             return Err(invalid(format!(
                 "Invalid tag key: '{key}'. Tag keys cannot start with 'aws:'."
+            )));
+        }
+        if value.chars().count() > 256 {
+            return Err(invalid(format!(
+                "Invalid tag value of '{key}'. Tag values must be at most 256 characters in length."
             )));
         }
         tags.insert(key.to_owned(), value.to_owned());

@@ -18,6 +18,7 @@ use super::cluster::{Cluster, ClusterState, InstanceState, Reason};
 use super::events;
 use super::pool::{Collection, PoolState, Role, Units};
 use super::provision::{MARKETS, seconds};
+use super::run_job_flow::configured;
 use super::step::{Ending, StepState};
 
 impl Cluster {
@@ -257,9 +258,9 @@ impl Cluster {
         );
     }
 
-    /// The properties of one classification of the cluster's configuration.
+    /// The properties of one classification of the configuration that its primary node has.
     pub(super) fn classification(&self, name: &str) -> BTreeMap<String, String> {
-        classification(&self.request["Configurations"], name)
+        configured(&self.request, &self.pools, name)
     }
 }
 

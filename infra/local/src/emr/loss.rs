@@ -75,7 +75,9 @@ impl Cluster {
         if over {
             return;
         }
-        if role == Role::Master {
+        // "Amazon EMR provisions a new primary node", while one of three is left.
+        //= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-ha.html
+        if role == Role::Master && self.present(&pool_id).total() == 0 {
             let reason = Reason::new("INSTANCE_FAILURE", "The primary node was terminated");
             self.terminate(ctx, ec2, reason);
             return;

@@ -9,8 +9,39 @@ use crate::api::ApiError;
 use super::Emr;
 use super::cluster::Cluster;
 use super::describe;
-use super::input::{invalid, page, text, texts, time, validation};
+use super::input::{invalid, no_such_cluster, page, states, text, texts, time, validation};
 use super::pool::Collection;
+
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStatus.html
+const CLUSTER_STATES: [&str; 7] = [
+    "STARTING",
+    "BOOTSTRAPPING",
+    "RUNNING",
+    "WAITING",
+    "TERMINATING",
+    "TERMINATED",
+    "TERMINATED_WITH_ERRORS",
+];
+
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepStatus.html
+const STEP_STATES: [&str; 7] = [
+    "PENDING",
+    "CANCEL_PENDING",
+    "RUNNING",
+    "COMPLETED",
+    "CANCELLED",
+    "FAILED",
+    "INTERRUPTED",
+];
+
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_InstanceStatus.html
+const INSTANCE_STATES: [&str; 5] = [
+    "AWAITING_FULFILLMENT",
+    "PROVISIONING",
+    "BOOTSTRAPPING",
+    "RUNNING",
+    "TERMINATED",
+];
 
 /// Answers a reading operation; `None` if it is not one.
 pub(super) fn call(emr: &Emr, operation: &str, input: &Value) -> Option<Result<Value, ApiError>> {
@@ -33,14 +64,13 @@ pub(super) fn call(emr: &Emr, operation: &str, input: &Value) -> Option<Result<V
 
 fn cluster<'a>(emr: &'a Emr, input: &Value) -> Result<&'a Cluster, ApiError> {
     let id = text(input, "ClusterId")?;
-    emr.cluster(id)
-        .ok_or_else(|| invalid(format!("Cluster id '{id}' is not valid.")))
+    emr.cluster(id).ok_or_else(|| no_such_cluster(id))
 }
 
 /// Newest first.
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListClusters.html
 fn list_clusters(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
-    let states = texts(input, "ClusterStates");
+    let states = states(input, "ClusterStates", "Cluster", &CLUSTER_STATES)?;
     let (after, before) = (time(input, "CreatedAfter"), time(input, "CreatedBefore"));
     let clusters = emr.clusters.iter().rev().filter(|cluster| {
         (states.is_empty() || states.contains(&cluster.state.as_str()))
@@ -75,7 +105,8 @@ fn list_bootstrap_actions(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html
 fn list_instances(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     let cluster = cluster(emr, input)?;
-    let (states, group_types) = (texts(input, "InstanceStates"), texts(input, "InstanceGroupTypes"));
+    let states = states(input, "InstanceStates", "Instance", &INSTANCE_STATES)?;
+    let group_types = texts(input, "InstanceGroupTypes");
     let fleet_type = input["InstanceFleetType"].as_str();
     let (fleet, group) = (input["InstanceFleetId"].as_str(), input["InstanceGroupId"].as_str());
     match cluster.collection {
@@ -112,7 +143,7 @@ fn list_instances(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
 fn list_pools(emr: &Emr, input: &Value, asked: Collection) -> Result<Value, ApiError> {
     let cluster = cluster(emr, input)?;
     if cluster.collection != asked {
-        return Err(other_kind(cluster.collection));
+        return Err(unsupported(cluster.collection));
     }
     match asked {
         Collection::Fleet => {
@@ -137,12 +168,37 @@ fn other_kind(has: Collection) -> ApiError {
     ))
 }
 
+/// The refusal of ListInstanceGroups for a cluster of fleets, as it was seen; for the other one the same is assumed,
+/// but for its code, which is not known.
+fn unsupported(has: Collection) -> ApiError {
+    let (has, asked, own, error_code) = match has {
+        Collection::Fleet => (
+            "fleets",
+            "ListInstanceGroups",
+            "ListInstanceFleets",
+            Some("API_DOES_NOT_SUPPORT_INSTANCE_FLEET_CLUSTERS"),
+        ),
+        Collection::Group => ("groups", "ListInstanceFleets", "ListInstanceGroups", None),
+    };
+    ApiError {
+        error_code,
+        ..invalid(format!(
+            "Instance fleets and instance groups are mutually exclusive. The EMR cluster specified in the request uses \
+             instance {has}. The {asked} operation does not support clusters that use instance {has}. Use the {own} \
+             operation instead."
+        ))
+    }
+}
+
 /// "In reverse order", newest first, "unless you specify stepIds with the request or filter by StepStates". In which
 /// order those come the page does not say: assumed is oldest first, so that nobody relies on the other.
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListSteps.html
 fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     let cluster = cluster(emr, input)?;
-    let (states, ids) = (texts(input, "StepStates"), texts(input, "StepIds"));
+    let (states, ids) = (
+        states(input, "StepStates", "Step", &STEP_STATES)?,
+        texts(input, "StepIds"),
+    );
     if ids.len() > 10 {
         return Err(invalid("At most 10 step ids can be given."));
     }

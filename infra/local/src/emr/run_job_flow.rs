@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api::{ApiError, Ctx, UPPER};
-use crate::ec2::AVAILABILITY_ZONES;
 use crate::instance_type;
 use crate::yarn::Yarn;
 
@@ -17,45 +16,29 @@ use super::agenda::Agenda;
 use super::cluster::{Cluster, ClusterState, Reason, Whims};
 use super::input::{self, count, items, text, validation};
 use super::lifecycle::classification;
+use super::placement;
 use super::pool::{Collection, Pool, PoolState, Role, TypeOption, Units};
+use super::release;
 use super::step::{Step, StepState};
 
 /// Reads a request and makes its cluster, which has not started yet.
 pub(super) fn read(ctx: &mut Ctx, request: &Value) -> Result<Cluster, ApiError> {
     let name = text(request, "Name")?.to_owned();
+    release::check(request)?;
+    if request["AutoTerminationPolicy"].is_object() {
+        return Err(ApiError::not_offered("emr", "RunJobFlow with AutoTerminationPolicy"));
+    }
     let instances = &request["Instances"];
-    let fleets: Vec<_> = items(&instances["InstanceFleets"]).cloned().collect();
-    let groups = groups(instances);
-    let collection = match (fleets.is_empty(), groups.is_empty()) {
-        (false, true) => Collection::Fleet,
-        (true, false) => Collection::Group,
-        (false, false) => {
-            return Err(validation(
-                "Instance fleets and instance groups are mutually exclusive.",
-            ));
-        }
-        (true, true) => {
-            return Err(validation(
-                "The request has neither instance fleets nor instance groups.",
-            ));
-        }
-    };
-    let pools = match collection {
-        Collection::Fleet => fleets
-            .iter()
-            .map(|config| fleet(ctx, config))
-            .collect::<Result<Vec<_>, _>>()?,
-        Collection::Group => groups
-            .iter()
-            .map(|config| group(ctx, config))
-            .collect::<Result<Vec<_>, _>>()?,
-    };
+    let (collection, pools) = pools(ctx, instances)?;
     check_roles(&pools, collection)?;
+    // "Amazon EMR automatically enables termination protection for all clusters that have multiple primary nodes, and
+    // overrides any auto-termination settings".
+    //= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-ha-launch.html
+    let primary = pools.iter().find(|pool| pool.role == Role::Master);
+    let has_several = primary.is_some_and(|pool| pool.target.total() > 1);
+    let spark_defaults = configured(request, &pools, "spark-defaults");
     let id = ctx.id("j-", UPPER, 13);
-    // EC2 places all instances of a cluster in one of the zones of the subnets that it may use.
-    //= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-instance-fleet.html#emr-multiple-subnet-options
-    let zone = instances["Placement"]["AvailabilityZone"].as_str().map(str::to_owned);
-    let zone = zone.unwrap_or_else(|| AVAILABILITY_ZONES[ctx.rng.usize(..AVAILABILITY_ZONES.len())].to_owned());
+    let zone = placement::zone(ctx, instances)?;
     let step_concurrency = concurrency(request)?.unwrap_or(1);
     let mut steps = Vec::new();
     for config in items(&request["Steps"]) {
@@ -80,16 +63,53 @@ pub(super) fn read(ctx: &mut Ctx, request: &Value) -> Result<Cluster, ApiError> 
             .get("ManagedScalingPolicy")
             .filter(|policy| policy.is_object())
             .cloned(),
-        termination_protected: instances["TerminationProtected"].as_bool().unwrap_or(false),
+        termination_protected: has_several || instances["TerminationProtected"] == true,
         availability_zone: zone,
-        keep_alive: instances["KeepJobFlowAliveWhenNoSteps"].as_bool().unwrap_or(false),
-        spark_defaults: classification(&request["Configurations"], "spark-defaults"),
+        keep_alive: has_several || instances["KeepJobFlowAliveWhenNoSteps"] == true,
+        spark_defaults,
         request: request.clone(),
         agenda: Agenda::default(),
         objects: Vec::new(),
         idle: None,
         whims: Whims::default(),
     })
+}
+
+/// The fleets or groups that a request asks for.
+fn pools(ctx: &mut Ctx, instances: &Value) -> Result<(Collection, Vec<Pool>), ApiError> {
+    let fleets: Vec<_> = items(&instances["InstanceFleets"]).cloned().collect();
+    let groups = groups(instances);
+    let collection = match (fleets.is_empty(), groups.is_empty()) {
+        (false, true) => Collection::Fleet,
+        (true, false) => Collection::Group,
+        (false, false) => {
+            return Err(validation(
+                "Instance fleets and instance groups are mutually exclusive.",
+            ));
+        }
+        (true, true) => {
+            return Err(validation(
+                "The request has neither instance fleets nor instance groups.",
+            ));
+        }
+    };
+    let pools: Result<Vec<_>, _> = match collection {
+        Collection::Fleet => fleets.iter().map(|config| fleet(ctx, config)).collect(),
+        Collection::Group => groups.iter().map(|config| group(ctx, config)).collect(),
+    };
+    Ok((collection, pools?))
+}
+
+/// The properties of one classification: the cluster's, and over them those of its primary node, which is where steps
+/// are submitted and the resource manager runs.
+//= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-configure-apps.html
+pub(super) fn configured(request: &Value, pools: &[Pool], name: &str) -> BTreeMap<String, String> {
+    let mut properties = classification(&request["Configurations"], name);
+    let primary = pools.iter().find(|pool| pool.role == Role::Master);
+    if let Some(option) = primary.and_then(|pool| pool.types.first()) {
+        properties.extend(classification(&option.config["Configurations"], name));
+    }
+    properties
 }
 
 /// The instance groups of a request, also of the short form with one type for the primary node and one for the others.
@@ -127,9 +147,11 @@ fn fleet(ctx: &mut Ctx, config: &Value) -> Result<Pool, ApiError> {
             role.as_str()
         )));
     }
-    if role == Role::Master && target.total() != 1 {
+    //= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-ha-launch.html
+    let is_three = (target.on_demand, target.spot) == (3, 0) && types.iter().all(|option| option.weight == 1);
+    if role == Role::Master && target.total() != 1 && !is_three {
         return Err(validation(
-            "A master instance fleet has exactly one On-Demand or one Spot unit.",
+            "A master instance fleet has exactly one On-Demand or one Spot unit, or three On-Demand units.",
         ));
     }
     Ok(pool(ctx, "if-", Collection::Fleet, role, target, types, config))
@@ -151,6 +173,15 @@ fn group(ctx: &mut Ctx, config: &Value) -> Result<Pool, ApiError> {
     };
     if role == Role::Master && instances == 0 {
         return Err(validation("A master instance group has at least one instance."));
+    }
+    //= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-ha-launch.html
+    if role == Role::Master && !matches!(instances, 1 | 3) {
+        return Err(validation(
+            "Master instance group must have exactly 3 instances for HA clusters.",
+        ));
+    }
+    if config["AutoScalingPolicy"].is_object() {
+        return Err(ApiError::not_offered("emr", "an instance group with AutoScalingPolicy"));
     }
     let types = vec![TypeOption {
         instance_type: known_type(config)?,

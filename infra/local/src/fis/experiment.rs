@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::api::{ACCOUNT, Ctx, Time};
@@ -237,7 +236,7 @@ impl Experiment {
                 .map(|name| (name.clone(), pending.clone()))
                 .collect(),
             definition,
-            next_at: Some(ctx.now + TimeDelta::seconds(1)),
+            next_at: None,
             destined,
             stray: None,
             allowed: None,

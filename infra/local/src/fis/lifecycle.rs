@@ -23,11 +23,6 @@ impl Experiment {
         while self.next_at.is_some_and(|at| at <= ctx.now) {
             self.next_at = None;
             match self.state.status {
-                Status::Pending => {
-                    self.started_at = Some(ctx.now);
-                    self.enter(ctx, Status::Initiating, "Experiment is initiating.");
-                    self.next_at = Some(ctx.now + TimeDelta::seconds(ctx.rng.i64(2..=5)));
-                }
                 Status::Initiating => self.begin(ctx, ec2),
                 Status::Running => self.work(ctx, ec2),
                 Status::Stopping => {
@@ -35,9 +30,18 @@ impl Experiment {
                     self.end_actions(ctx.now, ActionStatus::Stopped);
                     self.enter(ctx, Status::Stopped, &reason);
                 }
-                Status::Completed | Status::Stopped | Status::Failed | Status::Cancelled => {}
+                Status::Pending | Status::Completed | Status::Stopped | Status::Failed | Status::Cancelled => {}
             }
         }
+    }
+
+    /// Leaves the state pending, which StartExperiment's answer does not show any more: it has a start time, in AWS's
+    /// example a third of a second after the creation.
+    //= https://docs.aws.amazon.com/cli/latest/reference/fis/start-experiment.html#examples
+    pub(super) fn initiate(&mut self, ctx: &mut Ctx) {
+        self.started_at = Some(ctx.now + TimeDelta::milliseconds(349));
+        self.enter(ctx, Status::Initiating, "Experiment is initiating.");
+        self.next_at = Some(ctx.now + TimeDelta::seconds(ctx.rng.i64(3..=6)));
     }
 
     /// Halts it from outside. What runs is stopped; what has not begun is cancelled by the safety lever. For an alarm

@@ -38,6 +38,17 @@ pub(super) struct UploadedPart {
     pub(super) uploaded_at: Time,
 }
 
+/// An upload that has become an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Completed {
+    bucket: String,
+    key: String,
+    /// Number and ETag of each.
+    parts: Vec<(i32, String)>,
+    /// The object's.
+    etag: String,
+}
+
 impl State {
     pub(super) fn start_upload(&mut self, bucket: &str, key: &str, headers: Headers) -> Result<String, ApiError> {
         self.bucket(bucket)?;
@@ -91,7 +102,8 @@ impl State {
         Ok(())
     }
 
-    /// Puts the named parts (number and ETag) together into the object.
+    /// Puts the named parts (number and ETag) together into the object. Who asks for the same again, since the answer was
+    /// lost, gets the same answer, whatever the condition is: so moto's authors saw it.
     //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
     pub(super) fn complete_upload(
         &mut self,
@@ -99,10 +111,21 @@ impl State {
         parts: &[(i32, String)],
         condition: &Condition,
     ) -> Result<String, ApiError> {
+        let before = self.completed.get(id).filter(|before| before.parts == parts);
+        if let Some(before) = before.filter(|before| before.bucket == bucket && before.key == key) {
+            return Ok(before.etag.clone());
+        }
         let upload = self.upload(bucket, key, id)?;
         let object = assemble(upload, parts, self.now)?;
         let etag = self.insert(bucket, key, object, condition)?;
         self.uploads.remove(id);
+        let completed = Completed {
+            bucket: bucket.into(),
+            key: key.into(),
+            parts: parts.to_vec(),
+            etag: etag.clone(),
+        };
+        self.completed.insert(id.into(), completed);
         Ok(etag)
     }
 }
@@ -119,6 +142,7 @@ fn assemble(upload: &Upload, parts: &[(i32, String)], now: Time) -> Result<Objec
     }
     let mut bytes = BytesMut::new();
     let mut md5s = Vec::new();
+    let mut part_sizes = Vec::new();
     for (index, (number, etag)) in parts.iter().enumerate() {
         let part = upload
             .parts
@@ -136,6 +160,7 @@ fn assemble(upload: &Upload, parts: &[(i32, String)], now: Time) -> Result<Objec
         }
         md5s.extend_from_slice(Md5::checksum(&part.bytes).as_ref());
         bytes.extend_from_slice(&part.bytes);
+        part_sizes.push(part.bytes.len());
     }
     let etag = format!("{}-{}", hex(Md5::checksum(&md5s).as_ref()), parts.len());
     Ok(Object {
@@ -143,6 +168,7 @@ fn assemble(upload: &Upload, parts: &[(i32, String)], now: Time) -> Result<Objec
         etag,
         last_modified: now,
         headers: upload.headers.clone(),
+        part_sizes,
     })
 }
 
@@ -177,8 +203,10 @@ mod tests {
         );
         assert_eq!(complete(&[(1, second.clone())]).unwrap_err().code, "InvalidPart");
         assert_eq!(complete(&[]).unwrap_err().code, "MalformedXML");
-        let etag = complete(&[(1, first.clone()), (2, second)]).unwrap();
+        let etag = complete(&[(1, first.clone()), (2, second.clone())]).unwrap();
         assert!(etag.ends_with("-2"));
+        // The same again is answered with the same, and other parts are of an upload that is not there any more.
+        assert_eq!(complete(&[(1, first.clone()), (2, second)]).unwrap(), etag);
         assert_eq!(complete(&[(1, first)]).unwrap_err().code, "NoSuchUpload");
         assert_eq!(state.object("b", "k").unwrap().bytes.len(), PART_BYTES_MIN + 4);
     }

@@ -12,8 +12,9 @@ use s3s::checksum::ChecksumHasher;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
-use super::protocol::with_checksums;
-use super::{Condition, Headers, Store, precondition_failed};
+use super::description::{STORAGE_CLASS, WEBSITE_REDIRECT};
+use super::protocol::with_headers;
+use super::{Condition, Headers, Store, part, precondition_failed, version};
 use crate::api::{ApiError, Time};
 
 type Answer<T> = S3Result<S3Response<T>>;
@@ -33,16 +34,18 @@ pub(super) fn condition(if_match: Option<ETagCondition>, if_none_match: Option<E
 }
 
 pub(super) fn get(store: &Store, input: &GetObjectInput) -> Answer<GetObjectOutput> {
+    version::check(input.version_id.as_deref())?;
     let object = store.lock().object(&input.bucket, &input.key)?.clone();
     let modified = (&input.if_modified_since, &input.if_unmodified_since);
     check_read(&object, (&input.if_match, &input.if_none_match), modified)?;
-    let (bytes, content_range) = part(&object.bytes, input.range)?;
-    let partial = content_range.is_some();
+    let part = part::of(&object, input.range, input.part_number)?;
+    let partial = part.content_range.is_some();
     let headers = object.headers;
     let output = GetObjectOutput {
         accept_ranges: Some("bytes".into()),
-        content_length: i64::try_from(bytes.len()).ok(),
-        content_range,
+        content_length: i64::try_from(part.bytes.len()).ok(),
+        content_range: part.content_range,
+        parts_count: part.count,
         content_type: input.response_content_type.clone().or_else(|| content_type(&headers)),
         content_encoding: headers.content_encoding.clone(),
         content_disposition: input
@@ -53,7 +56,7 @@ pub(super) fn get(store: &Store, input: &GetObjectInput) -> Answer<GetObjectOutp
         e_tag: Some(ETag::Strong(object.etag)),
         last_modified: Some(timestamp(object.last_modified)),
         metadata: metadata(&headers),
-        body: Some(StreamingBlob::from(s3s::Body::from(bytes))),
+        body: Some(StreamingBlob::from(s3s::Body::from(part.bytes))),
         ..GetObjectOutput::default()
     };
     // A checksum is of the whole object, so a part of it goes without.
@@ -61,26 +64,35 @@ pub(super) fn get(store: &Store, input: &GetObjectInput) -> Answer<GetObjectOutp
         .checksum_mode
         .as_ref()
         .is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
-    let checksums = if asked && !partial {
-        headers.checksums
-    } else {
-        BTreeMap::new()
-    };
-    let mut response = with_checksums(output, &checksums);
+    let mut shown = headers.kept;
+    if asked && !partial {
+        shown.extend(headers.checksums);
+    }
+    for (name, given) in [
+        ("content-language", &input.response_content_language),
+        ("content-encoding", &input.response_content_encoding),
+        ("cache-control", &input.response_cache_control),
+    ] {
+        shown.extend(given.clone().map(|value| (name.to_owned(), value)));
+    }
+    let mut response = with_headers(output, &shown);
     response.status = partial.then_some(StatusCode::PARTIAL_CONTENT);
     Ok(response)
 }
 
 pub(super) fn head(store: &Store, input: HeadObjectInput) -> Answer<HeadObjectOutput> {
+    version::check(input.version_id.as_deref())?;
     let object = store.lock().object(&input.bucket, &input.key)?.clone();
     let modified = (&input.if_modified_since, &input.if_unmodified_since);
     check_read(&object, (&input.if_match, &input.if_none_match), modified)?;
-    let (bytes, content_range) = part(&object.bytes, input.range)?;
+    let part = part::of(&object, input.range, input.part_number)?;
+    let partial = part.content_range.is_some();
     let headers = object.headers;
     let output = HeadObjectOutput {
         accept_ranges: Some("bytes".into()),
-        content_length: i64::try_from(bytes.len()).ok(),
-        content_range,
+        content_length: i64::try_from(part.bytes.len()).ok(),
+        content_range: part.content_range,
+        parts_count: part.count,
         content_type: content_type(&headers),
         content_encoding: headers.content_encoding.clone(),
         content_disposition: headers.content_disposition.clone(),
@@ -94,23 +106,20 @@ pub(super) fn head(store: &Store, input: HeadObjectInput) -> Answer<HeadObjectOu
         .checksum_mode
         .as_ref()
         .is_some_and(|mode| mode.as_str() == ChecksumMode::ENABLED);
-    Ok(with_checksums(
-        output,
-        &if asked { headers.checksums } else { BTreeMap::new() },
-    ))
+    let mut shown = headers.kept;
+    if asked && !partial {
+        shown.extend(headers.checksums);
+    }
+    let mut response = with_headers(output, &shown);
+    response.status = partial.then_some(StatusCode::PARTIAL_CONTENT);
+    Ok(response)
 }
 
 pub(super) async fn put(store: &Store, request: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let input = request.input;
+    let mut headers = Headers::read(&request.headers, input.metadata)?;
     let bytes = read(input.body).await?;
-    let headers = Headers {
-        content_type: input.content_type,
-        content_encoding: input.content_encoding,
-        content_disposition: input.content_disposition,
-        cache_control: input.cache_control,
-        metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-        checksums: verified(&request.headers, &bytes)?,
-    };
+    headers.checksums = verified(&request.headers, &bytes)?;
     let condition = condition(input.if_match, input.if_none_match);
     let checksums = headers.checksums.clone();
     let etag = store
@@ -120,32 +129,40 @@ pub(super) async fn put(store: &Store, request: S3Request<PutObjectInput>) -> An
         e_tag: Some(ETag::Strong(etag)),
         ..PutObjectOutput::default()
     };
-    Ok(with_checksums(output, &checksums))
+    Ok(with_headers(output, &checksums))
 }
 
 //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-pub(super) fn copy(store: &Store, input: CopyObjectInput) -> Answer<CopyObjectOutput> {
-    let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
-        return Err(ApiError::client("InvalidArgument", "the simulated account copies from buckets only").into());
-    };
+pub(super) fn copy(store: &Store, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
+    let input = request.input;
+    let (bucket, key) = source(&input.copy_source)?;
+    let given = Headers::read(&request.headers, input.metadata)?;
     let mut state = store.lock();
     let mut object = state.object(bucket, key)?.clone();
     let replace = input.metadata_directive.as_ref().map(MetadataDirective::as_str) == Some(MetadataDirective::REPLACE);
+    let is_itself = *bucket == *input.bucket && *key == *input.key;
+    // These are never copied.
+    let class_of = |headers: &Headers| headers.storage_class().to_owned();
+    let differs = given.kept.contains_key(WEBSITE_REDIRECT) || class_of(&given) != class_of(&object.headers);
     if replace {
         object.headers = Headers {
-            content_type: input.content_type,
-            content_encoding: input.content_encoding,
-            content_disposition: input.content_disposition,
-            cache_control: input.cache_control,
-            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             checksums: object.headers.checksums,
+            ..given
         };
-    } else if **bucket == *input.bucket && **key == *input.key {
+    } else if !is_itself || differs {
+        for name in [STORAGE_CLASS, WEBSITE_REDIRECT] {
+            object.headers.kept.remove(name);
+            let value = given.kept.get(name).cloned();
+            object.headers.kept.extend(value.map(|value| (name.to_owned(), value)));
+        }
+    } else {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing \
                        the object's metadata, storage class, website redirect location or encryption attributes.";
         return Err(ApiError::client("InvalidRequest", message).into());
     }
     object.last_modified = state.now;
+    // A copy is of one piece, and its ETag here that of its source.
+    object.part_sizes.clear();
     let result = CopyObjectResult {
         last_modified: Some(timestamp(object.last_modified)),
         e_tag: Some(ETag::Strong(object.etag.clone())),
@@ -158,15 +175,12 @@ pub(super) fn copy(store: &Store, input: CopyObjectInput) -> Answer<CopyObjectOu
     }))
 }
 
-pub(super) fn create_upload(store: &Store, input: CreateMultipartUploadInput) -> Answer<CreateMultipartUploadOutput> {
-    let headers = Headers {
-        content_type: input.content_type,
-        content_encoding: input.content_encoding,
-        content_disposition: input.content_disposition,
-        cache_control: input.cache_control,
-        metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-        checksums: BTreeMap::new(),
-    };
+pub(super) fn create_upload(
+    store: &Store,
+    request: S3Request<CreateMultipartUploadInput>,
+) -> Answer<CreateMultipartUploadOutput> {
+    let input = request.input;
+    let headers = Headers::read(&request.headers, input.metadata)?;
     let upload_id = store.lock().start_upload(&input.bucket, &input.key, headers)?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(input.bucket),
@@ -187,15 +201,27 @@ pub(super) async fn upload_part(store: &Store, request: S3Request<UploadPartInpu
         e_tag: Some(ETag::Strong(etag)),
         ..UploadPartOutput::default()
     };
-    Ok(with_checksums(output, &checksums))
+    Ok(with_headers(output, &checksums))
+}
+
+/// Bucket and key of what is copied.
+fn source(source: &CopySource) -> Result<(&str, &str), ApiError> {
+    let CopySource::Bucket {
+        bucket,
+        key,
+        version_id,
+    } = source
+    else {
+        return Err(ApiError::not_offered("s3", "a copy from an access point"));
+    };
+    version::check(version_id.as_deref())?;
+    Ok((bucket, key))
 }
 
 /// A part that is a range of another object: how clients copy what is large.
 //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
 pub(super) fn copy_part(store: &Store, input: UploadPartCopyInput) -> Answer<UploadPartCopyOutput> {
-    let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
-        return Err(ApiError::client("InvalidArgument", "the simulated account copies from buckets only").into());
-    };
+    let (bucket, key) = source(&input.copy_source)?;
     let mut state = store.lock();
     let mut bytes = state.object(bucket, key)?.bytes.clone();
     if let Some(range) = &input.copy_source_range {
@@ -293,29 +319,6 @@ fn check_read(
         (None, Some(since)) if modified_at <= *since => Err(ApiError::with_status(304, "NotModified", "Not Modified")),
         _ => Ok(()),
     }
-}
-
-/// The asked-for bytes, and `Content-Range` when they are a part.
-fn part(bytes: &Bytes, range: Option<Range>) -> Result<(Bytes, Option<String>), ApiError> {
-    let Some(range) = range else {
-        return Ok((bytes.clone(), None));
-    };
-    let length = bytes.len();
-    let range = range
-        .check(length as u64)
-        .map_err(|_| ApiError::with_status(416, "InvalidRange", "The requested range is not satisfiable"))?;
-    let (start, end) = (range.start as usize, range.end as usize);
-    if start >= end {
-        return Err(ApiError::with_status(
-            416,
-            "InvalidRange",
-            "The requested range is not satisfiable",
-        ));
-    }
-    Ok((
-        bytes.slice(start..end),
-        Some(format!("bytes {start}-{}/{length}", end - 1)),
-    ))
 }
 
 fn content_type(headers: &Headers) -> Option<String> {

@@ -10,12 +10,13 @@ use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::{Condition, Entry, Listing, Page, Store, no_such_bucket, object};
+use super::subject::Subject;
+use super::{Store, deletion, object, pages};
 use crate::api::{ACCOUNT, ApiError, REGION};
 
-/// The most keys that one DeleteObjects takes.
-//= https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
-const DELETE_KEYS_MAX: usize = 1000;
+/// The most buckets on one page, and the page's length unless another is asked for.
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+const BUCKETS_MAX: i32 = 10_000;
 
 /// S3 behind HTTP, in process.
 #[derive(Clone)]
@@ -36,7 +37,7 @@ impl Service {
         let head = request.method() == Method::HEAD;
         let request_id = self.store.next_request_id();
         let mut response = match super::chunked::plain(request) {
-            Ok(request) => self.ask(request).await,
+            Ok(request) => self.ask(without_bad_range(request)).await,
             Err(error) => error_response(&error),
         };
         // Only these answers have no body whatever the error; a client would take the bytes for the next response.
@@ -53,12 +54,13 @@ impl Service {
     }
 
     async fn ask(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let subject = Subject::of(&request);
         match self.inner.call(request.map(s3s::Body::from)).await {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 match body.collect().await {
                     Ok(body) if parts.status.is_client_error() => {
-                        Response::from_parts(parts, with_message(body.to_bytes()))
+                        Response::from_parts(parts, subject.completed(body.to_bytes()))
                     }
                     Ok(body) => Response::from_parts(parts, body.to_bytes()),
                     Err(error) => internal(&error.to_string()),
@@ -77,15 +79,17 @@ impl Store {
     }
 }
 
-/// `s3s` refuses what it cannot read with a code alone; S3's errors have a message too.
-//= https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-fn with_message(body: Bytes) -> Bytes {
-    let text = String::from_utf8_lossy(&body);
-    let Some((head, tail)) = text.split_once("</Code></Error>") else {
-        return body;
-    };
-    let code = head.rsplit_once("<Code>").map_or("", |(_, code)| code);
-    format!("{head}</Code><Message>The request was refused: {code}</Message></Error>{tail}").into()
+/// A range that is none, as `bytes=1-0`, counts for nothing: the whole object is read. `s3s` would refuse it.
+//= https://www.rfc-editor.org/rfc/rfc9110.html#section-14.1.1-4
+fn without_bad_range(mut request: Request<Bytes>) -> Request<Bytes> {
+    let range = request
+        .headers()
+        .get(http::header::RANGE)
+        .map(|range| range.to_str().ok());
+    if range.is_some_and(|range| range.is_none_or(|range| Range::parse(range).is_err())) {
+        request.headers_mut().remove(http::header::RANGE);
+    }
+    request
 }
 
 fn internal(message: &str) -> Response<Bytes> {
@@ -129,8 +133,20 @@ fn ok<T>(output: T) -> Answer<T> {
 
 #[async_trait::async_trait]
 impl S3 for Protocol {
-    async fn list_buckets(&self, _: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+    async fn list_buckets(&self, request: S3Request<ListBucketsInput>) -> Answer<ListBucketsOutput> {
+        let input = request.input;
+        let size = input.max_buckets.unwrap_or(BUCKETS_MAX);
+        if !(1..=BUCKETS_MAX).contains(&size) {
+            let message = format!("Argument max-buckets must be an integer between 1 and {BUCKETS_MAX}");
+            return Err(ApiError::client("InvalidArgument", message).into());
+        }
+        let after = input.continuation_token.as_deref().map(pages::from_token).transpose()?;
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let is_here = input.bucket_region.as_deref().is_none_or(|region| region == REGION);
         let state = self.store.lock();
+        let mut found = state.buckets.iter().filter(|(name, _)| {
+            is_here && name.starts_with(&prefix) && after.as_ref().is_none_or(|after| *name > after)
+        });
         let bucket = |(name, bucket): (&String, &super::Bucket)| Bucket {
             name: Some(name.clone()),
             creation_date: Some(object::timestamp(bucket.created_at)),
@@ -140,16 +156,31 @@ impl S3 for Protocol {
             id: Some(ACCOUNT.into()),
             ..Owner::default()
         };
-        let buckets = state.buckets.iter().map(bucket).collect();
+        let buckets: Vec<Bucket> = found.by_ref().take(size as usize).map(bucket).collect();
+        let last = buckets.last().and_then(|last| last.name.as_deref());
+        let next = found.next().and(last).map(pages::token);
         ok(ListBucketsOutput {
             buckets: Some(buckets),
             owner: Some(owner),
-            ..ListBucketsOutput::default()
+            prefix: input.prefix,
+            continuation_token: next,
         })
     }
 
     async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
         let bucket = request.input.bucket;
+        let wanted = request.input.create_bucket_configuration;
+        let wanted = wanted.as_ref().and_then(|wanted| wanted.location_constraint.as_ref());
+        // Assumed: who names no Region means this one, as in us-east-1.
+        if let Some(other) = wanted
+            .map(BucketLocationConstraint::as_str)
+            .filter(|wanted| *wanted != REGION)
+        {
+            let message = format!(
+                "The {other} location constraint is incompatible for the region specific endpoint this request was sent to."
+            );
+            return Err(ApiError::client("IllegalLocationConstraintException", message).into());
+        }
         if !self.store.create_bucket(&bucket) {
             let message = "Your previous request to create the named bucket succeeded and you already own it.";
             return Err(ApiError::with_status(409, "BucketAlreadyOwnedByYou", message).into());
@@ -193,84 +224,19 @@ impl S3 for Protocol {
     }
 
     async fn list_objects_v2(&self, request: S3Request<ListObjectsV2Input>) -> Answer<ListObjectsV2Output> {
-        let input = request.input;
-        let after = match &input.continuation_token {
-            Some(token) => from_token(token)?,
-            None => input.start_after.clone().unwrap_or_default(),
-        };
-        let page = self.page(&input.bucket, &input.prefix, &input.delimiter, after, input.max_keys)?;
-        ok(ListObjectsV2Output {
-            key_count: i32::try_from(page.entries.len()).ok(),
-            max_keys: i32::try_from(page.entries_max).ok(),
-            is_truncated: Some(page.next_after.is_some()),
-            next_continuation_token: page.next_after.as_deref().map(|after| super::hex(after.as_bytes())),
-            continuation_token: input.continuation_token,
-            contents: Some(contents(&page)),
-            common_prefixes: Some(common_prefixes(&page)),
-            name: Some(input.bucket),
-            prefix: Some(input.prefix.unwrap_or_default()),
-            delimiter: input.delimiter,
-            start_after: input.start_after,
-            ..ListObjectsV2Output::default()
-        })
+        pages::list_objects_v2(&self.store, request.input)
     }
 
     async fn list_objects(&self, request: S3Request<ListObjectsInput>) -> Answer<ListObjectsOutput> {
-        let input = request.input;
-        let marker = input.marker.clone().unwrap_or_default();
-        let page = self.page(&input.bucket, &input.prefix, &input.delimiter, marker, input.max_keys)?;
-        ok(ListObjectsOutput {
-            max_keys: i32::try_from(page.entries_max).ok(),
-            is_truncated: Some(page.next_after.is_some()),
-            next_marker: page.next_after.clone(),
-            contents: Some(contents(&page)),
-            common_prefixes: Some(common_prefixes(&page)),
-            name: Some(input.bucket),
-            prefix: Some(input.prefix.unwrap_or_default()),
-            marker: Some(input.marker.unwrap_or_default()),
-            delimiter: input.delimiter,
-            ..ListObjectsOutput::default()
-        })
+        pages::list_objects(&self.store, request.input)
     }
 
     async fn delete_object(&self, request: S3Request<DeleteObjectInput>) -> Answer<DeleteObjectOutput> {
-        let input = request.input;
-        let condition = object::condition(input.if_match, None);
-        let mut state = self.store.lock();
-        let objects = &mut state.bucket_mut(&input.bucket)?.objects;
-        if condition != Condition::Always {
-            super::check(&condition, objects.get(&input.key))?;
-        }
-        objects.remove(&input.key);
-        ok(DeleteObjectOutput::default())
+        deletion::delete_object(&self.store, request.input)
     }
 
     async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
-        let input = request.input;
-        if input.delete.objects.len() > DELETE_KEYS_MAX {
-            let message = "The XML you provided was not well-formed or did not validate against our published schema";
-            return Err(ApiError::client("MalformedXML", message).into());
-        }
-        let mut state = self.store.lock();
-        let objects = &mut state
-            .buckets
-            .get_mut(&input.bucket)
-            .ok_or_else(|| no_such_bucket(&input.bucket))?
-            .objects;
-        let mut deleted = Vec::new();
-        for entry in input.delete.objects {
-            objects.remove(&entry.key);
-            // A key that is not there counts as deleted: S3's deletes are idempotent.
-            deleted.push(DeletedObject {
-                key: Some(entry.key),
-                ..DeletedObject::default()
-            });
-        }
-        let deleted = Some(deleted).filter(|_| input.delete.quiet != Some(true));
-        ok(DeleteObjectsOutput {
-            deleted,
-            ..DeleteObjectsOutput::default()
-        })
+        deletion::delete_objects(&self.store, request.input)
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {
@@ -286,14 +252,14 @@ impl S3 for Protocol {
     }
 
     async fn copy_object(&self, request: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-        object::copy(&self.store, request.input)
+        object::copy(&self.store, request)
     }
 
     async fn create_multipart_upload(
         &self,
         request: S3Request<CreateMultipartUploadInput>,
     ) -> Answer<CreateMultipartUploadOutput> {
-        object::create_upload(&self.store, request.input)
+        object::create_upload(&self.store, request)
     }
 
     async fn upload_part(&self, request: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
@@ -327,73 +293,10 @@ impl S3 for Protocol {
     }
 }
 
-impl Protocol {
-    fn page(
-        &self,
-        bucket: &str,
-        prefix: &Option<String>,
-        delimiter: &Option<String>,
-        after: String,
-        entries_max: Option<i32>,
-    ) -> S3Result<Page> {
-        let entries_max = match entries_max.map(usize::try_from) {
-            None => None,
-            Some(Ok(number)) => Some(number),
-            Some(Err(_)) => return Err(ApiError::client("InvalidArgument", "max-keys must not be negative").into()),
-        };
-        let prefix = prefix.clone().unwrap_or_default();
-        Ok(self.store.lock().page(
-            bucket,
-            &Listing {
-                prefix,
-                delimiter: delimiter.clone(),
-                after,
-                entries_max,
-            },
-        )?)
-    }
-}
-
-fn contents(page: &Page) -> Vec<Object> {
-    let of = |entry: &Entry| match entry {
-        Entry::Prefix(_) => None,
-        Entry::Object(key, found) => Some(Object {
-            key: Some(key.clone()),
-            e_tag: Some(ETag::Strong(found.etag.clone())),
-            last_modified: Some(object::timestamp(found.last_modified)),
-            size: i64::try_from(found.bytes.len()).ok(),
-            storage_class: Some(ObjectStorageClass::from_static(ObjectStorageClass::STANDARD)),
-            ..Object::default()
-        }),
-    };
-    page.entries.iter().filter_map(of).collect()
-}
-
-fn common_prefixes(page: &Page) -> Vec<CommonPrefix> {
-    let of = |entry: &Entry| match entry {
-        Entry::Object(..) => None,
-        Entry::Prefix(prefix) => Some(CommonPrefix {
-            prefix: Some(prefix.clone()),
-        }),
-    };
-    page.entries.iter().filter_map(of).collect()
-}
-
-/// The entry that a continuation token (its name in hexadecimal) stands for.
-fn from_token(token: &str) -> S3Result<String> {
-    let digits = token.as_bytes();
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-    bytes
-        .filter(|_| digits.len().is_multiple_of(2))
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| ApiError::client("InvalidArgument", "The continuation token provided is incorrect").into())
-}
-
-/// A response with the checksums that were stored with the object.
-pub(super) fn with_checksums<T>(output: T, checksums: &std::collections::BTreeMap<String, String>) -> S3Response<T> {
+/// A response with headers that were stored with the object.
+pub(super) fn with_headers<T>(output: T, stored: &std::collections::BTreeMap<String, String>) -> S3Response<T> {
     let mut headers = HeaderMap::new();
-    for (name, value) in checksums {
+    for (name, value) in stored {
         if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), HeaderValue::from_str(value)) {
             headers.insert(name, value);
         }

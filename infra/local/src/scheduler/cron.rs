@@ -1,12 +1,13 @@
 //! AWS's cron expressions: minutes, hours, day of the month, month, day of the week, year.
 //!
-//! Separate because AWS's dialect differs from Unix's: weeks start on Sunday with 1, and one of the two days is `?`.
-//! Of its wildcards, `W` and `#` are not simulated and say so.
+//! Separate because AWS's dialect differs from Unix's: weeks start on Sunday with 1, one of the two days is `?`, and a
+//! day can be said by `L`, `W` and `#`.
 //= https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+//= https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-cron-expressions.html
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike as _, Days, NaiveDate, NaiveTime};
+use chrono::{Datelike as _, Days, NaiveDate, NaiveTime, Weekday};
 
 use crate::api::Time;
 
@@ -31,8 +32,68 @@ pub struct Cron {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Which {
     OfMonth(BTreeSet<u32>),
+    /// `L`.
     LastOfMonth,
+    /// `3W`: the weekday closest to the third.
+    Weekday(u32),
     OfWeek(BTreeSet<u32>),
+    /// `6L`: the month's last Friday.
+    LastOfWeekday(u32),
+    /// `3#2`: the month's second Tuesday.
+    Nth(u32, u32),
+}
+
+impl Which {
+    fn of_month(text: &str) -> Result<Self, String> {
+        let name = "day of the month";
+        match text.strip_suffix('W') {
+            _ if text == "L" => Ok(Self::LastOfMonth),
+            Some(day) => Ok(Self::Weekday(single(name, day, 1, 31, &[])?)),
+            None => Ok(Self::OfMonth(field(name, text, 1, 31, &[])?)),
+        }
+    }
+
+    /// "If you use a `#` character, you can define only one expression in the day-of-week field."
+    fn of_week(text: &str) -> Result<Self, String> {
+        let day = |text: &str| single("day of the week", text, 1, 7, &WEEKDAYS);
+        match (text.split_once('#'), text.strip_suffix('L')) {
+            (Some((weekday, nth)), _) => Ok(Self::Nth(
+                day(weekday)?,
+                single("the week of the month", nth, 1, 5, &[])?,
+            )),
+            // The last day of the week.
+            (None, Some("")) => Ok(Self::OfWeek(BTreeSet::from([7]))),
+            (None, Some(weekday)) => Ok(Self::LastOfWeekday(day(weekday)?)),
+            (None, None) => Ok(Self::OfWeek(field("day of the week", text, 1, 7, &WEEKDAYS)?)),
+        }
+    }
+
+    fn has(&self, day: NaiveDate) -> bool {
+        let weekday = day.weekday().number_from_sunday();
+        let of_month = u32::from(day.num_days_in_month());
+        match self {
+            Self::OfMonth(days) => days.contains(&day.day()),
+            Self::LastOfMonth => day.day() == of_month,
+            Self::Weekday(wanted) => day.with_day(*wanted).map(closest_weekday) == Some(day),
+            Self::OfWeek(days) => days.contains(&weekday),
+            Self::LastOfWeekday(wanted) => weekday == *wanted && day.day() + 7 > of_month,
+            Self::Nth(wanted, nth) => weekday == *wanted && day.day().div_ceil(7) == *nth,
+        }
+    }
+}
+
+/// The day from Monday to Friday that is closest to this one. Assumed: in the same month, and none in a month that has no
+/// such day.
+fn closest_weekday(day: NaiveDate) -> NaiveDate {
+    let is_last = day.day() == u32::from(day.num_days_in_month());
+    let moved = match day.weekday() {
+        Weekday::Sat if day.day() == 1 => day.checked_add_days(Days::new(2)),
+        Weekday::Sat => day.pred_opt(),
+        Weekday::Sun if is_last => day.checked_sub_days(Days::new(2)),
+        Weekday::Sun => day.succ_opt(),
+        _ => None,
+    };
+    moved.unwrap_or(day)
 }
 
 impl Cron {
@@ -42,9 +103,8 @@ impl Cron {
             return Err(format!("expected six fields, found {}", fields.len()));
         };
         let days = match (day_of_month, day_of_week) {
-            ("?", day) if day != "?" => Which::OfWeek(field("day of the week", day, 1, 7, &WEEKDAYS)?),
-            ("L", "?") => Which::LastOfMonth,
-            (day, "?") if day != "?" => Which::OfMonth(field("day of the month", day, 1, 31, &[])?),
+            ("?", day) if day != "?" => Which::of_week(day)?,
+            (day, "?") if day != "?" => Which::of_month(day)?,
             _ => return Err("one of day of the month and day of the week must be ?".to_owned()),
         };
         Ok(Self {
@@ -81,12 +141,16 @@ impl Cron {
 
     fn allows(&self, day: NaiveDate) -> bool {
         let year = u32::try_from(day.year()).unwrap_or(0);
-        let of_days = match &self.days {
-            Which::OfMonth(days) => days.contains(&day.day()),
-            Which::OfWeek(days) => days.contains(&day.weekday().number_from_sunday()),
-            Which::LastOfMonth => day.succ_opt().is_some_and(|next| next.day() == 1),
-        };
-        of_days && self.years.contains(&year) && self.months.contains(&day.month())
+        self.days.has(day) && self.years.contains(&year) && self.months.contains(&day.month())
+    }
+}
+
+/// One number, or its name.
+fn single(name: &str, text: &str, min: u32, max: u32, names: &[&str]) -> Result<u32, String> {
+    let numbers = field(name, text, min, max, names)?;
+    match (numbers.first(), numbers.len()) {
+        (Some(number), 1) if !text.contains([',', '-', '/', '*']) => Ok(*number),
+        _ => Err(format!("{text:?} is wrong for {name}, which is one")),
     }
 }
 

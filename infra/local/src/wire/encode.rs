@@ -81,13 +81,26 @@ fn aws_json(answer: Result<Value, ApiError>, content_type: &str, id: &str) -> Re
     let (status, body) = match answer {
         Ok(Value::Null) => (200, json!({})),
         Ok(body) => (200, body),
-        Err(error) => (error.status, json!({ "__type": error.code, "message": error.message })),
+        Err(error) => (error.status, aws_json_error(&error)),
     };
     respond(
         status,
         body.to_string(),
         &[("content-type", content_type), ("x-amzn-requestid", id)],
     )
+}
+
+/// EMR's `InvalidRequestException` is the one error with members of its own, and its message begins with a capital.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListClusters.html#API_ListClusters_Errors
+fn aws_json_error(error: &ApiError) -> Value {
+    if error.code != "InvalidRequestException" {
+        return json!({ "__type": error.code, "message": error.message });
+    }
+    let mut body = json!({ "__type": error.code, "Message": error.message });
+    if let Some(error_code) = error.error_code {
+        body["ErrorCode"] = error_code.into();
+    }
+    body
 }
 
 //= https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html

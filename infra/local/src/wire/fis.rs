@@ -138,7 +138,7 @@ pub(super) fn parameters<'a>(route: &'a str, path: &str) -> Option<Vec<(&'a str,
     Some(found)
 }
 
-fn percent_decoded(segment: &str) -> String {
+pub(crate) fn percent_decoded(segment: &str) -> String {
     // The form decoder takes a plus for a space, and reads up to the first `&` or `=`: a path has neither meaning.
     let form = segment.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     parse(form.as_bytes())

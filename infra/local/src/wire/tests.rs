@@ -155,6 +155,32 @@ fn unsigned_requests_are_told_by_their_path_and_else_are_s3s() {
 }
 
 #[test]
+fn a_call_that_is_signed_for_another_region_is_refused_in_its_services_words() {
+    let refused = |service: &str| {
+        let scope = format!("AWS4-HMAC-SHA256 Credential=AK/20270101/eu-west-1/{service}/aws4_request, Signature=x");
+        let request = Request::post("/").header("authorization", scope);
+        let request = request.header("x-amz-target", "ElasticMapReduce.ListClusters");
+        let error = decode(&request.body(Bytes::new()).unwrap()).unwrap_err().error;
+        (error.status, error.code)
+    };
+    for (service, status, code) in [
+        ("elasticmapreduce", 403, "InvalidSignatureException"),
+        ("fis", 403, "InvalidSignatureException"),
+        ("ec2", 401, "AuthFailure"),
+        ("sts", 403, "SignatureDoesNotMatch"),
+        ("s3", 400, "AuthorizationHeaderMalformed"),
+        // A service that is not there is in no Region.
+        ("glue", 501, "NotImplemented"),
+    ] {
+        assert_eq!(refused(service), (status, code.to_owned()), "{service}");
+    }
+    let global = "AWS4-HMAC-SHA256 Credential=AK/20270101/us-east-1/sts/aws4_request, Signature=x";
+    let request = Request::post("/").header("authorization", global);
+    let request = request.body(Bytes::from_static(b"Action=GetCallerIdentity")).unwrap();
+    assert_eq!(decode(&request).unwrap().operation, "GetCallerIdentity");
+}
+
+#[test]
 fn s3s_operations_have_their_names() {
     let name = |request: http::request::Builder| decode(&signed("s3", request, "")).unwrap().operation;
     assert_eq!(name(Request::put("/b/k?x-id=PutObject")), "PutObject");

@@ -95,7 +95,10 @@ fn protection_tags_and_wrong_ids_are_answered_as_emr_does() {
         .unwrap_err();
     assert_eq!(
         error,
-        ApiError::client("InvalidRequestException", "Cluster id 'j-NONE' is not valid.")
+        ApiError {
+            error_code: Some("NoSuchCluster"),
+            ..ApiError::client("InvalidRequestException", "Cluster id 'j-NONE' is not valid.")
+        }
     );
     assert_eq!(world.call("CreateStudio", &json!({})).unwrap_err().status, 501);
     world.ask(

@@ -132,6 +132,50 @@ fn instance_groups_replace_spot_and_report_running_counts() {
 }
 
 #[test]
+fn one_of_three_primary_nodes_is_replaced() {
+    let mut world = World::new(9);
+    let mut request = groups("SPOT");
+    request["Instances"]["InstanceGroups"][0]["InstanceCount"] = json!(3);
+    world.launch(&request);
+    world.wait_until(15, |world| world.cluster().state == ClusterState::Waiting);
+    let primary = |world: &World| world.cluster().running(&world.cluster().pools[0].id).total();
+    assert_eq!(primary(&world), 3);
+    let lost = world.cluster().instances.iter().find(|i| i.role == Role::Master);
+    let lost = lost.unwrap().ec2_instance_id.clone();
+    world.with(|_, ec2, ctx| ec2.terminate(ctx, &lost));
+    world.wait_until(5, |world| primary(world) == 2);
+    world.wait_until(5, |world| primary(world) == 3);
+    assert_eq!(world.cluster().state, ClusterState::Waiting);
+}
+
+#[test]
+fn a_primary_fleet_has_one_node_or_three_on_demand_ones_of_one_unit() {
+    let launch = |on_demand: u32, spot: u32, weight: u32| {
+        let mut request = workshop();
+        let fleet = &mut request["Instances"]["InstanceFleets"][0];
+        fleet["TargetOnDemandCapacity"] = json!(on_demand);
+        fleet["TargetSpotCapacity"] = json!(spot);
+        fleet["InstanceTypeConfigs"][0]["WeightedCapacity"] = json!(weight);
+        World::new(1).call("RunJobFlow", &request).is_ok()
+    };
+    assert!(launch(1, 0, 1) && launch(0, 1, 1) && launch(3, 0, 1));
+    assert!(!launch(2, 0, 1) && !launch(0, 3, 1) && !launch(3, 0, 3));
+}
+
+#[test]
+fn the_primary_nodes_own_configuration_goes_over_the_clusters() {
+    let defaults =
+        |memory: &str| json!([{"Classification": "spark-defaults", "Properties": {"spark.executor.memory": memory}}]);
+    let mut world = World::new(10);
+    let mut request = groups("SPOT");
+    request["Configurations"] = defaults("1g");
+    request["Instances"]["InstanceGroups"][0]["Configurations"] = defaults("2g");
+    request["Instances"]["InstanceGroups"][1]["Configurations"] = defaults("3g");
+    world.launch(&request);
+    assert_eq!(world.cluster().spark_default("spark.executor.memory"), Some("2g"));
+}
+
+#[test]
 fn an_on_demand_task_group_has_no_spot_instances() {
     let mut world = World::new(8);
     let id = world.launch(&groups("ON_DEMAND"));
