@@ -3,7 +3,7 @@
 //! Separate from the logs' reader because here they are joined to what AWS says: when the run was that counts, and what
 //! of the application was on a host when the host went.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::interruption::NOTICE;
@@ -38,20 +38,52 @@ pub struct Run {
     pub ended_at: DateTime<Utc>,
     /// Who says so.
     pub end_told_by: RunWitness,
+    /// By when it had begun, as far as can be known. `None`: an application that waits for its turn begins at any time.
+    #[serde(default)]
+    pub began_by: Option<DateTime<Utc>>,
+    /// Can it have gone on after `ended_at`, which is the end of a step that did not wait?
+    #[serde(default)]
+    pub may_go_on: bool,
 }
+
+/// What a step's times leave open of its application's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Open {
+    /// The cluster may run several steps at once, and YARN lets an application wait until there is room for it.
+    pub begin: bool,
+    /// The step may end before its application.
+    pub end: bool,
+}
+
+/// From a step's begin to its application's there are `spark-submit`, the upload of its files and YARN's first container:
+/// by so much later it has begun, if nothing else keeps the cluster's room.
+const BEGINS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 impl Run {
     /// The run of a step that ended; `None` where EMR does not say when.
-    pub fn of(step: &Step, application: Option<Application<'_>>) -> Option<Self> {
+    pub fn of(step: &Step, application: Option<Application<'_>>, open: Open) -> Option<Self> {
         let began = application.and_then(Application::started_at);
         let ended = application.and_then(Application::ended_at);
         let told_by = |log: Option<DateTime<Utc>>| log.map_or(RunWitness::Step, |_| RunWitness::EventLog);
+        let began_at = began.or(step.started_at)?;
         Some(Self {
-            began_at: began.or(step.started_at)?,
+            began_at,
             begin_told_by: told_by(began),
             ended_at: ended.or(step.ended_at)?,
             end_told_by: told_by(ended),
+            began_by: match began {
+                None if open.begin => None,
+                None => Some(began_at + BEGINS_WITHIN),
+                told => told,
+            },
+            may_go_on: ended.is_none() && open.end,
         })
+    }
+
+    /// Is it known whether the application ran at a moment?
+    pub fn is_known_at(&self, at: DateTime<Utc>) -> bool {
+        let had_begun = at < self.began_at || self.began_by.is_some_and(|by| at >= by);
+        had_begun && !(at >= self.ended_at && self.may_go_on)
     }
 
     /// Does a moment lie inside the run?

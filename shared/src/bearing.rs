@@ -19,6 +19,8 @@ pub enum Bearing {
     BeforeTheRun,
     /// The application had ended when it went.
     AfterTheRun,
+    /// It went when only the step is known to have run: its application may not have begun, or have gone on.
+    NotKnown,
     /// It was there still when last looked at.
     NotGone,
 }
@@ -38,11 +40,17 @@ impl Loss {
     pub fn weigh(one: &Interrupted, run: &Run, application: Option<Application<'_>>) -> Self {
         let (bearing, held) = match one.terminated_at {
             None => (Bearing::NotGone, Vec::new()),
+            Some(at) if !run.is_known_at(at) => (Bearing::NotKnown, Vec::new()),
             Some(at) if at < run.began_at => (Bearing::BeforeTheRun, Vec::new()),
             Some(at) if at >= run.ended_at => (Bearing::AfterTheRun, Vec::new()),
             Some(at) => held(one, at, application),
         };
         Self { bearing, held }
+    }
+
+    /// Did the instance go while the application ran, or may it have?
+    pub fn may_be_inside(&self) -> bool {
+        self.is_inside() || self.bearing == Bearing::NotKnown
     }
 
     /// Did the instance go while the application ran?

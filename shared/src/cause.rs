@@ -78,7 +78,15 @@ pub fn trace(traces: &Traces<'_>) -> Failure {
     let failed_at = job
         .and_then(|job| moment(job.completed_at_ms))
         .unwrap_or(traces.run.ended_at);
-    let (blame, chain) = blame(traces, last, job, failed_at);
+    let (mut blame, mut chain) = blame(traces, last, job, failed_at);
+    let any_counts = traces
+        .interruptions
+        .iter()
+        .any(|one| one.loss.bearing == Bearing::Counts);
+    if blame == Blame::Interruption && !any_counts {
+        blame = Blame::NotToBeTold;
+        chain.push("When the application ran, and so whether it lost anything, is not known.".into());
+    }
     Failure {
         blame,
         words: words.map(|words| words.chars().take(WORDS_MAX).collect()),
@@ -107,7 +115,7 @@ fn blame(
     let gone: Vec<&InterruptionFacts> = traces
         .interruptions
         .iter()
-        .filter(|one| one.loss.bearing == Bearing::Counts)
+        .filter(|one| matches!(one.loss.bearing, Bearing::Counts | Bearing::NotKnown))
         .filter(|one| one.interrupted.terminated_at.is_some_and(|at| at <= failed_at))
         .collect();
     if gone.is_empty() {

@@ -184,13 +184,17 @@ fn failed(facts: &Facts<'_>, run: &Run, counted: &[&InterruptionFacts]) -> Judge
                 words::gone(counted)
             ),
         ),
-        Blame::NotToBeTold => (
-            Verdict::Inconclusive,
-            format!(
-                "The job failed, and whether the interruption was the cause is not to be told; {}{said}",
+        Blame::NotToBeTold => {
+            let went = if counted.is_empty() {
+                words::why_nothing_counts(facts)
+            } else {
                 words::gone(counted)
-            ),
-        ),
+            };
+            (
+                Verdict::Inconclusive,
+                format!("The job failed, and whether the interruption was the cause is not to be told; {went}{said}"),
+            )
+        }
     };
     let mut reasons = ending::reasons(facts);
     reasons.extend(failure.chain.iter().cloned());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::application::Run;
+use shared::application::{Open, Run};
 use shared::aws::TARGET_ARNS_MAX;
 use shared::capacity::{self, Capacity, Outage};
 use shared::cause::Blame;
@@ -158,7 +158,11 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
     let (step, cluster) = (&gathered.step, gathered.cluster.as_ref());
     let witness = witness::read(aws, config, step, cluster, &mut missing).await;
     let application = witness.log.as_ref().map(EventLog::application);
-    let run = Run::of(step, application);
+    let open = Open {
+        begin: cluster.and_then(|cluster| cluster.step_concurrency) != Some(1),
+        end: witness.completed_doubt.is_some(),
+    };
+    let run = Run::of(step, application, open);
     let around = Around {
         drill,
         gathered,

@@ -143,7 +143,11 @@ async fn write(
 }
 
 fn sentence(report: &Report, minutes: i64) -> String {
-    let gone: Vec<&InterruptionFacts> = report.interruptions.iter().filter(|one| one.loss.is_inside()).collect();
+    let gone: Vec<&InterruptionFacts> = report
+        .interruptions
+        .iter()
+        .filter(|one| one.loss.may_be_inside())
+        .collect();
     let waiting = gone
         .iter()
         .filter(|one| !matches!(one.replacement, Replacement::Replaced { .. }))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::application::{Application, Run};
-use shared::bearing::Loss;
+use shared::bearing::{Bearing, Loss};
 use shared::cluster::Instance;
 use shared::drill::Drill;
 use shared::interruption::{Interrupted, NOTICE, Testimony};
@@ -147,12 +147,17 @@ fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<Interruption
     interrupted
         .into_iter()
         .map(|one| {
-            let unknown = || Replacement::Unknown {
-                why: "the instances could not be listed".into(),
+            let unknown = |why: &str| Replacement::Unknown { why: why.into() };
+            let loss = Loss::weigh(&one, run, around.application);
+            let replacement = if loss.bearing == Bearing::NotKnown {
+                unknown("whether the job ran then is not known")
+            } else {
+                let answer = answers.get(&one.instance_id).cloned();
+                answer.unwrap_or_else(|| unknown("the instances could not be listed"))
             };
             InterruptionFacts {
-                loss: Loss::weigh(&one, run, around.application),
-                replacement: answers.get(&one.instance_id).cloned().unwrap_or_else(unknown),
+                loss,
+                replacement,
                 interrupted: one,
             }
         })

@@ -249,6 +249,9 @@ fn took(one: &InterruptionFacts) -> String {
         Bearing::NothingThere => "nothing of the job".into(),
         Bearing::BeforeTheRun => "nothing: gone before the application began".into(),
         Bearing::AfterTheRun => "nothing: the job had ended".into(),
+        Bearing::NotKnown => {
+            "not known: only the step's times are, and its application may not have been running".into()
+        }
         Bearing::NotGone => String::new(),
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::*;
+use crate::application::Open;
 use crate::cluster::Role;
 use crate::interruption::Cause;
 use crate::replacement::Excuse;
@@ -117,6 +118,7 @@ struct Case {
     final_status: Option<&'static str>,
     diagnostics: Option<&'static str>,
     output_lacks: Option<&'static str>,
+    open: Open,
 }
 
 impl Case {
@@ -129,12 +131,13 @@ impl Case {
             final_status: None,
             diagnostics: None,
             output_lacks: None,
+            open: Open::default(),
         }
     }
 
     fn judge(&self) -> Judgement {
         let application = (!self.logs.is_empty()).then_some(Application { attempts: &self.logs });
-        let run = Run::of(&self.step, application).unwrap();
+        let run = Run::of(&self.step, application, self.open).unwrap();
         let interruptions: Vec<InterruptionFacts> = self
             .interrupted
             .iter()
@@ -181,6 +184,66 @@ fn what_went_before_or_after_the_applications_own_run_shows_nothing() {
         case.interrupted = vec![(interrupted(gone), replaced(gone.unwrap_or(0)))];
         assert_eq!(case.verdict(), Verdict::Inconclusive, "gone at {gone:?}");
     }
+}
+
+#[test]
+fn by_the_steps_times_alone_a_loss_counts_only_when_the_application_must_have_been_running() {
+    let told = |gone: i64, open: Open| {
+        let mut case = Case::new();
+        case.logs.clear();
+        case.interrupted = vec![(interrupted(Some(gone)), replaced(gone))];
+        case.open = open;
+        case.judge()
+    };
+    let (serial, at_once) = (
+        Open::default(),
+        Open {
+            begin: true,
+            end: false,
+        },
+    );
+    assert_eq!(told(400, serial).verdict, Verdict::Survived);
+    assert_eq!(told(20, serial).verdict, Verdict::Inconclusive, "it may not have begun");
+    assert_eq!(told(400, at_once).verdict, Verdict::Inconclusive, "it may have waited");
+    assert!(told(400, at_once).sentence.contains("only the step's times"));
+    let bearing = |gone: i64, open: Open| {
+        let run = Run::of(&step("COMPLETED"), None, open).unwrap();
+        Loss::weigh(&interrupted(Some(gone)), &run, None).bearing
+    };
+    assert_eq!(bearing(1005, serial), Bearing::AfterTheRun);
+    let outlives = Open {
+        begin: false,
+        end: true,
+    };
+    assert_eq!(
+        bearing(1005, outlives),
+        Bearing::NotKnown,
+        "a step that does not wait ends first"
+    );
+    assert_eq!(bearing(-5, at_once), Bearing::BeforeTheRun);
+    // Its log knows better than the step.
+    let mut logged = Case::new();
+    logged.open = Open { begin: true, end: true };
+    assert_eq!(logged.verdict(), Verdict::Survived);
+}
+
+#[test]
+fn a_failure_after_a_loss_that_it_may_not_have_met_is_not_to_be_told() {
+    let mut case = Case::new();
+    case.logs.clear();
+    case.step = step("FAILED");
+    case.diagnostics = Some("AM Container exited with exitCode: -100. Container released on a *lost* node");
+    assert_eq!(case.verdict(), Verdict::Failed);
+    case.open.begin = true;
+    let judgement = case.judge();
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        judgement.sentence.contains("not to be told; 1 interrupted instance"),
+        "{judgement:?}"
+    );
+    case.diagnostics = Some("User application exited with status 1");
+    let by_itself = case.judge();
+    assert!(by_itself.sentence.contains("failed by itself"), "{by_itself:?}");
 }
 
 #[test]

@@ -74,6 +74,10 @@ pub(super) fn why_nothing_counts(facts: &Facts<'_>) -> String {
         ),
         (Bearing::BeforeTheRun, "had gone before the application began"),
         (Bearing::AfterTheRun, "went when the job had ended"),
+        (
+            Bearing::NotKnown,
+            "went when its application may not have been running, as only the step's times are known",
+        ),
         (Bearing::NotGone, "had not gone when last looked at"),
     ]
     .into_iter()
