@@ -35,6 +35,15 @@ pub enum Error {
         #[source]
         source: Box<Self>,
     },
+    /// An object that is there may not be read.
+    #[error("reading {place}")]
+    Withheld {
+        /// The object, as `s3://bucket/key`.
+        place: String,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
     /// AWS answered, and the answer lacks what we need.
     #[error("reading AWS's answer: {0}")]
     Answer(String),
@@ -69,7 +78,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Aws { code, .. } => code.as_deref(),
-            Self::Range { source, .. } => source.code(),
+            Self::Range { source, .. } | Self::Withheld { source, .. } => source.code(),
             _ => None,
         }
     }
@@ -77,6 +86,27 @@ impl Error {
     /// Did AWS answer with this error code?
     pub fn is_code(&self, code: &str) -> bool {
         self.code() == Some(code)
+    }
+
+    /// Did AWS refuse the call, since the caller lacks a permission?
+    pub fn is_refusal(&self) -> bool {
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+        ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"]
+            .iter()
+            .any(|code| self.is_code(code))
+    }
+
+    /// The same error; or, if it is a refusal, that this object is withheld.
+    pub fn of_object(self, place: String) -> Self {
+        if self.is_refusal() {
+            Self::Withheld {
+                place,
+                source: Box::new(self),
+            }
+        } else {
+            self
+        }
     }
 
     /// The whole chain in one line, for the log and for the ledger.
@@ -98,6 +128,7 @@ impl Error {
         match self {
             Self::Aws { .. } => "Aws",
             Self::Range { .. } => "Range",
+            Self::Withheld { .. } => "Withheld",
             Self::Answer(_) => "Answer",
             Self::Event(_) => "Event",
             Self::Ledger(_) => "Ledger",

@@ -13,7 +13,7 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result};
 
 use super::protocol::with_checksums;
-use super::{Condition, Headers, Store, precondition_failed};
+use super::{Condition, Encryption, Headers, Store, precondition_failed};
 use crate::api::{ApiError, Time};
 
 type Answer<T> = S3Result<S3Response<T>>;
@@ -53,6 +53,8 @@ pub(super) fn get(store: &Store, input: &GetObjectInput) -> Answer<GetObjectOutp
         e_tag: Some(ETag::Strong(object.etag)),
         last_modified: Some(timestamp(object.last_modified)),
         metadata: metadata(&headers),
+        server_side_encryption: algorithm(&headers),
+        ssekms_key_id: key(&headers),
         body: Some(StreamingBlob::from(s3s::Body::from(bytes))),
         ..GetObjectOutput::default()
     };
@@ -88,6 +90,8 @@ pub(super) fn head(store: &Store, input: HeadObjectInput) -> Answer<HeadObjectOu
         e_tag: Some(ETag::Strong(object.etag)),
         last_modified: Some(timestamp(object.last_modified)),
         metadata: metadata(&headers),
+        server_side_encryption: algorithm(&headers),
+        ssekms_key_id: key(&headers),
         ..HeadObjectOutput::default()
     };
     let asked = input
@@ -110,14 +114,18 @@ pub(super) async fn put(store: &Store, request: S3Request<PutObjectInput>) -> An
         cache_control: input.cache_control,
         metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         checksums: verified(&request.headers, &bytes)?,
+        encryption: encryption(&input.server_side_encryption, &input.ssekms_key_id)?,
     };
     let condition = condition(input.if_match, input.if_none_match);
     let checksums = headers.checksums.clone();
+    let encryption = store.encryption(&input.bucket, headers.encryption.clone());
     let etag = store
         .lock()
         .put(&input.bucket, &input.key, bytes, headers, &condition, None)?;
     let output = PutObjectOutput {
         e_tag: Some(ETag::Strong(etag)),
+        server_side_encryption: Some(encryption.algorithm()),
+        ssekms_key_id: encryption.key(),
         ..PutObjectOutput::default()
     };
     Ok(with_checksums(output, &checksums))
@@ -130,6 +138,8 @@ pub(super) fn copy(store: &Store, input: CopyObjectInput) -> Answer<CopyObjectOu
     };
     let mut state = store.lock();
     let mut object = state.object(bucket, key)?.clone();
+    // A copy's encryption is the request's or the new bucket's, and not the source's.
+    object.headers.encryption = encryption(&input.server_side_encryption, &input.ssekms_key_id)?;
     let replace = input.metadata_directive.as_ref().map(MetadataDirective::as_str) == Some(MetadataDirective::REPLACE);
     if replace {
         object.headers = Headers {
@@ -139,6 +149,7 @@ pub(super) fn copy(store: &Store, input: CopyObjectInput) -> Answer<CopyObjectOu
             cache_control: input.cache_control,
             metadata: input.metadata.unwrap_or_default().into_iter().collect(),
             checksums: object.headers.checksums,
+            encryption: object.headers.encryption,
         };
     } else if **bucket == *input.bucket && **key == *input.key {
         let message = "This copy request is illegal because it is trying to copy an object to itself without changing \
@@ -166,6 +177,7 @@ pub(super) fn create_upload(store: &Store, input: CreateMultipartUploadInput) ->
         cache_control: input.cache_control,
         metadata: input.metadata.unwrap_or_default().into_iter().collect(),
         checksums: BTreeMap::new(),
+        encryption: encryption(&input.server_side_encryption, &input.ssekms_key_id)?,
     };
     let upload_id = store.lock().start_upload(&input.bucket, &input.key, headers)?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
@@ -325,6 +337,21 @@ fn content_type(headers: &Headers) -> Option<String> {
             .clone()
             .unwrap_or_else(|| "binary/octet-stream".into()),
     )
+}
+
+fn encryption(
+    algorithm: &Option<ServerSideEncryption>,
+    key: &Option<SSEKMSKeyId>,
+) -> Result<Option<Encryption>, ApiError> {
+    Encryption::asked_for(algorithm.as_ref().map(ServerSideEncryption::as_str), key.as_deref())
+}
+
+fn algorithm(headers: &Headers) -> Option<ServerSideEncryption> {
+    headers.encryption.as_ref().map(Encryption::algorithm)
+}
+
+fn key(headers: &Headers) -> Option<SSEKMSKeyId> {
+    headers.encryption.as_ref().and_then(Encryption::key)
 }
 
 fn metadata(headers: &Headers) -> Option<Metadata> {

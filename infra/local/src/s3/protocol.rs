@@ -12,6 +12,7 @@ use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::{Condition, Entry, Listing, Page, Store, no_such_bucket, object};
 use crate::api::{ACCOUNT, ApiError, REGION};
+use crate::grants::Refusal;
 
 /// The most keys that one DeleteObjects takes.
 //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -47,6 +48,18 @@ impl Service {
             *response.body_mut() = Bytes::new();
         }
         if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amz-request-id", request_id);
+        }
+        response
+    }
+
+    /// The answer to a request whose caller may not make it.
+    pub fn refuse(&self, method: &Method, error: &ApiError) -> Response<Bytes> {
+        let mut response = error_response(error);
+        if method == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        }
+        if let Ok(request_id) = HeaderValue::from_str(&self.store.next_request_id()) {
             response.headers_mut().insert("x-amz-request-id", request_id);
         }
         response
@@ -257,8 +270,19 @@ impl S3 for Protocol {
             .get_mut(&input.bucket)
             .ok_or_else(|| no_such_bucket(&input.bucket))?
             .objects;
-        let mut deleted = Vec::new();
+        let refusals = request.extensions.get::<Vec<Refusal>>();
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for entry in input.delete.objects {
+            let arn = format!("arn:aws:s3:::{}/{}", input.bucket, entry.key);
+            if let Some(refusal) = refusals.and_then(|all| all.iter().find(|one| one.resource == arn)) {
+                errors.push(Error {
+                    code: Some("AccessDenied".into()),
+                    key: Some(entry.key),
+                    message: Some(refusal.words.clone()),
+                    ..Error::default()
+                });
+                continue;
+            }
             objects.remove(&entry.key);
             // A key that is not there counts as deleted: S3's deletes are idempotent.
             deleted.push(DeletedObject {
@@ -269,6 +293,7 @@ impl S3 for Protocol {
         let deleted = Some(deleted).filter(|_| input.delete.quiet != Some(true));
         ok(DeleteObjectsOutput {
             deleted,
+            errors: Some(errors).filter(|errors| !errors.is_empty()),
             ..DeleteObjectsOutput::default()
         })
     }
