@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 
+use aws_smithy_types::error::ErrorMetadata;
 use lambda_runtime::Diagnostic;
 
 /// Why an invocation failed. Display says what we were doing; `source` carries why, and is never repeated in it.
@@ -114,7 +115,9 @@ impl Error {
         let mut text = self.to_string();
         let mut source = self.source();
         while let Some(cause) = source {
-            let words = cause.to_string();
+            // AWS's own words, without the code, which stands before them, and the request's id.
+            let said = cause.downcast_ref::<ErrorMetadata>().and_then(ErrorMetadata::message);
+            let words = said.map_or_else(|| cause.to_string(), str::to_owned);
             if !text.contains(&words) {
                 text.push_str(": ");
                 text.push_str(&words);

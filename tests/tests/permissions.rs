@@ -143,8 +143,8 @@ struct Told {
     template_id: String,
 }
 
-/// The stories of deployments that lack a grant: what is refused there is no mistake of the template's.
-const LACKING: [&str; 2] = ["no-log-grant", "encrypted-log"];
+/// The stories of deployments that lack a grant, or have others: those are compared with the judge alone.
+const ELSEWHERE: [&str; 2] = ["no-log-grant", "encrypted-log"];
 
 /// Whom the account's own experiments are noted as.
 const FIS: &str = "FIS";
@@ -205,11 +205,13 @@ fn collect(scenario: Scenario, settings: &Settings, told: &mut Told) {
         let statements = &state.template.roles[role.as_str().expect("the template has a role")];
         all.entry(FIS.into()).or_default().insert(answered(statements, asked));
     }
-    for (caller, questions) in &all {
-        let kept = questions
-            .iter()
-            .filter(|one| one.is_allowed || !LACKING.contains(&scenario.name));
-        told.asked.entry(caller.clone()).or_default().extend(kept.cloned());
+    if !ELSEWHERE.contains(&scenario.name) {
+        for (caller, questions) in &all {
+            told.asked
+                .entry(caller.clone())
+                .or_default()
+                .extend(questions.iter().cloned());
+        }
     }
     let policies = serde_json::to_string(&state.template.policies).expect("policies are JSON");
     let into = told.by_policies.entry(policies).or_default();

@@ -225,9 +225,9 @@ mod tests {
 
     #[test]
     fn null_asks_whether_a_key_is_there() {
-        for (null, is_there, is) in [("false", true, true), ("false", false, false), ("true", false, true)] {
+        for (asked, is_there, is) in [("false", true, true), ("false", false, false), ("true", false, true)] {
             let keys: &[(&str, &[&str])] = if is_there { &[("k", &[""])] } else { &[] };
-            assert_eq!(under(json!({"Null": {"k": null}}), keys), Ok(is), "{null} {is_there}");
+            assert_eq!(under(json!({"Null": {"k": asked}}), keys), Ok(is), "{asked} {is_there}");
         }
     }
 

@@ -93,7 +93,8 @@ fn a_step_that_begins_before_its_cluster_is_told_to_be_up_is_drilled() {
     {
         let state = run.world.lock();
         let cluster = state.account.emr.clusters().next().unwrap();
-        assert_eq!(cluster.state, ClusterState::Terminated);
+        let gone = [ClusterState::Terminating, ClusterState::Terminated];
+        assert!(gone.contains(&cluster.state), "{:?}", cluster.state);
         let told_at = cluster.ready_at.unwrap() + chrono::TimeDelta::seconds(75);
         assert!(told_at > cluster.steps[0].started_at.unwrap());
         let looks = state.account.journal.entries().iter().filter(|entry| {
