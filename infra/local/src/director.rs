@@ -19,7 +19,7 @@ use crate::world::{State, World};
 use std::time::Duration;
 
 /// Of the other jobs' event logs so many are of the day.
-const OTHER_LOGS_TODAY: usize = 1000;
+const OTHER_LOGS_TODAY: usize = 30_000;
 
 /// So long does EMR call a cluster bootstrapping whose step runs.
 const TOLD_READY_AFTER: TimeDelta = TimeDelta::seconds(75);
@@ -57,7 +57,7 @@ pub(crate) async fn direct(world: World, scenario: Scenario, settings: Settings)
             until_running(&world, &cluster_id).await?;
             // Those of today come after this cluster's own in their order, and were written since its step began.
             let now = world.clock.now();
-            crowd(&world.lock(), now, TimeDelta::milliseconds(-100), OTHER_LOGS_TODAY);
+            crowd(&world.lock(), now, TimeDelta::milliseconds(-5), OTHER_LOGS_TODAY);
         }
         Twist::TwoSteps => {
             tokio::time::sleep(Duration::from_secs(20)).await;

@@ -73,13 +73,18 @@ fn applies(statement: &Value, request: &Request<'_>) -> Result<bool, String> {
             return Err(unknown.to_owned());
         }
     }
-    // Case does not count in actions.
-    //= https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
-    let action = request.action.to_ascii_lowercase();
-    let names = texts(&statement["Action"]).any(|pattern| is_like(&pattern.to_ascii_lowercase(), &action));
+    let names = texts(&statement["Action"]).any(|pattern| is_action(pattern, request.action));
     Ok(names
         && texts(&statement["Resource"]).any(|pattern| covers(pattern, request.resource))
         && meets(&statement["Condition"], &request.context)?)
+}
+
+/// Case does not count in actions.
+//= https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_action.html
+fn is_action(pattern: &str, action: &str) -> bool {
+    let has_wildcard = pattern.contains(['*', '?']);
+    pattern.eq_ignore_ascii_case(action)
+        || (has_wildcard && is_like(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
 }
 
 /// The parts of an ARN before the resource itself, in which no wildcard reaches beyond its colons.
