@@ -323,8 +323,9 @@ fn template_of_all(template_id: &str) -> Template {
 }
 
 fn load(parameters: &BTreeMap<String, String>, template_id: &str) -> Template {
-    let text = std::env::var_os("TEMPLATE").map(|path| std::fs::read_to_string(path).unwrap());
-    let mut template = Template::load(text.as_deref().unwrap_or(TEMPLATE), parameters).unwrap();
+    let text = std::env::var_os("TEMPLATE").map(|path| std::fs::read_to_string(path).expect("TEMPLATE names a file"));
+    let template = Template::load(text.as_deref().unwrap_or(TEMPLATE), parameters);
+    let mut template = template.expect("the template deploys");
     template.set_experiment_template_id(template_id);
     template
 }
