@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 
+use aws_smithy_types::error::ErrorMetadata;
 use lambda_runtime::Diagnostic;
 
 /// Why an invocation failed. Display says what we were doing; `source` carries why, and is never repeated in it.
@@ -31,6 +32,15 @@ pub enum Error {
         first: u64,
         /// Its last byte asked for.
         last: u64,
+        /// Why.
+        #[source]
+        source: Box<Self>,
+    },
+    /// An object that is there may not be read.
+    #[error("reading {place}")]
+    Withheld {
+        /// The object, as `s3://bucket/key`.
+        place: String,
         /// Why.
         #[source]
         source: Box<Self>,
@@ -69,7 +79,7 @@ impl Error {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Aws { code, .. } => code.as_deref(),
-            Self::Range { source, .. } => source.code(),
+            Self::Range { source, .. } | Self::Withheld { source, .. } => source.code(),
             _ => None,
         }
     }
@@ -79,12 +89,35 @@ impl Error {
         self.code() == Some(code)
     }
 
+    /// Did AWS refuse the call, since the caller lacks a permission?
+    pub fn is_refusal(&self) -> bool {
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+        // https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+        ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"]
+            .iter()
+            .any(|code| self.is_code(code))
+    }
+
+    /// The same error; or, if it is a refusal, that this object is withheld.
+    pub fn of_object(self, place: String) -> Self {
+        if self.is_refusal() {
+            Self::Withheld {
+                place,
+                source: Box::new(self),
+            }
+        } else {
+            self
+        }
+    }
+
     /// The whole chain in one line, for the log and for the ledger.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
         let mut source = self.source();
         while let Some(cause) = source {
-            let words = cause.to_string();
+            // AWS's own words, without the code, which stands before them, and the request's id.
+            let said = cause.downcast_ref::<ErrorMetadata>().and_then(ErrorMetadata::message);
+            let words = said.map_or_else(|| cause.to_string(), str::to_owned);
             if !text.contains(&words) {
                 text.push_str(": ");
                 text.push_str(&words);
@@ -98,6 +131,7 @@ impl Error {
         match self {
             Self::Aws { .. } => "Aws",
             Self::Range { .. } => "Range",
+            Self::Withheld { .. } => "Withheld",
             Self::Answer(_) => "Answer",
             Self::Event(_) => "Event",
             Self::Ledger(_) => "Ledger",

@@ -73,6 +73,8 @@ pub struct Facts<'a> {
     pub interruptions: &'a [InterruptionFacts],
     /// The application's logs, if they were found.
     pub application: Option<Application<'a>>,
+    /// Which of its logs is there and may not be read, in words: what an interruption cost the application is not known.
+    pub withheld: Option<&'a str>,
     /// YARN's final status of the application, where the step's own log has it: `SUCCEEDED`, `FAILED`, `KILLED`.
     pub final_status: Option<&'a str>,
     /// What the step's own log, or EMR, says of a failure.

@@ -66,7 +66,10 @@ fn calm(scenario: Scenario, settings: &Settings, seed: u64) -> Option<Run> {
         crash: None,
         ..settings.clone()
     };
-    let keeps = matches!(scenario.twist, Twist::TwoSteps | Twist::ScheduledCheck);
+    let keeps = matches!(
+        scenario.twist,
+        Twist::TwoSteps | Twist::ScheduledCheck | Twist::TransientCluster
+    );
     let twist = if keeps { scenario.twist } else { Twist::None };
     run::run(Scenario { twist, ..scenario }, &settings, seed, |_| {}).ok()
 }

@@ -219,6 +219,10 @@ impl<'a> Case<'a> {
                 Touch::Certain => _ = right.insert("degraded"),
             }
         }
+        // What a log would tell that is there and may not be read is no matter of belief.
+        if evidence.log_withheld && right.remove("survived") {
+            right.insert("inconclusive");
+        }
         right
     }
 

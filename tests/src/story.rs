@@ -63,6 +63,9 @@ impl Story {
         kinds.extend((count > 1).then_some(if concurrent { "steps at once" } else { "steps in turn" }));
         let mut parameters = deeds::parameters(&mut chance, &mut kinds);
         parameters.insert("ResultsBucket".into(), DATA_BUCKET.into());
+        for readable in ["EventLogBucketArns", "LogBucketArns"] {
+            parameters.insert(readable.into(), format!("arn:aws:s3:::{DATA_BUCKET}"));
+        }
         let added = if shape.transient {
             Vec::new()
         } else {
@@ -104,6 +107,7 @@ impl Story {
             whims: Whims {
                 slower_by,
                 steps_interrupted,
+                ..Whims::default()
             },
             experiment_fails,
             deeds,

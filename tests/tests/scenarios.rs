@@ -13,6 +13,9 @@ use shared::report::Report;
 use shared::verdict::Verdict;
 use tests::{report_of, tell};
 
+#[path = "scenarios/refused.rs"]
+mod refused;
+
 fn replaced(report: &Report) -> usize {
     report
         .interruptions

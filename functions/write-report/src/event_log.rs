@@ -112,7 +112,9 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
     }
     let mut found = Vec::new();
     for (location, keys) in logs {
-        let run = match open(aws, &place.bucket, keys).await? {
+        let at = || format!("s3://{}/{location}", place.bucket);
+        let opened = open(aws, &place.bucket, keys).await;
+        let run = match opened.map_err(|error| error.of_object(at()))? {
             Ok(run) => run,
             Err(why) => return Ok(Err(format!("s3://{}/{location}: {why}", place.bucket).into())),
         };

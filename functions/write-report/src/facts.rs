@@ -23,7 +23,7 @@ use crate::interruptions::{self, Around};
 use crate::output::{self, Told};
 use crate::recovery::{RESERVE, Recovery};
 use crate::witness::{self, Witness};
-use crate::{Config, experiments, history};
+use crate::{Config, experiments, history, refusal};
 
 /// How often the step's log is looked for, in seconds.
 const POLL_SECONDS: u64 = 20;
@@ -186,6 +186,7 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
         application,
         final_status: witness.final_status(),
         diagnostics: witness.diagnostics().or(step.failure.as_deref()),
+        withheld: witness.withheld.as_deref(),
         output_lacks: output.as_ref().and_then(output::lacks),
         no_experiment: no_experiment.as_deref(),
     });
@@ -317,7 +318,7 @@ pub(crate) fn or_missing<T>(result: Result<T, Error>, what: &str, missing: &mut 
         Err(error) => {
             missing.push(Missing {
                 what: what.into(),
-                why: error.chain(),
+                why: refusal::why(&error, what),
             });
             None
         }

@@ -23,6 +23,7 @@ mod interim;
 mod interruptions;
 mod output;
 mod recovery;
+mod refusal;
 mod step_log;
 mod step_report;
 mod sweep;

@@ -14,6 +14,8 @@ use shared::cluster::Cluster;
 use shared::config::S3Location;
 use shared::step::Step;
 
+use crate::refusal;
+
 /// What the step's `stderr` says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct StepLog {
@@ -25,6 +27,21 @@ pub(crate) struct StepLog {
     pub diagnostics: Option<String>,
 }
 
+/// Why the log cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unread {
+    /// In words.
+    pub why: String,
+    /// The deployment may not read it, which can be mended.
+    pub is_refused: bool,
+}
+
+impl From<String> for Unread {
+    fn from(why: String) -> Self {
+        Self { why, is_refused: false }
+    }
+}
+
 /// Bytes of the packed log read at most.
 const PACKED_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Bytes of the unpacked log read at most.
@@ -33,9 +50,10 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 const DIAGNOSTICS_MAX: usize = 20;
 
 /// Reads the step's log. `None`: it is not there, or not yet. The error says why it cannot be had.
-pub(crate) async fn read(aws: &Aws, cluster: Option<&Cluster>, step: &Step) -> Result<Option<StepLog>, String> {
-    let cluster = cluster.ok_or("EMR no longer knows the cluster")?;
-    let log_uri = cluster.log_uri.as_deref().ok_or("the cluster has no LogUri")?;
+pub(crate) async fn read(aws: &Aws, cluster: Option<&Cluster>, step: &Step) -> Result<Option<StepLog>, Unread> {
+    let cluster = cluster.ok_or_else(|| "EMR no longer knows the cluster".to_owned())?;
+    let log_uri = cluster.log_uri.as_deref();
+    let log_uri = log_uri.ok_or_else(|| "the cluster has no LogUri".to_owned())?;
     let place: S3Location = folder(log_uri, &cluster.id, &step.id).parse()?;
     let key = format!("{}stderr.gz", place.prefix);
     match aws.object(&place.bucket, &key, PACKED_BYTES_MAX).await {
@@ -48,8 +66,11 @@ pub(crate) async fn read(aws: &Aws, cluster: Option<&Cluster>, step: &Step) -> R
             Ok(Some(parse(&String::from_utf8_lossy(&text))))
         }
         Ok(Found::Nothing) => Ok(None),
-        Ok(Found::TooLarge(bytes)) => Err(format!("s3://{}/{key} has {bytes} bytes", place.bucket)),
-        Err(error) => Err(error.chain()),
+        Ok(Found::TooLarge(bytes)) => Err(format!("s3://{}/{key} has {bytes} bytes", place.bucket).into()),
+        Err(error) => Err(Unread {
+            why: format!("s3://{}/{key}: {}", place.bucket, refusal::why(&error, "step log")),
+            is_refused: error.is_refusal(),
+        }),
     }
 }
 

@@ -14,6 +14,7 @@ use shared::step::{Launch, Step, Waits};
 use crate::Config;
 use crate::event_log::{self, EventLog, Wanted};
 use crate::facts::or_missing;
+use crate::refusal;
 use crate::step_log::{self, StepLog};
 
 /// What was found.
@@ -24,6 +25,8 @@ pub(crate) struct Witness {
     pub step_log_may_come: bool,
     /// The application's event logs.
     pub log: Option<EventLog>,
+    /// Which event log is there and may not be read, in words.
+    pub withheld: Option<String>,
     /// There are logs, and only the step's own could tell which are its application's.
     pub is_ambiguous: bool,
     /// Why COMPLETED says nothing of the application, in words; `None`: it does.
@@ -66,7 +69,9 @@ pub(crate) async fn read(
         submitted: &submitted,
         may_outlive: waits != Waits::Yes,
     };
-    let found = or_missing(event_log::find(aws, config, wanted).await, "event log", missing);
+    let found = event_log::find(aws, config, wanted).await;
+    let withheld = found.as_ref().err().and_then(refusal::withheld);
+    let found = or_missing(found, "event log", missing);
     let mut is_ambiguous = false;
     let log = match found {
         Some(Ok(log)) => Some(log),
@@ -82,12 +87,13 @@ pub(crate) async fn read(
     };
     let last = log.as_ref().and_then(|log| log.runs.last());
     let completed_doubt = doubt(step, cluster, last);
-    // Where everything else tells, nobody misses the step's own log.
-    let is_missed = log.is_none() || completed_doubt.is_some() || step.state == "FAILED";
+    // Where everything else tells, nobody misses the step's own log; that it may not be read somebody should mend.
+    let is_refused = step_log.as_ref().is_err_and(|unread| unread.is_refused);
+    let is_missed = is_refused || log.is_none() || completed_doubt.is_some() || step.state == "FAILED";
     let why = match &step_log {
         Ok(Some(_)) => None,
         Ok(None) => Some("EMR has pushed none to the cluster's LogUri yet".to_owned()),
-        Err(why) => Some(why.clone()),
+        Err(unread) => Some(unread.why.clone()),
     };
     missing.extend(why.filter(|_| is_missed).map(|why| Missing {
         what: "step log".into(),
@@ -97,6 +103,7 @@ pub(crate) async fn read(
         step_log: step_log.ok().flatten(),
         step_log_may_come,
         log,
+        withheld,
         is_ambiguous,
         completed_doubt,
     }

@@ -13,6 +13,7 @@ use crate::dynamodb::{DynamoDb, Failure};
 use crate::ec2::{Ec2, Launch};
 use crate::emr::Emr;
 use crate::fis::Fis;
+use crate::grants::{self, Grants};
 use crate::journal::{Entry, Journal, Kind};
 use crate::s3::Store;
 use crate::template::Template;
@@ -30,6 +31,8 @@ pub struct Account {
     pub s3: Store,
     /// Tables.
     pub dynamodb: DynamoDb,
+    /// Who may do what.
+    pub grants: Grants,
     /// The run's record.
     pub journal: Journal,
     rng: fastrand::Rng,
@@ -49,6 +52,7 @@ impl Account {
             fis: Fis::new(),
             s3: Store::new(),
             dynamodb: DynamoDb::new(now),
+            grants: Grants::default(),
             journal: Journal::default(),
             rng: fastrand::Rng::with_seed(seed),
             events: Vec::new(),
@@ -130,7 +134,12 @@ impl Account {
         self.advance(now);
         self.requests += 1;
         let number = self.requests;
-        let asked = authorization::of_call(self, call, body);
+        let mut asked = authorization::of_call(self, call, body);
+        if let Some(refusal) = self.grants.ask(caller, &mut asked).first() {
+            let error = grants::refused(&call.service, refusal);
+            self.note_call(now, caller, call, asked, Some(error.code.clone()));
+            return wire::encode(&call.service, &call.operation, Err(error), number);
+        }
         if call.service == Service::DynamoDb {
             self.dynamodb.set_now(now);
             let answer = self.dynamodb.call(&call.operation, body);
@@ -170,17 +179,26 @@ impl Account {
         }
     }
 
+    /// What is asked of IAM for a request that is answered outside the account; the error, if the caller may not do it.
+    pub fn admit(&mut self, caller: &str, call: &Call) -> (Vec<Value>, Result<(), ApiError>) {
+        let mut asked = authorization::of_call(self, call, &Bytes::new());
+        let refusals = self.grants.ask(caller, &mut asked);
+        let refused = refusals.first().map(|refusal| grants::refused(&call.service, refusal));
+        (asked, refused.map_or(Ok(()), Err))
+    }
+
     /// Answers a request whose answer was found outside the account.
     pub fn conclude(
         &mut self,
         now: Time,
         caller: &str,
         call: &Call,
+        asked: Vec<Value>,
         answer: Result<Value, ApiError>,
     ) -> Response<Bytes> {
         self.requests += 1;
         let error = answer.as_ref().err().map(|error| error.code.clone());
-        self.note_call(now, caller, call, Vec::new(), error);
+        self.note_call(now, caller, call, asked, error);
         wire::encode(&call.service, &call.operation, answer, self.requests)
     }
 

@@ -1,8 +1,8 @@
-//! What AWS would ask IAM before it answers a call: for each permission, the action, the resource, and the keys that a
+//! What AWS asks IAM before it answers a call: for each permission, the action, the resource, and the keys that a
 //! policy's conditions can name.
 //!
-//! Separate because nothing here is decided: the journal notes what would be asked, and judges hold the template's
-//! policies against it. Only the operations that the functions call are known in detail; of every other one the resource
+//! Separate because nothing here is decided: `grants.rs` asks a function's role, the journal notes what was asked, and
+//! judges hold the template's policies against it. Only the operations that the functions call are known in detail; of every other one the resource
 //! is `*`, which a policy for one resource does not allow.
 //= https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 
@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use form_urlencoded::parse;
-use http::Uri;
+use http::Request;
 use serde_json::{Map, Value, json};
 
 use crate::account::Account;
 use crate::api::{ACCOUNT, REGION};
 use crate::fis::Fis;
-use crate::s3::Store;
+use crate::s3::{Encryption, Store};
 use crate::wire::{Call, Service};
 
 /// One permission that is asked for. The values are texts or lists of texts.
@@ -176,7 +176,9 @@ fn of_dynamodb(action: &str, input: &Value) -> Vec<Value> {
 }
 
 /// The permissions of one of S3's calls, before it is answered. The path begins with the bucket, as the connector's does.
-pub(crate) fn of_s3(store: &Store, call: &Call, uri: &Uri, body: &Bytes) -> Vec<Value> {
+pub(crate) fn of_s3(store: &Store, call: &Call, request: &Request<Bytes>) -> Vec<Value> {
+    let (uri, body) = (request.uri(), request.body());
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let action = call.service.iam_action(&call.operation);
     let path = decoded(uri.path().trim_start_matches('/'));
     let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
@@ -198,12 +200,34 @@ pub(crate) fn of_s3(store: &Store, call: &Call, uri: &Uri, body: &Bytes) -> Vec<
         }
         // Who may not list the bucket is not told that an object is absent.
         //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-        "GetObject" | "HeadObject" if store.get(&format!("s3://{bucket}/{key}")).is_err() => {
-            vec![object(key), list(None)]
+        "GetObject" | "HeadObject" => {
+            let Ok(found) = store.get(&format!("s3://{bucket}/{key}")) else {
+                return vec![object(key), list(None)];
+            };
+            let is_read = call.operation == "GetObject" || header("x-amz-checksum-mode") == Some("ENABLED");
+            let encryption = found.headers.encryption.filter(|_| is_read);
+            let used = encryption.as_ref().and_then(|one| of_key("kms:Decrypt", one));
+            std::iter::once(object(key)).chain(used).collect()
+        }
+        "PutObject" | "CreateMultipartUpload" => {
+            let algorithm = header("x-amz-server-side-encryption");
+            let key_id = header("x-amz-server-side-encryption-aws-kms-key-id");
+            let encryption = store.encryption(bucket, Encryption::asked_for(algorithm, key_id).ok().flatten());
+            let used = of_key("kms:GenerateDataKey", &encryption);
+            std::iter::once(object(key)).chain(used).collect()
         }
         _ if key.is_empty() => vec![permission(&action, whole, Map::new())],
         _ => vec![object(key)],
     }
+}
+
+/// S3 uses a KMS key in its caller's name; the checksum of a HEAD is under the key too.
+//= https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+fn of_key(action: &str, encryption: &Encryption) -> Option<Value> {
+    let via = format!("s3.{REGION}.amazonaws.com");
+    let context = Map::from_iter([("kms:ViaService".to_owned(), Value::String(via))]);
+    Some(permission(action, encryption.key_to_ask_for()?, context))
 }
 
 /// The form decoder takes a plus for a space, and reads up to the first `&` or `=`: a path has neither meaning.
@@ -239,12 +263,27 @@ mod tests {
         store
             .put("s3://b/there", "x", "2026-11-20T14:00:00Z".parse().unwrap())
             .unwrap();
-        of_s3(
-            &store,
-            &call,
-            &uri.parse().unwrap(),
-            &Bytes::from_static(body.as_bytes()),
-        )
+        store.create_bucket("secret");
+        store.encrypt("secret", Encryption::kms("k")).unwrap();
+        store
+            .put("s3://secret/there", "x", "2026-11-20T14:00:00Z".parse().unwrap())
+            .unwrap();
+        let request = Request::builder().uri(uri).body(Bytes::from_static(body.as_bytes()));
+        of_s3(&store, &call, &request.unwrap())
+    }
+
+    #[test]
+    fn an_object_under_a_key_of_kms_needs_the_key_too() {
+        let asked = s3("GetObject", "/secret/there", "");
+        assert_eq!(asked[1]["action"], "kms:Decrypt");
+        assert_eq!(asked[1]["resource"], "arn:aws:kms:us-sim-1:000000000000:key/k");
+        assert_eq!(
+            asked[1]["context"],
+            json!({"kms:ViaService": "s3.us-sim-1.amazonaws.com"})
+        );
+        assert_eq!(s3("HeadObject", "/secret/there", "").len(), 1);
+        assert_eq!(s3("PutObject", "/secret/new", "")[1]["action"], "kms:GenerateDataKey");
+        assert_eq!(s3("PutObject", "/b/new", "").len(), 1);
     }
 
     #[test]

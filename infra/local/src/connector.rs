@@ -24,6 +24,7 @@ use crate::api::REGION;
 use crate::authorization;
 use crate::deployed;
 use crate::fault::Fate;
+use crate::grants;
 use crate::wire::{self, Call, Service};
 use crate::world::World;
 
@@ -143,24 +144,42 @@ pub async fn answer(world: &World, caller: &str, request: http::Request<Bytes>) 
     let now = world.clock.now();
     let decoded = wire::decode(&request);
     let response = match decoded {
-        Ok(call) if call.service == Service::S3 => {
-            let (service, asked) = {
-                let mut state = world.lock();
-                state.account.advance(now);
-                state.account.s3.set_now(now);
-                let asked = authorization::of_s3(&state.account.s3, &call, request.uri(), request.body());
-                drop(state);
-                (world.s3(), asked)
-            };
-            let response = service.call(request).await;
-            note(world, caller, &call, asked, &response);
-            response
-        }
+        Ok(call) if call.service == Service::S3 => answer_s3(world, caller, &call, request).await,
         Ok(call) if deployed::has(&call.service) => deployed::answer(world, caller, &call).await,
         Ok(call) => world.lock().account.answer(now, caller, &call, request.body()),
         Err(refusal) => world.lock().account.refuse(now, caller, &refusal),
     };
     world.changed();
+    response
+}
+
+async fn answer_s3(
+    world: &World,
+    caller: &str,
+    call: &Call,
+    mut request: http::Request<Bytes>,
+) -> http::Response<Bytes> {
+    let now = world.clock.now();
+    let (service, asked, refusals) = {
+        let mut state = world.lock();
+        let account = &mut state.account;
+        account.advance(now);
+        account.s3.set_now(now);
+        let mut asked = authorization::of_s3(&account.s3, call, &request);
+        let refusals = account.grants.ask(caller, &mut asked);
+        drop(state);
+        (world.s3(), asked, refusals)
+    };
+    let response = match refusals.first() {
+        // Of several objects each is deleted, or refused, by itself.
+        Some(_) if call.operation == "DeleteObjects" => {
+            request.extensions_mut().insert(refusals);
+            service.call(request).await
+        }
+        Some(refusal) => service.refuse(request.method(), &grants::refused(&call.service, refusal)),
+        None => service.call(request).await,
+    };
+    note(world, caller, call, asked, &response);
     response
 }
 

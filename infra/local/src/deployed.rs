@@ -23,14 +23,20 @@ pub fn has(service: &Service) -> bool {
 /// Answers one request of a client's. Only a function's synchronous invocation takes time.
 pub async fn answer(world: &World, caller: &str, call: &Call) -> Response<Bytes> {
     let now = world.clock.now();
-    world.lock().account.advance(now);
-    let answer = if call.service == Service::Lambda && call.operation == "Invoke" {
-        lambda::invoke(world, &call.input).await
-    } else {
-        dispatch(&mut world.lock(), now, call)
+    let (asked, admitted) = {
+        let account = &mut world.lock().account;
+        account.advance(now);
+        account.admit(caller, call)
+    };
+    let answer = match admitted {
+        Err(refused) => Err(refused),
+        Ok(()) if call.service == Service::Lambda && call.operation == "Invoke" => {
+            lambda::invoke(world, &call.input).await
+        }
+        Ok(()) => dispatch(&mut world.lock(), now, call),
     };
     let now = world.clock.now();
-    world.lock().account.conclude(now, caller, call, answer)
+    world.lock().account.conclude(now, caller, call, asked, answer)
 }
 
 fn dispatch(state: &mut State, now: Time, call: &Call) -> Result<Value, ApiError> {

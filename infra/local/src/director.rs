@@ -3,17 +3,26 @@
 //! Separate from running a story: here is only what happens besides what the account does by itself.
 
 use anyhow::{Context, bail};
+use bytes::Bytes;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
+use crate::api::Time;
 use crate::ec2::Market;
-use crate::emr::{Cluster, ClusterState, Role, Step, StepState};
+use crate::emr::{Cluster, ClusterState, Role, Step, StepState, Whims};
 use crate::run::{HOURS_MAX, LOOK};
-use crate::scenario::{DATA_BUCKET, RESULTS_PREFIX, Scenario, Twist};
+use crate::scenario::{DATA_BUCKET, OTHER_LOGS, RESULTS_PREFIX, Scenario, Twist};
 use crate::settings::Settings;
 use crate::wire::Service;
 use crate::world::{State, World};
 
 use std::time::Duration;
+
+/// Of the other jobs' event logs so many are of the day.
+const OTHER_LOGS_TODAY: usize = 30_000;
+
+/// So long does EMR call a cluster bootstrapping whose step runs.
+const TOLD_READY_AFTER: TimeDelta = TimeDelta::seconds(75);
 
 /// Does what people, and EC2, do in the story.
 pub(crate) async fn direct(world: World, scenario: Scenario, settings: Settings) -> anyhow::Result<()> {
@@ -22,6 +31,9 @@ pub(crate) async fn direct(world: World, scenario: Scenario, settings: Settings)
         .as_str()
         .context("RunJobFlow answers an id")?
         .to_owned();
+    if scenario.twist == Twist::TransientCluster {
+        return Ok(());
+    }
     until(&world, |state| {
         cluster(state, &cluster_id).is_some_and(|one| one.state == ClusterState::Waiting)
     })
@@ -39,7 +51,14 @@ pub(crate) async fn direct(world: World, scenario: Scenario, settings: Settings)
         | Twist::SafetyLever
         | Twist::ScheduledCheck
         | Twist::ExperimentFails
+        | Twist::TransientCluster
         | Twist::StopAlarm => {}
+        Twist::CrowdedLogDir => {
+            until_running(&world, &cluster_id).await?;
+            // Those of today come after this cluster's own in their order, and were written since its step began.
+            let now = world.clock.now();
+            crowd(&world.lock(), now, TimeDelta::milliseconds(-5), OTHER_LOGS_TODAY);
+        }
         Twist::TwoSteps => {
             tokio::time::sleep(Duration::from_secs(20)).await;
             add_step(&world, &cluster_id, scenario.second_step())?;
@@ -80,6 +99,12 @@ pub(crate) fn prepare(world: &World, scenario: Scenario) {
     let state = &mut *state;
     let now = world.clock.now();
     let account = &mut state.account;
+    for (bucket, encryption) in scenario.buckets() {
+        account.s3.create_bucket(bucket);
+        if account.s3.encrypt(bucket, encryption).is_err() {
+            unreachable!("the bucket was made");
+        }
+    }
     account
         .emr
         .set_workload(&format!("s3://{DATA_BUCKET}/script.py"), scenario.workload());
@@ -104,7 +129,30 @@ pub(crate) fn prepare(world: &World, scenario: Scenario) {
             let alarm = state.template.experiment_template["stopConditions"][0]["value"].as_str();
             account.fis.set_alarm(alarm.unwrap_or_default(), true);
         }
+        Twist::CrowdedLogDir => {
+            let count = OTHER_LOGS - OTHER_LOGS_TODAY;
+            crowd(state, now - TimeDelta::days(1), TimeDelta::minutes(-10), count);
+        }
+        Twist::TransientCluster => account.emr.set_whims(Whims {
+            told_ready_after: TOLD_READY_AFTER,
+            ..Whims::default()
+        }),
         _ => {}
+    }
+}
+
+/// Event logs of other clusters' applications, one each.
+fn crowd(state: &State, from: Time, every: TimeDelta, count: usize) {
+    let mut at = from;
+    for _ in 0..count {
+        let uri = format!(
+            "s3://{DATA_BUCKET}/spark-events/application_{}_0001",
+            at.timestamp_millis()
+        );
+        if state.account.s3.put(&uri, Bytes::from_static(b"{}"), at).is_err() {
+            unreachable!("the bucket was made");
+        }
+        at += every;
     }
 }
 

@@ -133,7 +133,7 @@ impl Emr {
                 "An internal failure occurred.",
             ));
         }
-        if let Some(answer) = read::call(self, operation, input) {
+        if let Some(answer) = read::call(self, ctx.now, operation, input) {
             return answer;
         }
         let changed = change::call(self, ctx, ec2, operation, input);

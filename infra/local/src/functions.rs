@@ -41,7 +41,7 @@ pub enum Function {
     /// `submit-step`
     SubmitStep(Box<submit_step::Config>),
     /// Any of them, as the binary that is deployed.
-    Binary(Binary),
+    Binary(Box<Binary>),
     /// Any of them, behind cargo-lambda's endpoint.
     Endpoint(Endpoint),
 }

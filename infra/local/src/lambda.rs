@@ -91,7 +91,7 @@ fn show(state: &State, function: &Function) -> Value {
         "FunctionName": function.name,
         "FunctionArn": function.arn,
         "Runtime": "provided.al2023",
-        "Role": format!("arn:aws:iam::{ACCOUNT}:role/{}Role", function.name),
+        "Role": function.role,
         "Handler": "bootstrap",
         "CodeSize": 0,
         "Description": "",

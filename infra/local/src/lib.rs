@@ -6,11 +6,12 @@
 //! * [`api`], [`journal`]: what all parts share;
 //! * [`ec2`], [`emr`], [`fis`], [`s3`], [`dynamodb`]: one service each, clock-free: state and rules, the AWS page beside
 //!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
-//! * [`account`]: the services together; `authorization`: what a call of theirs would ask of IAM;
+//! * [`account`]: the services together; `authorization`: what a call of theirs asks of IAM; [`grants`]: who may do what,
+//!   by [`iam`] and [`wildcard`];
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
 //! * [`cloudformation`], [`events`], [`lambda`], [`logs`], [`schedules`], [`sts`]: what clients see and steer of that,
 //!   [`deployed`]: together;
-//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client; [`iam`]: what a role allows;
+//! * [`wire`]: AWS's protocols; [`connector`]: the SDK's HTTP client;
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run; [`runtime_api`]: as programs of
 //!   their own; [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`plot`]: stories that are made up; [`run`]: a
@@ -19,10 +20,10 @@
 //!
 //! # What is simulated, and where it is known to differ
 //!
-//! Each service's file says which answers of AWS's it assumes where the documentation is silent. In short: no IAM
-//! decision is made (what each call would ask of IAM is in the journal, and judges hold the template's policies against
-//! it), no money is counted, one account and one Region exist, one subnet a zone and no security groups, and what is not
-//! simulated answers 501 with its name. A call that is signed for another Region than `us-sim-1` is refused, in AWS's
+//! Each service's file says which answers of AWS's it assumes where the documentation is silent. In short: IAM is
+//! asked for the functions' calls only, and by their roles alone (whoever else calls is the account's administrator; no
+//! bucket's, key's or table's own policy is looked at), no money is counted, one account and one Region exist, one subnet
+//! a zone and no security groups, and what is not simulated answers 501 with its name. A call that is signed for another Region than `us-sim-1` is refused, in AWS's
 //! words; signatures themselves are not checked.
 //!
 //! Offered by AWS and not here, so that it answers 501:
@@ -62,6 +63,7 @@ pub mod fault;
 pub mod fis;
 pub mod functions;
 pub mod gate;
+pub mod grants;
 pub mod iam;
 pub mod instance_type;
 pub mod journal;
@@ -83,6 +85,7 @@ pub mod strangers;
 pub mod sts;
 pub mod template;
 pub mod truth;
+pub mod wildcard;
 pub mod wire;
 pub mod world;
 pub mod yarn;

@@ -6,6 +6,7 @@
 mod chunked;
 mod deletion;
 mod description;
+mod encryption;
 mod listing;
 mod multipart;
 mod object;
@@ -23,6 +24,7 @@ use s3s::crypto::{Checksum as _, Md5};
 
 use crate::api::{ApiError, Time};
 
+pub use self::encryption::Encryption;
 pub use self::listing::{Entry, Listing, Page};
 pub use self::protocol::{Service, service};
 
@@ -58,6 +60,8 @@ pub struct Headers {
     pub checksums: BTreeMap<String, String>,
     /// Other headers that come back as they were sent, by name: `Expires`, the storage class if it is not `STANDARD`, …
     pub kept: BTreeMap<String, String>,
+    /// How it is to be encrypted; of an object that is kept, how it is. `None`: as the bucket says.
+    pub encryption: Option<Encryption>,
 }
 
 /// The condition of a conditional write.
@@ -93,6 +97,8 @@ struct State {
 #[derive(Debug)]
 struct Bucket {
     created_at: Time,
+    /// How an object is encrypted whose writer does not say it.
+    encryption: Encryption,
     objects: BTreeMap<String, Object>,
 }
 
@@ -136,9 +142,28 @@ impl Store {
         let exists = state.buckets.contains_key(bucket);
         state.buckets.entry(bucket.into()).or_insert(Bucket {
             created_at,
+            encryption: Encryption::default(),
             objects: BTreeMap::new(),
         });
         !exists
+    }
+
+    /// From now on the bucket's objects are encrypted so, unless their writer says otherwise.
+    //= https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-encryption.html
+    pub fn encrypt(&self, bucket: &str, encryption: Encryption) -> Result<(), ApiError> {
+        self.lock().bucket_mut(bucket)?.encryption = encryption;
+        Ok(())
+    }
+
+    /// How what is written into a bucket is encrypted, if its writer asks for this.
+    pub(crate) fn encryption(&self, bucket: &str, asked: Option<Encryption>) -> Encryption {
+        let state = self.lock();
+        asked.unwrap_or_else(|| {
+            state
+                .bucket(bucket)
+                .map(|one| one.encryption.clone())
+                .unwrap_or_default()
+        })
     }
 
     /// Writes the object at `s3://bucket/key`, without a condition, as of `now`. Answers its ETag.
@@ -226,10 +251,13 @@ impl State {
     }
 
     fn insert(&mut self, bucket: &str, key: &str, object: Object, condition: &Condition) -> Result<String, ApiError> {
-        let objects = &mut self.bucket_mut(bucket)?.objects;
-        check(condition, objects.get(key))?;
+        let bucket = self.bucket_mut(bucket)?;
+        check(condition, bucket.objects.get(key))?;
         let etag = object.etag.clone();
-        objects.insert(key.into(), object);
+        let mut object = object;
+        let encryption = object.headers.encryption.take();
+        object.headers.encryption = encryption.or_else(|| Some(bucket.encryption.clone()));
+        bucket.objects.insert(key.into(), object);
         Ok(etag)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::s3::Encryption;
 use crate::settings::Settings;
 use crate::spark::{Placement, Workload};
 
@@ -15,6 +16,15 @@ pub const DATA_BUCKET: &str = "emr-spot-workshop-data";
 pub const CLUSTER_NAME: &str = "emr-spot-workshop";
 /// The prefix of the results, as in the workshop.
 pub const RESULTS_PREFIX: &str = "resultsspot/";
+
+/// Where EMR's logs lie unless a cluster says otherwise, in a story about them.
+pub const LOG_BUCKET: &str = "aws-logs-000000000000-us-sim-1";
+/// Where Spark's event logs lie under a key of their own, in a story about it.
+pub const SECRET_BUCKET: &str = "emr-spot-workshop-secrets";
+/// That key.
+pub const SECRET_KEY: &str = "arn:aws:kms:us-sim-1:000000000000:key/5ec2e700-0000-4000-8000-000000000000";
+/// Event logs of other jobs, in a story about them.
+pub const OTHER_LOGS: usize = 100_000;
 
 /// What happens besides the step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +51,10 @@ pub enum Twist {
     ExperimentFails,
     /// The stop condition's alarm is in ALARM.
     StopAlarm,
+    /// The directory of event logs holds those of other jobs, of years and of today.
+    CrowdedLogDir,
+    /// The cluster has its step from the begin, ends with it, and is told to be up a while after the step began.
+    TransientCluster,
 }
 
 /// A story.
@@ -55,7 +69,7 @@ pub struct Scenario {
 }
 
 /// All stories, the workshop's first.
-pub const SCENARIOS: [Scenario; 20] = [
+pub const SCENARIOS: [Scenario; 24] = [
     Scenario {
         name: "workshop",
         about: "the workshop's job, three victims, replacements",
@@ -155,6 +169,26 @@ pub const SCENARIOS: [Scenario; 20] = [
         name: "many-tasks",
         about: "thousands of short tasks: an event log that is read while it is fetched",
         twist: Twist::None,
+    },
+    Scenario {
+        name: "no-log-grant",
+        about: "the cluster's logs are in a bucket that no role may read",
+        twist: Twist::None,
+    },
+    Scenario {
+        name: "encrypted-log",
+        about: "Spark's event log is under a KMS key that the deployment does not name",
+        twist: Twist::None,
+    },
+    Scenario {
+        name: "crowded-log-dir",
+        about: "the directory of event logs holds those of 100,000 other jobs",
+        twist: Twist::CrowdedLogDir,
+    },
+    Scenario {
+        name: "transient-first-step",
+        about: "a transient cluster's first step begins while EMR still calls the cluster bootstrapping",
+        twist: Twist::TransientCluster,
     },
 ];
 
@@ -257,8 +291,18 @@ impl Scenario {
             "Tags": [{"Key": "Name", "Value": CLUSTER_NAME}, {"Key": "spot-drill", "Value": "on"}],
             "Instances": {"KeepJobFlowAliveWhenNoSteps": true},
         });
-        if self.name == "no-event-log" {
-            cluster["Configurations"] = json!([]);
+        match self.name {
+            "no-event-log" => cluster["Configurations"] = json!([]),
+            "no-log-grant" => cluster["LogUri"] = json!(format!("s3://{LOG_BUCKET}/elasticmapreduce/")),
+            "encrypted-log" => {
+                let place = json!(format!("s3://{SECRET_BUCKET}/spark-events/"));
+                cluster["Configurations"][0]["Properties"]["spark.eventLog.dir"] = place;
+            }
+            "transient-first-step" => {
+                cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] = json!(false);
+                cluster["Steps"] = json!([self.step()]);
+            }
+            _ => {}
         }
         if self.name == "not-opted-in" {
             cluster["Tags"] = json!([{"Key": "Name", "Value": CLUSTER_NAME}]);
@@ -310,6 +354,17 @@ impl Scenario {
         Value::Array(fleets)
     }
 
+    /// The buckets that are there besides the deployment's, and how what is written into them is encrypted.
+    pub fn buckets(&self) -> Vec<(&'static str, Encryption)> {
+        let mut buckets = vec![(DATA_BUCKET, Encryption::S3)];
+        match self.name {
+            "no-log-grant" => buckets.push((LOG_BUCKET, Encryption::S3)),
+            "encrypted-log" => buckets.push((SECRET_BUCKET, Encryption::kms(SECRET_KEY))),
+            _ => {}
+        }
+        buckets
+    }
+
     /// The deployment's parameters.
     pub fn parameters(&self, settings: &Settings) -> BTreeMap<String, String> {
         let mut parameters: BTreeMap<String, String> = [
@@ -327,6 +382,14 @@ impl Scenario {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect();
+        match self.name {
+            "no-log-grant" => drop(parameters.remove("LogBucketArns")),
+            "encrypted-log" => {
+                let arn = format!("arn:aws:s3:::{SECRET_BUCKET}");
+                parameters.insert("EventLogBucketArns".into(), arn);
+            }
+            _ => {}
+        }
         if settings.victims > 5 {
             // A tag target interrupts five at most; more are asked for by the drill's own ARN targets.
             parameters.insert("Victims".into(), settings.victims.to_string());

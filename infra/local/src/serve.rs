@@ -196,7 +196,7 @@ async fn start_cluster(world: &World, scenario: Scenario, settings: &Settings) -
         .to_owned();
     for _ in 0..START_SECONDS_MAX {
         let state = world.lock().account.emr.cluster(&id).map(|cluster| cluster.state);
-        if state == Some(ClusterState::Waiting) {
+        if matches!(state, Some(ClusterState::Waiting | ClusterState::Running)) {
             return Ok(id);
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,6 +1,7 @@
 //! Simulated STS: who is calling.
 //!
-//! Separate because each service has its file; every caller is the account's root here, since no permission is checked.
+//! Separate because each service has its file; every caller is the account's root here, for people call it, and no
+//! function does.
 
 use serde_json::{Value, json};
 

@@ -80,6 +80,8 @@ pub struct Function {
     pub asynchronous: Asynchronous,
     /// The queue that invokes it, if one does.
     pub queue: Option<QueueMapping>,
+    /// Its role's ARN.
+    pub role: String,
     /// The actions that its role allows on anything, `ec2:DescribeInstances`.
     pub allowed_actions: BTreeSet<String>,
 }
@@ -232,8 +234,9 @@ impl Template {
         for value in environments.chain(self.outputs.values_mut()) {
             *value = value.replace(EXPERIMENT_TEMPLATE_ID, id);
         }
-        for policy in self.policies.values_mut() {
-            replace(&mut policy.properties, EXPERIMENT_TEMPLATE_ID, id);
+        let policies = self.policies.values_mut().map(|policy| &mut policy.properties);
+        for value in policies.chain(self.roles.values_mut().flatten()) {
+            replace(value, EXPERIMENT_TEMPLATE_ID, id);
         }
     }
 

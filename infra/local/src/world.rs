@@ -21,6 +21,7 @@ use crate::connector;
 use crate::event_bus::EventBus;
 use crate::fault::{Fate, Faults};
 use crate::functions::Function;
+use crate::grants::Grants;
 use crate::queue::{self, Queue};
 use crate::s3;
 use crate::scheduler::{Execution, Expression};
@@ -92,6 +93,7 @@ impl World {
         let mut template = Template::load(template_text, parameters).map_err(|error| error.to_string())?;
         let experiment_template = account.deploy(epoch, &template).map_err(|error| error.to_string())?;
         template.set_experiment_template_id(&experiment_template);
+        account.grants = Grants::of(&template)?;
         let bus = EventBus::from_template(&template).map_err(|error| error.to_string())?;
         let functions = template
             .functions

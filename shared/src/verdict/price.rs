@@ -29,6 +29,8 @@ pub(super) fn of(facts: &Facts<'_>, run: &Run) -> (Vec<String>, Vec<String>) {
         prices.extend(began_again(facts, run, application, first_loss));
         prices.extend(failed_jobs(facts, run, application, first_loss));
     }
+    let withheld = facts.withheld.iter();
+    unknown.extend(withheld.map(|why| format!("what it cost the application is not known: {why}.")));
     prices.extend(facts.output_lacks.map(|lacks| format!("The output lacks {lacks}.")));
     (prices, unknown)
 }

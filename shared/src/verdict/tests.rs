@@ -117,6 +117,7 @@ struct Case {
     doubt: Option<&'static str>,
     final_status: Option<&'static str>,
     diagnostics: Option<&'static str>,
+    withheld: Option<&'static str>,
     output_lacks: Option<&'static str>,
     open: Open,
 }
@@ -132,6 +133,7 @@ impl Case {
             diagnostics: None,
             output_lacks: None,
             open: Open::default(),
+            withheld: None,
         }
     }
 
@@ -156,6 +158,7 @@ impl Case {
             final_status: self.final_status,
             diagnostics: self.diagnostics,
             output_lacks: self.output_lacks,
+            withheld: self.withheld,
             no_experiment: None,
         })
     }
@@ -282,6 +285,25 @@ fn a_log_that_breaks_off_does_not_show_that_nothing_was_there() {
     case.logs[0].executors.remove(0);
     case.logs[0].ended_at_ms = None;
     assert_eq!(case.verdict(), Verdict::Survived);
+}
+
+#[test]
+fn a_log_that_is_there_and_may_not_be_read_is_no_reason_to_call_it_survived() {
+    let mut case = Case::new();
+    case.logs.clear();
+    case.withheld = Some("s3://b/log may not be read");
+    let judgement = case.judge();
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        judgement.sentence.contains("s3://b/log may not be read"),
+        "{}",
+        judgement.sentence
+    );
+    // What is known to be a price stays one, and what failed has failed.
+    case.interrupted[0].1 = Replacement::NotReplaced {
+        why: "none came".into(),
+    };
+    assert_eq!(case.verdict(), Verdict::Degraded);
 }
 
 #[test]

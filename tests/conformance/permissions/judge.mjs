@@ -1,18 +1,19 @@
 // Holds the template's policies against IAM as somebody else implements it: everything that the stories' calls ask must be
-// allowed, and everything in planted.mjs denied.
+// allowed, but for what the simulated account refused too, and everything in planted.mjs denied.
 //
-// usage: node judge.mjs <folder with node_modules> <file that tests/tests/permissions.rs wrote>
+// usage: node judge.mjs <folder with node_modules> <file that tests/tests/permissions.rs wrote> <file for the decisions>
 //
-// Prints "ok …" and "not ok …" for each role or service, and a table.
+// The decisions are those on what no story asks of a role, for tests/tests/permissions.rs to hold the account's evaluator
+// against. Prints "ok …" and "not ok …" for each role or service, and a table.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { ACCOUNT, allowed, denied, elsewhere } from './planted.mjs'
 
-const [modules, file] = process.argv.slice(2)
+const [modules, file, decisionsFile] = process.argv.slice(2)
 const { runSimulation } = createRequire(path.resolve(modules, 'here.cjs'))('@cloud-copilot/iam-simulate')
-const { policies, asked } = JSON.parse(readFileSync(file, 'utf8'))
+const { policies, deployments } = JSON.parse(readFileSync(file, 'utf8'))
 
 const of = (kind) => Object.values(policies).filter((policy) => policy.kind === kind)
 const list = (value) => (Array.isArray(value) ? value : [value])
@@ -51,8 +52,8 @@ function resourcePolicy({ action, resource }) {
   return own.length > 0 ? { Version: '2012-10-17', Statement: own } : undefined
 }
 
-async function decide(who, question) {
-  const role = policies[who]
+async function decide(who, question, deployed = policies) {
+  const role = deployed[who]
   const context = question.resource.startsWith('arn:aws:s3:::') ? { 'aws:SecureTransport': 'true' } : {}
   const answer = await runSimulation({
     request: {
@@ -74,11 +75,27 @@ async function decide(who, question) {
 }
 
 const rows = {}
-const row = (who) => (rows[who] ??= { calls: 0, allowed: 0, planted: 0, denied: 0, wrong: [] })
-const gone = {}
+const row = (who) => (rows[who] ??= { calls: 0, allowed: 0, refused: 0, planted: 0, denied: 0, wrong: [] })
+const decisions = []
+
+// The account and this must decide alike.
+async function mustAgree(who, deployed, { allowed: ours, ...question }) {
+  const { verdict, ignored } = await decide(who, question, deployed)
+  const into = row(who)
+  into.calls += 1
+  const foreign = ignored.filter((key) => !/ResourceTag|RequestTag/.test(key))
+  if ((verdict === 'Allowed') !== ours) into.wrong.push(`${verdict}, and the account decided ${ours ? 'Allowed' : 'otherwise'}: ${JSON.stringify(question)}`)
+  else if (foreign.length > 0) into.wrong.push(`${foreign.join(' ')}: ${JSON.stringify(question)}`)
+  else into[ours ? 'allowed' : 'refused'] += 1
+}
+
+function keep(who, question, verdict) {
+  if (policies[who]) decisions.push({ role: who, ...question, allowed: verdict === 'Allowed' })
+}
 
 async function mustBeAllowed(who, question) {
   const { verdict, ignored } = await decide(who, question)
+  keep(who, question, verdict)
   const into = row(who)
   into.calls += 1
   const foreign = ignored.filter((key) => !/ResourceTag|RequestTag/.test(key))
@@ -88,22 +105,19 @@ async function mustBeAllowed(who, question) {
 
 async function mustBeDenied(who, why, question) {
   const { verdict } = await decide(who, question)
+  keep(who, question, verdict)
   const into = row(who)
   into.planted += 1
   if (verdict === 'ImplicitlyDenied' || verdict === 'ExplicitlyDenied') into.denied += 1
   else into.wrong.push(`${verdict}, though ${why}: ${JSON.stringify(question)}`)
 }
 
-for (const [who, questions] of Object.entries(asked)) {
-  for (const { gone: isGone, ...question } of questions) {
-    // IAM knows no tags of what is gone, so a condition on them denies: a caller cannot tell that from any other 403.
-    if (isGone && (await decide(who, question)).verdict !== 'Allowed') {
-      const kind = `${who}: ${question.action}`
-      gone[kind] = (gone[kind] ?? 0) + 1
-      continue
+for (const deployment of deployments) {
+  for (const [who, questions] of Object.entries(deployment.asked)) {
+    for (const question of questions) {
+      await mustAgree(who, deployment.policies, question)
+      if (question.allowed) for (const [why, other] of elsewhere(question)) await mustBeDenied(who, why, other)
     }
-    await mustBeAllowed(who, question)
-    for (const [why, other] of elsewhere(question)) await mustBeDenied(who, why, other)
   }
 }
 for (const [who, ...question] of allowed(policies)) {
@@ -112,7 +126,9 @@ for (const [who, ...question] of allowed(policies)) {
 }
 for (const [who, why, action, resource, context = {}] of denied(policies)) await mustBeDenied(who, why, { action, resource, context })
 
-const columns = ['calls', 'allowed', 'planted', 'denied']
+if (decisionsFile) writeFileSync(decisionsFile, JSON.stringify(decisions))
+
+const columns = ['calls', 'allowed', 'refused', 'planted', 'denied']
 const line = (name, cells) => console.log('   ' + name.padEnd(42) + cells.map((cell) => String(cell).padStart(9)).join(''))
 line('', columns)
 const total = Object.fromEntries(columns.map((column) => [column, 0]))
@@ -121,7 +137,6 @@ for (const [who, one] of Object.entries(rows)) {
   for (const column of columns) total[column] += one[column]
 }
 line('all', columns.map((column) => total[column]))
-for (const [kind, count] of Object.entries(gone)) console.log(`   ${kind} on what is gone, ${count} times: 403 and not 404`)
 for (const [who, { calls, planted, wrong }] of Object.entries(rows)) {
   if (wrong.length === 0) console.log(`ok ${who}: ${calls} calls, ${planted} planted`)
   for (const one of wrong.slice(0, 20)) console.log(`not ok ${who}: ${one}`)

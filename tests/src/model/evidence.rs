@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use local::emr::StepState;
 use local::journal::Kind;
+use local::s3::Encryption;
 use local::spark::{ApplicationTruth, AttemptTruth};
 
 use super::Case;
@@ -10,10 +11,12 @@ use super::Case;
 /// Witnesses of one step.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    /// The last attempt's event log lies in S3, and it is the only one of its time.
+    /// The last attempt's event log lies in S3, where it may be read, and it is the only one of its time.
     pub(crate) log_certain: bool,
     /// It lies there, and perhaps others do that could be taken for it.
     pub(crate) log_lies_there: bool,
+    /// It may not be read.
+    pub(crate) log_withheld: bool,
     /// The step ends with its application, so that the log is there when the report is written.
     pub(crate) waits: bool,
     /// The step's state is how its application ended.
@@ -38,6 +41,7 @@ impl Evidence {
                 .list(bucket, key)
                 .is_ok_and(|keys| !keys.is_empty())
         });
+        let log_withheld = log.is_some_and(|uri| is_withheld(case, uri));
         // Where steps run at once, only the step's own log tells for certain which application is its own.
         let alone = !others_ran(case, application) && case.cluster.step_concurrency == 1;
         let ended_as = |status: &str| application.final_status.as_deref() == Some(status);
@@ -49,7 +53,8 @@ impl Evidence {
         let faults = &case.run.stage.faults;
         let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
-            log_certain: lies_there && alone,
+            log_certain: lies_there && alone && !log_withheld,
+            log_withheld,
             log_lies_there: lies_there,
             waits: !does_not_wait(case),
             state_tells: state_tells && !hides(case),
@@ -62,6 +67,19 @@ impl Evidence {
     pub(crate) fn reaches_all(&self) -> bool {
         self.log_certain && self.state_tells && !self.late
     }
+}
+
+/// Whether an event log lies under a key of KMS that the deployment does not name.
+fn is_withheld(case: &Case<'_>, uri: &str) -> bool {
+    let named = case.run.stage.parameters.get("KmsKeyArns").map_or("", String::as_str);
+    let encryption = case
+        .state
+        .account
+        .s3
+        .get(uri)
+        .ok()
+        .and_then(|log| log.headers.encryption);
+    matches!(encryption, Some(Encryption::Kms(key)) if !named.split(',').any(|one| one == key))
 }
 
 /// A shell, or a step that does not wait, says nothing by completing, whether it happens to be right or not.

@@ -28,7 +28,12 @@ pub(crate) fn in_a_world<F: Future<Output = ()>>(
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let epoch = DateTime::from_timestamp(1_795_183_200, 0).unwrap();
-        let mut all = BTreeMap::from([("ResultsBucket".to_owned(), DATA_BUCKET.to_owned())]);
+        let data = format!("arn:aws:s3:::{DATA_BUCKET}");
+        let mut all = BTreeMap::from([
+            ("ResultsBucket".to_owned(), DATA_BUCKET.to_owned()),
+            ("EventLogBucketArns".to_owned(), data.clone()),
+            ("LogBucketArns".to_owned(), data),
+        ]);
         all.extend(
             parameters
                 .iter()

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::api::ApiError;
 use crate::ec2::{invalid, other_filters};
+use crate::wildcard::Pattern;
 
 /// One filter: any of its values must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,8 @@ impl Filter {
         let actual = values_of(&self.name);
         self.values
             .iter()
-            .any(|pattern| actual.iter().any(|text| matches(pattern, text)))
+            .map(|value| Pattern::with_backslash(value))
+            .any(|pattern| actual.iter().any(|text| pattern.matches(text)))
     }
 }
 
@@ -60,50 +62,6 @@ pub(super) fn strings(input: &Value, name: &str) -> Vec<String> {
         .flatten()
         .filter_map(|it| it.as_str().map(str::to_owned))
         .collect()
-}
-
-//= https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
-/// Whether `text` matches: `*` stands for any run of characters, `?` for one, and a backslash takes a character as it
-/// is. Case counts.
-fn matches(pattern: &str, text: &str) -> bool {
-    #[derive(PartialEq)]
-    enum Part {
-        One(char),
-        AnyOne,
-        AnyRun,
-    }
-    let mut parts = Vec::new();
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        parts.push(match character {
-            '*' => Part::AnyRun,
-            '?' => Part::AnyOne,
-            '\\' => Part::One(characters.next().unwrap_or('\\')),
-            other => Part::One(other),
-        });
-    }
-    // `reachable[i]`: the text so far can be matched by the first `i` parts.
-    let close = |reachable: &mut Vec<bool>| {
-        for (i, part) in parts.iter().enumerate() {
-            reachable[i + 1] |= *part == Part::AnyRun && reachable[i];
-        }
-    };
-    let mut reachable = vec![false; parts.len() + 1];
-    reachable[0] = true;
-    close(&mut reachable);
-    for character in text.chars() {
-        let mut next = vec![false; parts.len() + 1];
-        for (i, part) in parts.iter().enumerate() {
-            match part {
-                Part::AnyRun => next[i] |= reachable[i],
-                Part::AnyOne => next[i + 1] |= reachable[i],
-                Part::One(expected) => next[i + 1] |= reachable[i] && *expected == character,
-            }
-        }
-        reachable = next;
-        close(&mut reachable);
-    }
-    reachable[parts.len()]
 }
 
 #[cfg(test)]
@@ -127,7 +85,11 @@ mod tests {
             ("a\\*b", "a*b", true),
             ("a\\*b", "axb", false),
         ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} on {text}");
+            assert_eq!(
+                Pattern::with_backslash(pattern).matches(text),
+                expected,
+                "{pattern} on {text}"
+            );
         }
     }
 

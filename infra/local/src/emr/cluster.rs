@@ -206,6 +206,8 @@ pub struct Whims {
     /// is documented for; and not as CANCELLED.
     //= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepStatus.html
     pub steps_interrupted: bool,
+    /// How long DescribeCluster still says BOOTSTRAPPING of a cluster that is up, and whose steps begin.
+    pub told_ready_after: TimeDelta,
 }
 
 /// What a scenario set, for all clusters.

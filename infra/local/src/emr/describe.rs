@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::api::{ACCOUNT, REGION, Time};
 use crate::ec2::subnet_of;
 
-use super::cluster::{Cluster, Instance, Reason};
+use super::cluster::{Cluster, ClusterState, Instance, Reason};
 use super::input::{epoch, items, texts};
 use super::placement;
 use super::pool::{Collection, Pool, Role, market_name};
@@ -59,7 +59,7 @@ pub(super) fn cluster_summary(cluster: &Cluster) -> Value {
 
 /// DescribeCluster's `Cluster`. Normalized instance hours are not counted.
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_Cluster.html
-pub(super) fn cluster(cluster: &Cluster) -> Value {
+pub(super) fn cluster(cluster: &Cluster, now: Time) -> Value {
     let request = &cluster.request;
     let master = cluster
         .instances
@@ -108,6 +108,17 @@ pub(super) fn cluster(cluster: &Cluster) -> Value {
     }
     if instances["UnhealthyNodeReplacement"].is_boolean() {
         answer["UnhealthyNodeReplacement"] = instances["UnhealthyNodeReplacement"].clone();
+    }
+    // The steps of a cluster may begin before it is told that it is up.
+    if cluster.state.is_ready()
+        && cluster
+            .ready_at
+            .is_some_and(|at| now < at + cluster.whims.told_ready_after)
+    {
+        answer["Status"]["State"] = json!(ClusterState::Bootstrapping.as_str());
+        answer["Status"]["StateChangeReason"] = json!({});
+        answer["Status"]["Timeline"] =
+            timeline([("CreationDateTime", Some(cluster.created_at)), ("", None), ("", None)]);
     }
     if let Some(master) = master {
         answer["MasterPublicDnsName"] = json!(master);

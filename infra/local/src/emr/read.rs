@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::ApiError;
+use crate::api::{ApiError, Time};
 
 use super::Emr;
 use super::cluster::Cluster;
@@ -44,9 +44,9 @@ const INSTANCE_STATES: [&str; 5] = [
 ];
 
 /// Answers a reading operation; `None` if it is not one.
-pub(super) fn call(emr: &Emr, operation: &str, input: &Value) -> Option<Result<Value, ApiError>> {
+pub(super) fn call(emr: &Emr, now: Time, operation: &str, input: &Value) -> Option<Result<Value, ApiError>> {
     Some(match operation {
-        "DescribeCluster" => cluster(emr, input).map(|cluster| json!({"Cluster": describe::cluster(cluster)})),
+        "DescribeCluster" => cluster(emr, input).map(|cluster| json!({"Cluster": describe::cluster(cluster, now)})),
         "ListClusters" => list_clusters(emr, input),
         "ListBootstrapActions" => list_bootstrap_actions(emr, input),
         "ListInstances" => list_instances(emr, input),

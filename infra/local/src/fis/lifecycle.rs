@@ -10,7 +10,7 @@ use crate::ec2::{Cause, Ec2, Instance, Market, State};
 use crate::fis::action::Kind;
 use crate::fis::experiment::{ActionStatus, Experiment, Failure, Status};
 use crate::fis::{Halt, target};
-use crate::iam::{self, Request};
+use crate::iam::{self, Decision, Request};
 
 //= https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html
 /// The Spot Instances that one action may interrupt. That more of them fail the experiment is what the page on error
@@ -243,16 +243,16 @@ impl Experiment {
         };
         let context = instance
             .visible_tags(now)
-            .map(|(key, value)| (format!("aws:ResourceTag/{key}"), value.clone()))
+            .map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()]))
             .collect();
         let request = Request {
             action: "ec2:SendSpotInstanceInterruptions",
             resource: &target::instance_arn(&instance.instance_id),
             context,
         };
-        let reason = match iam::allows(statements, &request) {
-            Ok(true) => return Ok(()),
-            Ok(false) => format!(
+        let reason = match iam::decide(statements, &request) {
+            Ok(Decision::Allowed) => return Ok(()),
+            Ok(Decision::NotAllowed | Decision::Denied) => format!(
                 "{} is not authorized to perform: {} on resource: {}",
                 self.definition.role_arn, request.action, request.resource
             ),

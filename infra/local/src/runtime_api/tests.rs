@@ -45,7 +45,7 @@ impl Bench {
         };
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/runtime_api/tests/bootstrap");
         let binary = Binary::new(path, function, Arc::new(surroundings));
-        world.run_functions(BTreeMap::from([(ID.to_owned(), Function::Binary(binary))]));
+        world.run_functions(BTreeMap::from([(ID.to_owned(), Function::Binary(Box::new(binary)))]));
         Self { world, gate, lines }
     }
 

@@ -7,6 +7,7 @@ use s3s::{S3Response, S3Result};
 
 use super::{Condition, Store, check, no_such_bucket, object, version};
 use crate::api::ApiError;
+use crate::grants::Refusal;
 
 type Answer<T> = S3Result<S3Response<T>>;
 
@@ -27,7 +28,11 @@ pub(super) fn delete_object(store: &Store, input: DeleteObjectInput) -> Answer<D
 }
 
 /// Each key is deleted or refused for itself.
-pub(super) fn delete_objects(store: &Store, input: DeleteObjectsInput) -> Answer<DeleteObjectsOutput> {
+pub(super) fn delete_objects(
+    store: &Store,
+    input: DeleteObjectsInput,
+    refusals: &[Refusal],
+) -> Answer<DeleteObjectsOutput> {
     if input.delete.objects.len() > DELETE_KEYS_MAX {
         let message = "The XML you provided was not well-formed or did not validate against our published schema";
         return Err(ApiError::client("MalformedXML", message).into());
@@ -44,7 +49,12 @@ pub(super) fn delete_objects(store: &Store, input: DeleteObjectsInput) -> Answer
             Some(etag) => Condition::Matches(etag.into_value()),
             None => Condition::Always,
         };
-        let may = version::check_entry(entry.version_id.as_deref()).and_then(|()| match condition {
+        let arn = format!("arn:aws:s3:::{}/{}", input.bucket, entry.key);
+        let may = match refusals.iter().find(|one| one.resource == arn) {
+            Some(refusal) => Err(ApiError::client("AccessDenied", refusal.words.clone())),
+            None => version::check_entry(entry.version_id.as_deref()),
+        };
+        let may = may.and_then(|()| match condition {
             Condition::Always => Ok(()),
             condition => check(&condition, objects.get(&entry.key)),
         });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use http::HeaderMap;
 use s3s::dto::Metadata;
 
-use super::Headers;
+use super::{Encryption, Headers};
 use crate::api::ApiError;
 
 /// The header that names an object's storage class.
@@ -86,6 +86,10 @@ impl Headers {
             metadata: metadata.unwrap_or_default().into_iter().collect(),
             checksums: BTreeMap::new(),
             kept: kept.filter(|(_, value)| value != STANDARD).collect(),
+            encryption: Encryption::asked_for(
+                text("x-amz-server-side-encryption").as_deref(),
+                text("x-amz-server-side-encryption-aws-kms-key-id").as_deref(),
+            )?,
         })
     }
 

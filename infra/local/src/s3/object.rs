@@ -14,7 +14,7 @@ use s3s::{S3Request, S3Response, S3Result};
 
 use super::description::{STORAGE_CLASS, WEBSITE_REDIRECT};
 use super::protocol::with_headers;
-use super::{Condition, Headers, Store, part, precondition_failed, version};
+use super::{Condition, Encryption, Headers, Store, part, precondition_failed, version};
 use crate::api::{ApiError, Time};
 
 type Answer<T> = S3Result<S3Response<T>>;
@@ -56,6 +56,8 @@ pub(super) fn get(store: &Store, input: &GetObjectInput) -> Answer<GetObjectOutp
         e_tag: Some(ETag::Strong(object.etag)),
         last_modified: Some(timestamp(object.last_modified)),
         metadata: metadata(&headers),
+        server_side_encryption: algorithm(&headers),
+        ssekms_key_id: key(&headers),
         body: Some(StreamingBlob::from(s3s::Body::from(part.bytes))),
         ..GetObjectOutput::default()
     };
@@ -100,6 +102,8 @@ pub(super) fn head(store: &Store, input: HeadObjectInput) -> Answer<HeadObjectOu
         e_tag: Some(ETag::Strong(object.etag)),
         last_modified: Some(timestamp(object.last_modified)),
         metadata: metadata(&headers),
+        server_side_encryption: algorithm(&headers),
+        ssekms_key_id: key(&headers),
         ..HeadObjectOutput::default()
     };
     let asked = input
@@ -122,11 +126,14 @@ pub(super) async fn put(store: &Store, request: S3Request<PutObjectInput>) -> An
     headers.checksums = verified(&request.headers, &bytes)?;
     let condition = condition(input.if_match, input.if_none_match);
     let checksums = headers.checksums.clone();
+    let encryption = store.encryption(&input.bucket, headers.encryption.clone());
     let etag = store
         .lock()
         .put(&input.bucket, &input.key, bytes, headers, &condition, None)?;
     let output = PutObjectOutput {
         e_tag: Some(ETag::Strong(etag)),
+        server_side_encryption: Some(encryption.algorithm()),
+        ssekms_key_id: encryption.key(),
         ..PutObjectOutput::default()
     };
     Ok(with_headers(output, &checksums))
@@ -139,6 +146,8 @@ pub(super) fn copy(store: &Store, request: S3Request<CopyObjectInput>) -> Answer
     let given = Headers::read(&request.headers, input.metadata)?;
     let mut state = store.lock();
     let mut object = state.object(bucket, key)?.clone();
+    // A copy's encryption is the request's or the new bucket's, and not the source's.
+    object.headers.encryption.clone_from(&given.encryption);
     let replace = input.metadata_directive.as_ref().map(MetadataDirective::as_str) == Some(MetadataDirective::REPLACE);
     let is_itself = *bucket == *input.bucket && *key == *input.key;
     // These are never copied.
@@ -328,6 +337,14 @@ fn content_type(headers: &Headers) -> Option<String> {
             .clone()
             .unwrap_or_else(|| "binary/octet-stream".into()),
     )
+}
+
+fn algorithm(headers: &Headers) -> Option<ServerSideEncryption> {
+    headers.encryption.as_ref().map(Encryption::algorithm)
+}
+
+fn key(headers: &Headers) -> Option<SSEKMSKeyId> {
+    headers.encryption.as_ref().and_then(Encryption::key)
 }
 
 fn metadata(headers: &Headers) -> Option<Metadata> {

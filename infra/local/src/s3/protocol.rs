@@ -13,6 +13,7 @@ use s3s::{S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use super::subject::Subject;
 use super::{Store, deletion, object, pages};
 use crate::api::{ACCOUNT, ApiError, REGION};
+use crate::grants::Refusal;
 
 /// The most buckets on one page, and the page's length unless another is asked for.
 //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
@@ -48,6 +49,18 @@ impl Service {
             *response.body_mut() = Bytes::new();
         }
         if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-amz-request-id", request_id);
+        }
+        response
+    }
+
+    /// The answer to a request whose caller may not make it.
+    pub fn refuse(&self, method: &Method, error: &ApiError) -> Response<Bytes> {
+        let mut response = error_response(error);
+        if method == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        }
+        if let Ok(request_id) = HeaderValue::from_str(&self.store.next_request_id()) {
             response.headers_mut().insert("x-amz-request-id", request_id);
         }
         response
@@ -236,7 +249,8 @@ impl S3 for Protocol {
     }
 
     async fn delete_objects(&self, request: S3Request<DeleteObjectsInput>) -> Answer<DeleteObjectsOutput> {
-        deletion::delete_objects(&self.store, request.input)
+        let refusals = request.extensions.get::<Vec<Refusal>>().cloned().unwrap_or_default();
+        deletion::delete_objects(&self.store, request.input, &refusals)
     }
 
     async fn get_object(&self, request: S3Request<GetObjectInput>) -> Answer<GetObjectOutput> {

@@ -85,11 +85,11 @@ impl Host {
                 let surroundings = Arc::new(surroundings(world, gate, endpoint, out)?);
                 each(&deployed, |function, name| {
                     let path = binary(folder, name)?;
-                    Ok(Function::Binary(Binary::new(
+                    Ok(Function::Binary(Box::new(Binary::new(
                         path,
                         function.clone(),
                         surroundings.clone(),
-                    )))
+                    ))))
                 })?
             }
         };

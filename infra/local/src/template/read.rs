@@ -163,6 +163,7 @@ fn function(stack: &Stack, id: &str, resource: &Resource) -> Result<Function, Er
         memory_mb: number(id, properties, "MemorySize", 128)?,
         asynchronous,
         queue: None,
+        role: text(id, properties, "Role")?.to_owned(),
         allowed_actions: allowed_actions(stack, id, properties)?,
     })
 }
