@@ -59,6 +59,23 @@ pub struct ExperimentTemplate {
     log_schema_version: i32,
 }
 
+impl ExperimentTemplate {
+    /// The partition of the account's ARNs, by that of the experiments' role: Regions come, and partitions with them.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+    pub fn partition(&self) -> &str {
+        self.role_arn.split(':').nth(1).unwrap_or("aws")
+    }
+
+    /// The ARNs of the alarms that stop an experiment.
+    pub fn alarm_arns(&self) -> Vec<&str> {
+        let alarms = self
+            .stop_conditions
+            .iter()
+            .filter(|(source, _)| source == "aws:cloudwatch:alarm");
+        alarms.filter_map(|(_, value)| value.as_deref()).collect()
+    }
+}
+
 /// What a throw-away template is made for.
 #[derive(Debug, Clone, Copy)]
 pub struct ThrowAway<'a> {

@@ -10,7 +10,7 @@ use super::Case;
 /// Witnesses of one step.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    /// The last attempt's event log lies in S3, and it is the only one of its time.
+    /// The last attempt's event log lies in S3, and it is the only one of its time, or EMR names its application.
     pub(crate) log_certain: bool,
     /// It lies there, and perhaps others do that could be taken for it.
     pub(crate) log_lies_there: bool,
@@ -38,8 +38,9 @@ impl Evidence {
                 .list(bucket, key)
                 .is_ok_and(|keys| !keys.is_empty())
         });
-        // Where steps run at once, only the step's own log tells for certain which application is its own.
+        // Where steps run at once, only EMR and the step's own log tell for certain which application is its own.
         let alone = !others_ran(case, application) && case.cluster.step_concurrency == 1;
+        let told = case.cluster.names_applications();
         let ended_as = |status: &str| application.final_status.as_deref() == Some(status);
         let state_tells = match case.step.state {
             StepState::Completed => ended_as("SUCCEEDED") && case.step.ended_at >= application.ended_at,
@@ -49,7 +50,7 @@ impl Evidence {
         let faults = &case.run.stage.faults;
         let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
-            log_certain: lies_there && alone,
+            log_certain: lies_there && (alone || told),
             log_lies_there: lies_there,
             waits: !does_not_wait(case),
             state_tells: state_tells && !hides(case),

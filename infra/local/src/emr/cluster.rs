@@ -206,6 +206,10 @@ pub struct Whims {
     /// is documented for; and not as CANCELLED.
     //= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepStatus.html
     pub steps_interrupted: bool,
+    /// Whether DescribeStep and ListSteps keep the steps' YARN applications to themselves. The page says since when a step
+    /// has them, and not for which releases.
+    //= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepAdditionalInfo.html
+    pub applications_hidden: bool,
 }
 
 /// What a scenario set, for all clusters.
@@ -223,6 +227,11 @@ impl Cluster {
     /// Its YARN: load, applications and their truth.
     pub fn yarn(&self) -> &Yarn {
         &self.yarn
+    }
+
+    /// Whether EMR names the steps' YARN applications.
+    pub fn names_applications(&self) -> bool {
+        !self.whims.applications_hidden
     }
 
     /// The value of a tag that the cluster was asked for with.
