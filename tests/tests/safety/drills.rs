@@ -75,14 +75,14 @@ fn a_stop_alarm_that_goes_on_during_the_wait_is_seen_and_named() {
         let alarm = stop_alarm(world);
         world.lock().account.fis.set_alarm(&alarm, true);
     };
-    is_called_off(meanwhile, DrillState::GaveUp, "alarm is on: TooManyWarnings");
+    is_called_off(meanwhile, DrillState::GaveUp, "alarm is on: spot-drill-TooManyWarnings");
 }
 
 #[test]
 fn a_stop_alarm_that_goes_on_between_two_waves_ends_the_drill_and_the_report_says_so() {
-    let parameters = [("Waves", "2"), ("WaveIntervalSeconds", "120")];
+    let parameters = [("Waves", "2"), ("WaveIntervalSeconds", "120"), ("DelaySeconds", "10")];
     in_a_world(1, &parameters, no_faults(), async |world| {
-        let cluster_id = cluster_up(&world, workshop("c", 64)).await;
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
         let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
         until(&world, |state| !notices(state).is_empty()).await;
         sleep(40).await;
