@@ -6,6 +6,7 @@
 
 mod active_steps;
 mod calls;
+mod cloudwatch;
 mod dynamodb;
 mod ec2;
 mod emr;
@@ -14,6 +15,7 @@ mod environment;
 mod fis;
 mod s3;
 mod s3_ranges;
+mod step_info;
 
 use std::time::Duration;
 
@@ -34,10 +36,13 @@ pub use s3_ranges::RangeReader;
 
 use crate::error::Error;
 use calls::CallCount;
+use cloudwatch::CloudWatch;
+use step_info::StepInfo;
 
-/// The five clients, and the time that they sign with.
+/// The clients, and the time that they sign with.
 #[derive(Debug, Clone)]
 pub struct Aws {
+    cloudwatch: CloudWatch,
     dynamodb: aws_sdk_dynamodb::Client,
     ec2: aws_sdk_ec2::Client,
     emr: aws_sdk_emr::Client,
@@ -46,6 +51,7 @@ pub struct Aws {
     region: String,
     time: SharedTimeSource,
     calls: CallCount,
+    step_info: StepInfo,
 }
 
 /// The most attempts of one call. EMR's buckets refill with one call in two seconds; the SDK's back-off reaches that
@@ -78,16 +84,18 @@ impl Aws {
             .retry_partition(partition.clone())
             .interceptor(calls.clone())
             .build();
+        let step_info = StepInfo::default();
         let emr = aws_sdk_emr::config::Builder::from(&config)
             .retry_partition(partition.clone())
             .interceptor(calls.clone())
+            .interceptor(step_info.clone())
             .build();
         let fis = aws_sdk_fis::config::Builder::from(&config)
             .retry_partition(partition.clone())
             .interceptor(calls.clone())
             .build();
         let s3 = aws_sdk_s3::config::Builder::from(&config)
-            .retry_partition(partition)
+            .retry_partition(partition.clone())
             .interceptor(calls.clone())
             // Behind an endpoint of one's own, a bucket is a path: its name is no host there.
             .force_path_style(config.endpoint_url().is_some())
@@ -103,7 +111,13 @@ impl Aws {
                 .map(|region| region.as_ref().to_owned())
                 .unwrap_or_default(),
             time: config.time_source().unwrap_or_default(),
+            cloudwatch: CloudWatch {
+                config,
+                partition,
+                calls: calls.clone(),
+            },
             calls,
+            step_info,
         }
     }
 

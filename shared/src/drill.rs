@@ -134,6 +134,9 @@ pub struct Drill {
     pub pools_at_end: Vec<Pool>,
     /// Does the experiment template name a stop condition?
     pub has_stop_condition: Option<bool>,
+    /// Why the stop condition's alarm could not be looked at before an experiment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub alarm_unknown: Option<String>,
     /// The step's end.
     pub finished: Option<Finished>,
     /// The report.
@@ -161,6 +164,7 @@ impl Drill {
             pools: Vec::new(),
             pools_at_end: Vec::new(),
             has_stop_condition: None,
+            alarm_unknown: None,
             finished: None,
             report: None,
             interim: None,

@@ -25,6 +25,7 @@ pub fn find(report: &Report) -> Vec<Finding> {
         driver_on_spot(report),
         began_again(report),
         no_stop_condition(report),
+        alarm_unknown(report),
         foreign_targets(report),
         not_replaced(report),
         warnings_lost(report),
@@ -87,6 +88,17 @@ fn no_stop_condition(report: &Report) -> Option<Finding> {
         "The experiment template names no stop condition.",
         "stopConditions of the FIS template has no CloudWatch alarm.".into(),
         "Name an alarm that says when the drill does harm; FIS then stops the experiment by itself.",
+    )
+}
+
+fn alarm_unknown(report: &Report) -> Option<Finding> {
+    let why = report.drill.alarm_unknown.as_ref()?;
+    finding(
+        "stop-alarm-unknown",
+        "Whether the stop condition's alarm was on could not be looked at before an experiment.",
+        why.clone(),
+        "Let the role of start-experiment call cloudwatch:DescribeAlarms on the alarms that the FIS template names: an \
+         experiment gives its notices before FIS stops it.",
     )
 }
 

@@ -1,11 +1,13 @@
 //! What Lambda hands to a function besides the event, and what every function's `main` does around its `handle`.
 
 use std::fmt::Debug;
+use std::io;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -58,16 +60,22 @@ impl Invocation {
 pub fn log_as_json() {
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
     let levels = level.ok().and_then(|level| level.to_lowercase().parse().ok());
+    let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
+    json_lines(io::stdout).with(levels).init();
+}
+
+/// Lines with `timestamp`, in RFC 3339, and `level`. Lambda's filter takes a line that lacks either for INFO, whatever it
+/// says: <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>.
+fn json_lines<W>(writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .with_target(false)
         .with_current_span(false)
-        // CloudWatch stamps each line itself.
-        .without_time();
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO)))
-        .init();
+        .with_writer(writer);
+    tracing_subscriber::registry().with(lines)
 }
 
 /// Logs, once, what an invocation came to, counts it, and hands it to Lambda.
@@ -91,7 +99,11 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::sync::Arc;
+
     use lambda_runtime::Context;
+    use tracing::subscriber::with_default;
 
     use super::*;
 
@@ -103,6 +115,28 @@ mod tests {
 
     fn noon() -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_348_800, 0).unwrap()
+    }
+
+    #[test]
+    fn each_line_of_the_log_says_when_and_how_grave_in_a_form_that_lambdas_filter_reads() {
+        let (mut written, writer) = io::pipe().unwrap();
+        with_default(json_lines(Arc::new(writer)), || {
+            tracing::error!(error = "no", "failed");
+            tracing::warn!("strange");
+            tracing::info!("done");
+            tracing::debug!("looked");
+            tracing::trace!("turned");
+        });
+        let mut text = String::new();
+        written.read_to_string(&mut text).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let levels: Vec<&str> = lines.iter().map(|line| line["level"].as_str().unwrap()).collect();
+        assert_eq!(levels, ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]);
+        for line in &lines {
+            let timestamp = line["timestamp"].as_str().unwrap();
+            assert!(timestamp.ends_with('Z') && timestamp.contains('.'), "{timestamp}");
+            assert!(DateTime::parse_from_rfc3339(timestamp).is_ok(), "{timestamp}");
+        }
     }
 
     #[test]

@@ -3,12 +3,15 @@
 //! Separate from the log because these lines are an interface: alarms and the dashboard read them by name. Lambda
 //! hands standard output to CloudWatch Logs, which takes the figures out of them; no call and no permission is needed.
 //!
+//! Lambda's filter by level drops such lines with all others: `timestamp` and `level` say what it would assume, INFO.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+//!
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use metrique::emf::Emf;
 use metrique::writer::format::Format as _;
 use metrique::writer::unit::{AsCount, AsMilliseconds, AsSeconds};
@@ -20,6 +23,9 @@ use crate::outcome::{Outcome, Reported};
 
 /// The namespace of all metrics; a stack's are told apart by its functions' names.
 pub const NAMESPACE: &str = "SpotDrill";
+
+/// The level of these lines, for Lambda's filter.
+const LEVEL: &str = "INFO";
 
 /// What an answer has to count.
 #[derive(Debug, Clone, Copy, Default)]
@@ -70,10 +76,13 @@ fn write(
     figures: Figures<'_>,
 ) -> Result<(), IoStreamError> {
     let by_function = vec!["Function".to_owned()];
+    let timestamp = now.to_rfc3339_opts(SecondsFormat::Millis, true);
     let mut emf = Emf::builder(NAMESPACE.into(), vec![by_function.clone()]).build();
     let latencies = figures.warning_latencies_ms.iter();
     let line = InvocationLine {
         at: now.into(),
+        timestamp: &timestamp,
+        level: LEVEL,
         function,
         api_calls: calls.made.into(),
         api_retries: calls.retries.into(),
@@ -84,6 +93,8 @@ fn write(
     if figures.not_recovered > 0 {
         let line = NotRecoveredLine {
             at: now.into(),
+            timestamp: &timestamp,
+            level: LEVEL,
             function,
             not_recovered: (figures.not_recovered as u64).into(),
         };
@@ -99,6 +110,8 @@ fn write(
         let seconds = report.seconds_to_replace.iter();
         let line = ReportLine {
             at: now.into(),
+            timestamp: &timestamp,
+            level: LEVEL,
             function,
             verdict: &report.verdict,
             reports: u64::from(report.first).into(),
@@ -123,6 +136,10 @@ fn not_negative(value: i64) -> u64 {
 struct InvocationLine<'l> {
     #[entry(timestamp)]
     at: SystemTime,
+    #[entry(name = "timestamp")]
+    timestamp: &'l str,
+    #[entry(name = "level")]
+    level: &'static str,
     function: &'l str,
     /// Calls as the function made them.
     api_calls: AsCount<u64>,
@@ -140,6 +157,10 @@ struct InvocationLine<'l> {
 struct NotRecoveredLine<'l> {
     #[entry(timestamp)]
     at: SystemTime,
+    #[entry(name = "timestamp")]
+    timestamp: &'l str,
+    #[entry(name = "level")]
+    level: &'static str,
     function: &'l str,
     /// Each is counted once, when it is found.
     not_recovered: AsCount<u64>,
@@ -151,6 +172,10 @@ struct NotRecoveredLine<'l> {
 struct ReportLine<'l> {
     #[entry(timestamp)]
     at: SystemTime,
+    #[entry(name = "timestamp")]
+    timestamp: &'l str,
+    #[entry(name = "level")]
+    level: &'static str,
     function: &'l str,
     verdict: &'l str,
     /// 1 for a step's first report, 0 for one that takes its place.
@@ -252,6 +277,12 @@ mod tests {
         };
         let lines = lines(Calls::default(), figures);
         assert_eq!(lines.len(), 3);
+        for line in &lines {
+            assert_eq!(
+                (&line["timestamp"], &line["level"]),
+                (&json!("2026-11-22T14:30:23.456Z"), &json!("INFO"))
+            );
+        }
         let first = &lines[1];
         assert_eq!(
             first["_aws"]["CloudWatchMetrics"][0]["Dimensions"],

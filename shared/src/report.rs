@@ -107,6 +107,9 @@ pub struct DrillFacts {
     pub reason: Option<String>,
     /// Does the experiment template name a stop condition?
     pub has_stop_condition: Option<bool>,
+    /// Why its alarm could not be looked at before an experiment, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_unknown: Option<String>,
     /// The experiments.
     pub experiments: Vec<ExperimentFacts>,
 }

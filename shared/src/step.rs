@@ -38,6 +38,12 @@ pub struct Step {
     pub properties: BTreeMap<String, String>,
     /// EMR's words on why it failed.
     pub failure: Option<String>,
+    /// Where its logs go, if it has a place of its own: it wins over the cluster's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_uri: Option<String>,
+    /// The YARN applications that it started, as `DescribeStep` names them; EMR does not for every release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub application_ids: Vec<String>,
 }
 
 impl Step {
@@ -61,16 +67,6 @@ impl Step {
             Command::Spark(_) => Launch::Wrapped,
             Command::Other(_) => Launch::Other,
             Command::Unknown(_) => Launch::Unknown,
-        }
-    }
-
-    /// Is this a step to drill and to report on? Spark is; what may be anything is where its cluster says so for
-    /// [`all steps`](crate::config::Clusters::opts_in_all_steps); what is known to be something else never is.
-    pub fn is_drilled(&self, all_steps: bool) -> bool {
-        match self.launch() {
-            Launch::Direct | Launch::Wrapped => true,
-            Launch::Unknown => all_steps,
-            Launch::Other => false,
         }
     }
 
@@ -251,6 +247,8 @@ mod tests {
             args: args.iter().map(|&word| word.to_owned()).collect(),
             properties: BTreeMap::new(),
             failure: None,
+            log_uri: None,
+            application_ids: Vec::new(),
         }
     }
 
@@ -315,8 +313,6 @@ mod tests {
             let step = step(jar, &args);
             assert_eq!((step.launch(), step.runs().as_str()), (launch, runs), "{jar} {args:?}");
             assert_eq!(step.spark_arguments(), None);
-            assert_eq!(step.is_drilled(true), launch == Launch::Unknown);
-            assert!(!step.is_drilled(false));
         }
         let long = "x".repeat(5_000);
         assert!(step(&long, &[]).runs().chars().count() < 100);

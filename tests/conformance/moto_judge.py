@@ -154,6 +154,16 @@ class Judge:
         check("a cluster without the tag is refused", is_refused, refused)
         check("and gets no experiment", not self.experiments(cluster))
 
+    def give_up_under_alarm(self, cluster):
+        cloudwatch = moto_stack.client("cloudwatch")
+        cloudwatch.set_alarm_state(AlarmName=moto_stack.ALARM, StateValue="ALARM", StateReason="too many")
+        with self.function("StartExperiment") as function:
+            answer = function.answer(self.step_event("RUNNING", cluster))
+        cloudwatch.set_alarm_state(AlarmName=moto_stack.ALARM, StateValue="OK", StateReason="few")
+        is_named = f"alarm is on: {moto_stack.ALARM}" in answer.get("reason", "")
+        check("while the stop condition's alarm is on, the drill is given up", is_named, answer)
+        check("and gets no experiment", not self.experiments(cluster))
+
     def start_experiment(self, cluster):
         """Answers the victims' ids."""
         self.advance_experiments("manual")
@@ -274,7 +284,7 @@ class Judge:
 
 
 def judged(moto, binaries, template_path, data):
-    """The whole story: a stack, four clusters, and each function in its turn."""
+    """The whole story: a stack, five clusters, and each function in its turn."""
     template = moto_stack.Template(template_path, PARAMETERS)
     moto_stack.deploy(template, RESULTS)
     judge = Judge(moto, binaries, template, data)
@@ -286,6 +296,7 @@ def judged(moto, binaries, template_path, data):
     drilled, quiet = (moto_stack.Cluster(name, opted_in, spark, RESULTS) for name in ("drilled", "quiet"))
     untagged = moto_stack.Cluster("untagged", {"team": "data"}, spark, RESULTS)
     judge.refuse_untagged(untagged)
+    judge.give_up_under_alarm(moto_stack.Cluster("alarmed", opted_in, spark, RESULTS))
     victims = judge.start_experiment(drilled)
     judge.preview_with_lost_answers(quiet)
     judge.write_report(drilled, victims)

@@ -20,6 +20,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 CONFIG = Config(retries={"max_attempts": 0}, connect_timeout=5, read_timeout=60, s3={"addressing_style": "path"})
 NAMES = {"Ledger": "spot-drill-Ledger", "ReportBucket": "spot-drill-reports"}
+ALARM = "spot-drill-TooManyWarnings"
 BY_HAND = set()
 
 
@@ -125,7 +126,7 @@ def as_sdk(shape, value):
 
 
 def deploy(template, results_bucket):
-    """Makes the table, the buckets and the FIS template, and names them in the template."""
+    """Makes the table, the buckets, the alarm and the FIS template, and names them in the template."""
     ledger = template.properties("Ledger")
     expiry, backups = ledger.pop("TimeToLiveSpecification"), ledger.pop("PointInTimeRecoverySpecification")
     dynamodb = client("dynamodb")
@@ -134,6 +135,16 @@ def deploy(template, results_bucket):
     dynamodb.update_continuous_backups(TableName=NAMES["Ledger"], PointInTimeRecoverySpecification=backups)
     for bucket in (NAMES["ReportBucket"], results_bucket):
         client("s3").create_bucket(Bucket=bucket)
+    client("cloudwatch").put_metric_alarm(
+        AlarmName=ALARM,
+        Namespace="AWS/SQS",
+        MetricName="NumberOfMessagesSent",
+        Statistic="Sum",
+        Period=3600,
+        EvaluationPeriods=1,
+        Threshold=template.reference("WarningsPerHourMax"),
+        ComparisonOperator="GreaterThanThreshold",
+    )
     fis = client("fis")
     shape = fis.meta.service_model.operation_model("CreateExperimentTemplate").input_shape
     made = fis.create_experiment_template(**as_sdk(shape, template.properties("ExperimentTemplate")))

@@ -56,9 +56,16 @@ impl Story {
         let mut kinds = Vec::new();
         let shape = Shape::draw(&mut chance, &mut kinds);
         let count = chance.one(&[1, 1, 1, 1, 1, 2, 2, 2, 3]);
-        let jobs: Vec<Job> = (0..count)
+        let mut jobs: Vec<Job> = (0..count)
             .map(|number| Job::draw(&mut chance, number, &shape, &mut kinds))
             .collect();
+        // A chance of its own, so that what was drawn before stays what it was.
+        let mut of_steps = Chance(fastrand::Rng::with_seed(seed ^ 0x5eed_0f57_e950_0000));
+        let applications_hidden = of_steps.percent(50);
+        kinds.extend((!applications_hidden).then_some("EMR names applications"));
+        for job in &mut jobs {
+            job.draw_log_uri(&mut of_steps, &mut kinds);
+        }
         let concurrent = count > 1 && chance.percent(50);
         kinds.extend((count > 1).then_some(if concurrent { "steps at once" } else { "steps in turn" }));
         let mut parameters = deeds::parameters(&mut chance, &mut kinds);
@@ -107,6 +114,7 @@ impl Story {
             whims: Whims {
                 slower_by,
                 steps_interrupted,
+                applications_hidden,
                 ..Whims::default()
             },
             experiment_fails,

@@ -14,6 +14,7 @@ use shared::Error;
 use shared::cluster::Cluster;
 use shared::victim::Victim;
 
+use crate::policy::Policy;
 use crate::work::{Work, why_not};
 
 /// How the wait ended.
@@ -34,14 +35,10 @@ const EMR_EVERY: TimeDelta = TimeDelta::seconds(75);
 /// How often EMR is asked which instances are nodes: an instance takes a minute and more to become one.
 const NODES_EVERY: TimeDelta = TimeDelta::seconds(60);
 
-/// Waits until `begin`, and until at least `needs` instances are nodes of the cluster besides those that earlier waves
+/// Waits until `begin`, and until at least as many instances as the policy needs are nodes of the cluster besides those that earlier waves
 /// interrupted.
-pub(crate) async fn wait(
-    work: &Work<'_>,
-    cluster: &Cluster,
-    begin: DateTime<Utc>,
-    needs: usize,
-) -> Result<Wait, Error> {
+pub(crate) async fn wait(work: &Work<'_>, policy: &Policy, begin: DateTime<Utc>) -> Result<Wait, Error> {
+    let needs = policy.selection.needs();
     let entered_at = work.aws.now();
     let limit = work.wait_limit(entered_at, begin);
     let mut asked_emr_at = entered_at;
@@ -55,10 +52,10 @@ pub(crate) async fn wait(
         }
         let now = work.aws.now();
         if now >= begin {
-            let candidates = candidates(work).await?;
+            let candidates = candidates(work, policy).await?;
             running = candidates.len();
             if running >= needs
-                && let Some(candidates) = nodes.among(work, cluster, candidates, now >= limit).await?
+                && let Some(candidates) = nodes.among(work, &policy.cluster, candidates, now >= limit).await?
                 && candidates.len() >= needs
             {
                 return Ok(Wait::Ready(candidates));
@@ -86,8 +83,12 @@ pub(crate) async fn wait(
 }
 
 /// The running Spot task instances that no wave of this drill has chosen before.
-async fn candidates(work: &Work<'_>) -> Result<Vec<Victim>, Error> {
-    let mut running = work.aws.running_spot_task_instances(&work.drill.cluster_id).await?;
+async fn candidates(work: &Work<'_>, policy: &Policy) -> Result<Vec<Victim>, Error> {
+    let partition = policy.template.partition();
+    let mut running = work
+        .aws
+        .running_spot_task_instances(&work.drill.cluster_id, partition)
+        .await?;
     running.retain(|one| {
         !work
             .drill

@@ -66,8 +66,7 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
             return Ok(Some(stop));
         }
     }
-    let needs = policy.selection.needs();
-    let candidates = match capacity::wait(work, &policy.cluster, begins_at(work, number), needs).await? {
+    let candidates = match capacity::wait(work, policy, begins_at(work, number)).await? {
         Wait::Ready(candidates) => candidates,
         Wait::Over(reason) => return work.give_up(named(number, &reason)).await.map(Some),
     };
@@ -138,8 +137,8 @@ async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option
         work.aws.delete_throw_away(&template_id).await?;
         return Ok(Some(stop));
     }
-    // Nothing lies between this look and the experiment: nobody is interrupted for a step that is ending.
-    if let Some(reason) = work.step_does_not_run().await? {
+    // Nothing lies between these looks and the experiment.
+    if let Some(reason) = not_now(work, policy).await? {
         work.aws.delete_throw_away(&template_id).await?;
         work.forget_wave_not_asked_for();
         return work.give_up(named(number, &reason)).await.map(Some);
@@ -158,6 +157,28 @@ async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option
     // The experiment exists whether or not the step has ended meanwhile: it is written down and followed.
     work.save_whatever().await?;
     Ok(None)
+}
+
+/// Why nobody may be interrupted at this very moment: the stop condition's alarm is on, or the step is ending. Whether FIS
+/// starts an experiment under such an alarm, AWS does not say; and one that runs gives its notices before it is stopped.
+/// An alarm that cannot be looked at is FIS's matter, as ever, and is said.
+/// <https://docs.aws.amazon.com/fis/latest/userguide/stop-conditions.html>
+async fn not_now(work: &mut Work<'_>, policy: &Policy) -> Result<Option<String>, Error> {
+    let alarms = policy.template.alarm_arns();
+    if !alarms.is_empty() {
+        match work.aws.alarms_on(&alarms).await {
+            Ok(on) if on.is_empty() => {}
+            Ok(on) => return Ok(Some(format!("the stop condition's alarm is on: {}", on.join(", ")))),
+            Err(error) => {
+                tracing::warn!(
+                    error = error.chain(),
+                    "whether the stop condition's alarm is on is not known"
+                );
+                work.drill.alarm_unknown = Some(error.chain());
+            }
+        }
+    }
+    work.step_does_not_run().await
 }
 
 /// FIS did not start it: a full quota or a refusal ends the drill, anything else is for Lambda's retry.

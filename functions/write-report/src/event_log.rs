@@ -1,10 +1,10 @@
 //! Which event logs are the step's, and reading them.
 //!
 //! Spark writes to `spark.eventLog.dir`: the step's own `--conf` wins over the cluster's `spark-defaults`, and a
-//! setting of the deployment comes last. Of the logs there, the step's are those of the application that its `stderr`
-//! names, one for each attempt. Where that is not to be had, an application that began and ended inside the step's time is
-//! the step's if the cluster runs one step at a time and the step waits for its application; else, and where there are
-//! several, nothing is guessed.
+//! setting of the deployment comes last. Of the logs there, the step's are those of the application that EMR names for it,
+//! or else its `stderr`, one for each attempt. Where neither is to be had, an application that began and ended inside the
+//! step's time is the step's if the cluster runs one step at a time and the step waits for its application; else, and where
+//! there are several, nothing is guessed.
 //!
 //! A directory may hold the logs of years. Their names begin with the application's id, and an id with the time at which
 //! its cluster's resource manager started: so only the names from this cluster's own begin on are listed.
@@ -50,7 +50,7 @@ impl EventLog {
 pub(crate) struct Wanted<'a> {
     pub step: &'a Step,
     pub cluster: Option<&'a Cluster>,
-    /// The applications that the step's own log names; none: it is not to be had.
+    /// The applications that EMR, or the step's own log, names; none: nobody does.
     pub submitted: &'a [String],
     /// May the application have outlived its step?
     pub may_outlive: bool,
@@ -139,6 +139,32 @@ pub(crate) async fn find(aws: &Aws, config: &Config, wanted: Wanted<'_>) -> Resu
     }))
 }
 
+/// Is what a step runs Spark, where its words do not tell? It is if one of the applications that EMR names for it left an
+/// event log. The error says why that is not known.
+pub(crate) async fn lies_there(
+    aws: &Aws,
+    config: &Config,
+    cluster: Option<&Cluster>,
+    step: &Step,
+) -> Result<(), String> {
+    if step.application_ids.is_empty() {
+        return Err("EMR names no application of it".into());
+    }
+    let began = step.started_at.ok_or("EMR does not say when it ran")?;
+    let place = directory(config, cluster, step)?;
+    let wanted = Wanted {
+        step,
+        cluster,
+        submitted: &step.application_ids,
+        may_outlive: true,
+    };
+    let (objects, _) = listed(aws, &place, wanted).await.map_err(|error| error.chain())?;
+    if candidates(&place, objects, began, wanted.submitted).is_empty() {
+        return Err(no_log(&place, wanted.submitted));
+    }
+    Ok(())
+}
+
 /// Why the step's time does not tell which application is its own, where its log does not.
 fn not_by_time(wanted: Wanted<'_>) -> Option<String> {
     let at_once = wanted.cluster.and_then(|cluster| cluster.step_concurrency);
@@ -148,7 +174,7 @@ fn not_by_time(wanted: Wanted<'_>) -> Option<String> {
         (true, false, _) => "the cluster may run several steps at once",
     };
     Some(format!(
-        "{why}, and the step's own log, which would name its application, is not to be had"
+        "{why}, and neither EMR nor the step's own log, which is not to be had, names its application"
     ))
 }
 
@@ -209,7 +235,7 @@ fn choose(mut logs: Vec<Log>, submitted: &[String], place: &S3Location) -> Resul
         (0, _) | (_, None) if submitted.is_empty() => {
             Err(format!("no log in {place} is of an application that ran inside the step's time").into())
         }
-        (0, _) | (_, None) => Err(format!("no log in {place} is of {}", submitted.join(" or ")).into()),
+        (0, _) | (_, None) => Err(no_log(place, submitted).into()),
         (several, Some(_)) if submitted.is_empty() => Err(NotFound {
             why: format!("{several} applications in {place} ran inside the step's time"),
             several: true,
@@ -218,6 +244,10 @@ fn choose(mut logs: Vec<Log>, submitted: &[String], place: &S3Location) -> Resul
             Err(format!("the step submitted {several} applications: {}", submitted.join(", ")).into())
         }
     }
+}
+
+fn no_log(place: &S3Location, submitted: &[String]) -> String {
+    format!("no log in {place} is of {}", submitted.join(" or "))
 }
 
 /// Is a log's file or folder named for this application, or for an attempt of it?

@@ -261,6 +261,7 @@ fn drill_facts(drill: &Drill, experiments: Experiments) -> DrillFacts {
             .clone()
             .or(experiments::why_none(drill.state.map(|_| drill))),
         has_stop_condition: drill.has_stop_condition,
+        alarm_unknown: drill.alarm_unknown.clone(),
         experiments: experiments.facts,
     }
 }

@@ -1,9 +1,11 @@
 //! The step's own log: the YARN applications that it submitted, how they ended, and what it says of a failure.
 //!
-//! EMR pushes `stderr.gz` to the cluster's `LogUri` every five minutes and after the step's end, so it may not lie there
-//! yet: then nothing is known from here. Nor is it where the deployment may not read that place; that costs what this log
-//! alone could tell, and nothing else.
+//! EMR pushes `stderr.gz` to the step's own `LogUri`, or else to the cluster's, every five minutes and after the step's
+//! end, so it may not lie there yet: then nothing is known from here. Nor is it where the deployment may not read that
+//! place; that costs what this log alone could tell, and nothing else. That the folders below a step's own place are those
+//! of a cluster's is assumed.
 //! <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-manage-view-web-log-files.html>
+//! <https://docs.aws.amazon.com/emr/latest/APIReference/API_StepMonitoringConfiguration.html>
 
 use std::io::Read;
 
@@ -52,8 +54,8 @@ const DIAGNOSTICS_MAX: usize = 20;
 /// Reads the step's log. `None`: it is not there, or not yet. The error says why it cannot be had.
 pub(crate) async fn read(aws: &Aws, cluster: Option<&Cluster>, step: &Step) -> Result<Option<StepLog>, Unread> {
     let cluster = cluster.ok_or_else(|| "EMR no longer knows the cluster".to_owned())?;
-    let log_uri = cluster.log_uri.as_deref();
-    let log_uri = log_uri.ok_or_else(|| "the cluster has no LogUri".to_owned())?;
+    let own = step.log_uri.as_deref().or(cluster.log_uri.as_deref());
+    let log_uri = own.ok_or_else(|| "neither step nor cluster has a LogUri".to_owned())?;
     let place: S3Location = folder(log_uri, &cluster.id, &step.id).parse()?;
     let key = format!("{}stderr.gz", place.prefix);
     match aws.object(&place.bucket, &key, PACKED_BYTES_MAX).await {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::aws::{Found, Saved, expires_at};
+use shared::cluster::Cluster;
 use shared::config::Clusters;
 use shared::drill::{Claim, Drill, Finished, Written};
 use shared::interruption::Cause;
@@ -18,7 +19,7 @@ use shared::verdict::InterruptionFacts;
 use shared::{Aws, Error, Outcome, job};
 
 use crate::facts::{self, Gathered, or_missing};
-use crate::{Config, experiments, recovery};
+use crate::{Config, event_log, experiments, recovery};
 
 /// EMR's answer may lag behind its event: so often, and so long apart, it is asked again.
 const LOOKS_MAX: u32 = 6;
@@ -39,7 +40,7 @@ pub(crate) async fn write(
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
         return Ok(Outcome::ignored(format!("EMR knows no step {step_id} on {cluster_id}")));
     };
-    if let Some(reason) = no_report_on(aws, cluster_id, &step).await? {
+    if let Some(reason) = no_report_on(aws, config, cluster_id, &step).await? {
         return Ok(Outcome::ignored(reason));
     }
     if step.started_at.is_none() {
@@ -89,17 +90,36 @@ fn told_before(step_id: &str, written: &Written) -> Outcome {
     ))
 }
 
-/// Why a step is none to report on, if it is none. What may be anything counts where its cluster opts all steps in.
-async fn no_report_on(aws: &Aws, cluster_id: &str, step: &Step) -> Result<Option<String>, Error> {
-    let all_steps = match step.launch() {
-        Launch::Unknown => aws
-            .cluster(cluster_id)
-            .await?
-            .is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags)),
-        _ => false,
+/// Why a step is none to report on, if it is none. What may be anything counts where its cluster opts all steps in, and
+/// where it turns out to have run Spark.
+async fn no_report_on(aws: &Aws, config: &Config, cluster_id: &str, step: &Step) -> Result<Option<String>, Error> {
+    let why_not = match step.launch() {
+        Launch::Unknown => {
+            let cluster = aws.cluster(cluster_id).await?;
+            why_not_spark(aws, config, cluster.as_ref(), step).await
+        }
+        _ => None,
     };
     let (id, runs) = (&step.id, step.runs());
-    Ok((!step.is_drilled(all_steps)).then(|| format!("step {id} is not a Spark step: it runs {runs}")))
+    let not_spark = format!("step {id} is not a Spark step: it runs {runs}");
+    Ok(match why_not {
+        Some(why) => Some(format!("{not_spark}, and {why}")),
+        None if step.launch() == Launch::Other => Some(not_spark),
+        None => None,
+    })
+}
+
+/// Why a step that may be anything is not taken for Spark's.
+pub(crate) async fn why_not_spark(
+    aws: &Aws,
+    config: &Config,
+    cluster: Option<&Cluster>,
+    step: &Step,
+) -> Option<String> {
+    if cluster.is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags)) {
+        return None;
+    }
+    event_log::lies_there(aws, config, cluster, step).await.err()
 }
 
 /// What the world is told of a report.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::aws::{STEP_IDS_MAX, expires_at};
-use shared::config::Clusters;
+use shared::cluster::Cluster;
 use shared::invocation::Invocation;
 use shared::ledger::{ActiveStep, Sweep};
 use shared::outcome::Reported;
@@ -241,7 +241,7 @@ impl Broom<'_> {
             return Ok(Look::Stopped);
         }
         let mut is_complete = true;
-        let mut all_steps = None;
+        let mut cluster = None;
         for step in self.steps_of(cluster_id).await? {
             self.keep_noted(cluster_id, &step).await?;
             let is_old = step.ended_at.is_some_and(|ended| ended < self.since);
@@ -258,15 +258,8 @@ impl Broom<'_> {
             if drill.is_some_and(|drill| drill.report.is_some()) {
                 continue;
             }
-            if step.launch() == Launch::Unknown {
-                let is_opted_in = match all_steps {
-                    Some(known) => known,
-                    None => self.opts_in_all_steps(cluster_id).await?,
-                };
-                all_steps = Some(is_opted_in);
-                if !is_opted_in {
-                    continue;
-                }
+            if step.launch() == Launch::Unknown && self.is_not_spark(cluster_id, &mut cluster, &step).await? {
+                continue;
             }
             if !self.has_time(REPORT_RESERVE) {
                 return Ok(Look::Stopped);
@@ -322,9 +315,19 @@ impl Broom<'_> {
         Ok(())
     }
 
-    async fn opts_in_all_steps(&self, cluster_id: &str) -> Result<bool, Error> {
-        let cluster = self.aws.cluster(cluster_id).await?;
-        Ok(cluster.is_some_and(|cluster| Clusters::opts_in_all_steps(&cluster.tags)))
+    /// Of a step that may be anything: nothing says that it ran Spark. `cluster`: once known, it is not asked for again.
+    async fn is_not_spark(
+        &self,
+        cluster_id: &str,
+        cluster: &mut Option<Option<Cluster>>,
+        step: &Step,
+    ) -> Result<bool, Error> {
+        let cluster = match cluster {
+            Some(known) => known,
+            None => cluster.insert(self.aws.cluster(cluster_id).await?),
+        };
+        let why_not = step_report::why_not_spark(self.aws, self.config, cluster.as_ref(), step);
+        Ok(why_not.await.is_some())
     }
 
     async fn report(&mut self, cluster_id: &str, step: &Step) -> Result<(), Error> {

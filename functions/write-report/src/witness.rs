@@ -60,6 +60,7 @@ pub(crate) async fn read(
         Err(_) => false,
     };
     let submitted = match &step_log {
+        _ if !step.application_ids.is_empty() => step.application_ids.clone(),
         Ok(Some(log)) => log.applications.clone(),
         _ => Vec::new(),
     };
@@ -92,7 +93,7 @@ pub(crate) async fn read(
     let is_missed = is_refused || log.is_none() || completed_doubt.is_some() || step.state == "FAILED";
     let why = match &step_log {
         Ok(Some(_)) => None,
-        Ok(None) => Some("EMR has pushed none to the cluster's LogUri yet".to_owned()),
+        Ok(None) => Some("EMR has pushed none to its LogUri yet".to_owned()),
         Err(unread) => Some(unread.why.clone()),
     };
     missing.extend(why.filter(|_| is_missed).map(|why| Missing {

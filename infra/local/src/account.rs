@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ApiError, BusEvent, Ctx, Time};
 use crate::authorization;
+use crate::cloudwatch;
 use crate::dynamodb::{DynamoDb, Failure};
 use crate::ec2::{Ec2, Launch};
 use crate::emr::Emr;
@@ -153,7 +154,7 @@ impl Account {
         wire::encode(&call.service, &call.operation, answer, number)
     }
 
-    /// Calls an operation of EC2, EMR or FIS, as somebody with every permission does.
+    /// Calls an operation of CloudWatch, EC2, EMR or FIS, as somebody with every permission does.
     pub fn call(&mut self, now: Time, service: Service, operation: &str, input: Value) -> Result<Value, ApiError> {
         self.advance(now);
         let answer = self.dispatch(
@@ -174,6 +175,7 @@ impl Account {
             Service::Ec2 => parts.ec2.call(&mut ctx, &call.operation, &call.input),
             Service::Emr => parts.emr.call(&mut ctx, parts.ec2, &call.operation, &call.input),
             Service::Fis => parts.fis.call(&mut ctx, parts.ec2, &call.operation, &call.input),
+            Service::CloudWatch => cloudwatch::call(parts.fis, &call.operation, &call.input),
             // S3 and DynamoDB read their requests themselves, and the world answers for what is around the account.
             other => Err(ApiError::not_implemented(other.iam_prefix(), &call.operation)),
         }

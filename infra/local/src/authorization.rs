@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::account::Account;
 use crate::api::{ACCOUNT, REGION};
+use crate::cloudwatch;
 use crate::fis::Fis;
 use crate::s3::{Encryption, Store};
 use crate::wire::{Call, Service};
@@ -44,6 +45,7 @@ pub(crate) fn of_call(account: &Account, call: &Call, body: &Bytes) -> Vec<Value
         )],
         Service::Emr => of_emr(account, &action, &call.input),
         Service::Fis => of_fis(&account.fis, &action, &call.input),
+        Service::CloudWatch => of_cloudwatch(&action, &call.input),
         _ => vec![permission(&action, "*", Map::new())],
     }
 }
@@ -60,6 +62,24 @@ fn of_emr(account: &Account, action: &str, input: &Value) -> Vec<Value> {
         arn("elasticmapreduce", &format!("cluster/{id}")),
         context,
     )]
+}
+
+/// One for each alarm that is named.
+//= https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html
+fn of_cloudwatch(action: &str, input: &Value) -> Vec<Value> {
+    let names: Vec<&str> = input["AlarmNames"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let resources = names.iter().map(|name| cloudwatch::arn(name));
+    match names.is_empty() {
+        true => vec![permission(action, "*", Map::new())],
+        false => resources
+            .map(|resource| permission(action, resource, Map::new()))
+            .collect(),
+    }
 }
 
 /// `prefix/tag` and the tag's value.

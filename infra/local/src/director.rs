@@ -127,7 +127,7 @@ pub(crate) fn prepare(world: &World, scenario: Scenario) {
             .fail_next("InternalFailure", "Something went wrong inside FIS."),
         Twist::StopAlarm => {
             let alarm = state.template.experiment_template["stopConditions"][0]["value"].as_str();
-            account.fis.set_alarm(alarm.unwrap_or_default(), true);
+            account.fis.alarm_with_next(alarm.unwrap_or_default());
         }
         Twist::CrowdedLogDir => {
             let count = OTHER_LOGS - OTHER_LOGS_TODAY;

@@ -44,6 +44,8 @@ pub struct Fis {
     roles: Option<BTreeMap<String, Vec<Value>>>,
     /// The failure that awaits the next experiment.
     fail_next: Option<Failure>,
+    /// The alarm that goes on as the next experiment begins.
+    alarm_next: Option<String>,
     /// An instance that the next experiment resolves besides those that it names.
     resolve_also: Option<String>,
     /// The latest time that came in: what was changed from outside, without a time, is due at once.
@@ -56,6 +58,7 @@ struct Controls {
     lever_engaged: bool,
     lever_reason: String,
     alarms: BTreeSet<String>,
+    deleted_alarms: BTreeSet<String>,
 }
 
 /// Why an experiment is to be halted.
@@ -103,6 +106,31 @@ impl Fis {
         } else {
             self.controls.alarms.remove(arn);
         }
+    }
+
+    /// Every alarm that a template names as its stop condition, or that somebody put into a state, by its ARN; and whether
+    /// it is on.
+    pub fn alarms(&self) -> BTreeMap<String, bool> {
+        let named = self
+            .templates
+            .values()
+            .flat_map(|template| template.definition.alarms());
+        let known = named.chain(&self.controls.alarms);
+        let there = known.filter(|arn| !self.controls.deleted_alarms.contains(*arn));
+        there
+            .map(|arn| (arn.clone(), self.controls.alarms.contains(arn)))
+            .collect()
+    }
+
+    /// Deletes an alarm; templates go on naming it.
+    pub fn delete_alarm(&mut self, arn: &str) {
+        self.controls.alarms.remove(arn);
+        self.controls.deleted_alarms.insert(arn.to_owned());
+    }
+
+    /// Puts an alarm into the state ALARM when the next experiment has started, before it acts.
+    pub fn alarm_with_next(&mut self, arn: &str) {
+        self.alarm_next = Some(arn.to_owned());
     }
 
     /// Makes the next experiment that starts fail, before it does anything: an error code of FIS's, and a reason.
@@ -201,6 +229,7 @@ impl Fis {
             failure,
         );
         experiment.stray = self.resolve_also.take();
+        self.controls.alarms.extend(self.alarm_next.take());
         experiment.allowed = allowed;
         experiment.initiate(ctx);
         self.experiments.push(experiment);

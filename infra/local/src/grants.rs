@@ -124,9 +124,12 @@ pub(crate) fn refused(service: &Service, refusal: &Refusal) -> ApiError {
         }
         Service::S3 | Service::Sts | Service::CloudFormation => ApiError::with_status(403, "AccessDenied", words),
         // What speaks JSON 1.0 or 1.1 answers 400, what speaks REST 403.
-        Service::DynamoDb | Service::Emr | Service::Events | Service::Logs | Service::Unknown(_) => {
-            ApiError::client("AccessDeniedException", words)
-        }
+        Service::CloudWatch
+        | Service::DynamoDb
+        | Service::Emr
+        | Service::Events
+        | Service::Logs
+        | Service::Unknown(_) => ApiError::client("AccessDeniedException", words),
         Service::Fis | Service::Lambda | Service::Scheduler => {
             ApiError::with_status(403, "AccessDeniedException", words)
         }

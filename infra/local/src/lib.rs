@@ -6,6 +6,7 @@
 //! * [`api`], [`journal`]: what all parts share;
 //! * [`ec2`], [`emr`], [`fis`], [`s3`], [`dynamodb`]: one service each, clock-free: state and rules, the AWS page beside
 //!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
+//! * `cloudwatch`: the alarms that stop experiments;
 //! * [`account`]: the services together; `authorization`: what a call of theirs asks of IAM; [`grants`]: who may do what,
 //!   by [`iam`] and [`wildcard`];
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says;
@@ -50,6 +51,7 @@ pub mod api;
 mod authorization;
 pub mod clock;
 pub mod cloudformation;
+mod cloudwatch;
 pub mod connector;
 pub mod deployed;
 mod director;

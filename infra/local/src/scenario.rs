@@ -49,7 +49,7 @@ pub enum Twist {
     ScheduledCheck,
     /// FIS fails to run the experiment.
     ExperimentFails,
-    /// The stop condition's alarm is in ALARM.
+    /// The stop condition's alarm goes on as the experiment begins.
     StopAlarm,
     /// The directory of event logs holds those of other jobs, of years and of today.
     CrowdedLogDir,
@@ -157,7 +157,7 @@ pub const SCENARIOS: [Scenario; 24] = [
     },
     Scenario {
         name: "stop-alarm",
-        about: "the stop condition's alarm is on: FIS stops the experiment",
+        about: "the stop condition's alarm goes on as the experiment begins: FIS stops it",
         twist: Twist::StopAlarm,
     },
     Scenario {

@@ -24,6 +24,8 @@ pub(crate) use self::fis::percent_decoded;
 pub enum Service {
     /// CloudFormation.
     CloudFormation,
+    /// CloudWatch.
+    CloudWatch,
     /// DynamoDB.
     DynamoDb,
     /// EC2.
@@ -53,6 +55,7 @@ impl Service {
     pub fn iam_prefix(&self) -> &str {
         match self {
             Self::CloudFormation => "cloudformation",
+            Self::CloudWatch => "cloudwatch",
             Self::DynamoDb => "dynamodb",
             Self::Ec2 => "ec2",
             Self::Emr => "elasticmapreduce",
@@ -94,6 +97,7 @@ impl Service {
             "fis" => Self::Fis,
             "lambda" => Self::Lambda,
             "logs" => Self::Logs,
+            "monitoring" => Self::CloudWatch,
             "s3" => Self::S3,
             "scheduler" => Self::Scheduler,
             "sts" => Self::Sts,
@@ -134,6 +138,9 @@ pub fn decode(request: &Request<Bytes>) -> Result<Call, Refusal> {
         Service::Ec2 => query::decode(request),
         Service::CloudFormation | Service::Sts => query::decode_members(request),
         Service::Emr | Service::Events | Service::Logs => json::decode(request),
+        Service::CloudWatch => json::target(request)
+            .map_err(|_| ApiError::not_implemented("monitoring", request.uri().path()))
+            .and_then(|_| json::decode(request)),
         Service::Fis => fis::decode(request),
         Service::Lambda => rest::lambda(request),
         Service::Scheduler => rest::scheduler(request),
@@ -174,6 +181,7 @@ fn service_of(request: &Request<Bytes>) -> Service {
         return match target.split('.').next().unwrap_or(target) {
             "AWSEvents" => Service::Events,
             "ElasticMapReduce" => Service::Emr,
+            "GraniteServiceVersion20100801" => Service::CloudWatch,
             "Logs_20140328" => Service::Logs,
             prefix if prefix.starts_with("DynamoDB_") => Service::DynamoDb,
             other => Service::Unknown(other.to_lowercase()),

@@ -54,8 +54,8 @@ pub struct Described {
 }
 
 impl Aws {
-    /// The cluster's Spot task instances that run, by EMR's own tags.
-    pub async fn running_spot_task_instances(&self, cluster_id: &str) -> Result<Vec<Victim>, Error> {
+    /// The cluster's Spot task instances that run, by EMR's own tags; `partition`: that of their ARNs.
+    pub async fn running_spot_task_instances(&self, cluster_id: &str, partition: &str) -> Result<Vec<Victim>, Error> {
         let filters = [
             (format!("tag:{TAG_CLUSTER}"), vec![cluster_id.to_owned()]),
             (format!("tag:{TAG_ROLE}"), vec!["TASK".to_owned()]),
@@ -76,11 +76,7 @@ impl Aws {
                 continue;
             };
             victims.push(Victim {
-                arn: format!(
-                    "arn:{}:ec2:{}:{owner}:instance/{instance_id}",
-                    partition(&self.region),
-                    self.region
-                ),
+                arn: format!("arn:{partition}:ec2:{}:{owner}:instance/{instance_id}", self.region),
                 instance_id,
                 instance_type: instance
                     .instance_type
@@ -190,15 +186,6 @@ impl Aws {
             }
         }
         Ok(found)
-    }
-}
-
-/// The ARNs' partition of a Region.
-fn partition(region: &str) -> &'static str {
-    match region {
-        region if region.starts_with("cn-") => "aws-cn",
-        region if region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
     }
 }
 

@@ -25,7 +25,7 @@ impl Aws {
             .send()
             .await;
         match answer.map_err(|error| Error::aws("describing the step", error)) {
-            Ok(answer) => Ok(Some(step(required(answer.step, "Step")?)?)),
+            Ok(answer) => Ok(Some(self.read_step(required(answer.step, "Step")?)?)),
             Err(error) if error.is_code("InvalidRequestException") => Ok(None),
             Err(error) => Err(error),
         }
@@ -172,25 +172,29 @@ impl Aws {
             .map_err(|error| Error::aws("adding the step", error))?;
         required(answer.step_ids.unwrap_or_default().into_iter().next(), "StepIds")
     }
+
+    fn read_step(&self, of: aws_sdk_emr::types::Step) -> Result<Step, Error> {
+        let applications = self.step_info.take(of.id.as_deref().unwrap_or_default());
+        step(of.id, of.name, of.config, of.status, of.log_uri, applications)
+    }
+
+    pub(super) fn read_summary(&self, of: aws_sdk_emr::types::StepSummary) -> Result<Step, Error> {
+        let applications = self.step_info.take(of.id.as_deref().unwrap_or_default());
+        step(of.id, of.name, of.config, of.status, of.log_uri, applications)
+    }
 }
 
 fn count(number: Option<i32>) -> u32 {
     u32::try_from(number.unwrap_or(0)).unwrap_or(0)
 }
 
-fn step(step: aws_sdk_emr::types::Step) -> Result<Step, Error> {
-    read_step(step.id, step.name, step.config, step.status)
-}
-
-pub(super) fn step_of_summary(step: aws_sdk_emr::types::StepSummary) -> Result<Step, Error> {
-    read_step(step.id, step.name, step.config, step.status)
-}
-
-fn read_step(
+fn step(
     id: Option<String>,
     name: Option<String>,
     config: Option<aws_sdk_emr::types::HadoopStepConfig>,
     status: Option<aws_sdk_emr::types::StepStatus>,
+    log_uri: Option<String>,
+    application_ids: Vec<String>,
 ) -> Result<Step, Error> {
     let status = required(status, "Status of a step")?;
     let timeline = status.timeline.as_ref();
@@ -215,6 +219,8 @@ fn read_step(
         args: config.args.unwrap_or_default(),
         properties: config.properties.unwrap_or_default().into_iter().collect(),
         failure: failure.filter(|words| !words.is_empty()),
+        log_uri: log_uri.filter(|uri| !uri.is_empty()),
+        application_ids,
     })
 }
 

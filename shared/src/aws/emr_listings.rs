@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_emr::types::{ClusterState, InstanceFleetType, InstanceGroupType, InstanceState, StepState};
 use chrono::{DateTime, Utc};
 
-use super::emr::{PAGES_MAX, step_of_summary};
+use super::emr::PAGES_MAX;
 use super::{Aws, required, time};
 use crate::cluster::Cluster;
 use crate::error::Error;
@@ -116,7 +116,7 @@ impl Aws {
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the active steps", error))?;
             for summary in page.steps.unwrap_or_default() {
-                found.push(step_of_summary(summary)?);
+                found.push(self.read_summary(summary)?);
             }
         }
         Ok(found)
@@ -141,7 +141,8 @@ impl Aws {
             }
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the steps", error))?;
-            let read = page.steps.unwrap_or_default().into_iter().map(step_of_summary);
+            let summaries = page.steps.unwrap_or_default().into_iter();
+            let read = summaries.map(|summary| self.read_summary(summary));
             let mut read = read.collect::<Result<Vec<Step>, Error>>()?;
             read.retain(|step| !step.is_over() || step.ended_at.is_none_or(|ended| ended >= since));
             if read.is_empty() {
@@ -167,7 +168,7 @@ impl Aws {
             .steps
             .unwrap_or_default()
             .into_iter()
-            .map(step_of_summary)
+            .map(|summary| self.read_summary(summary))
             .collect()
     }
 

@@ -1,8 +1,7 @@
 //! Calls to FIS: the stack's template is read as the policy, and each experiment gets a throw-away copy of it.
 
 mod experiment;
-
-use std::collections::BTreeMap;
+mod template;
 
 use aws_sdk_fis::types::{
     AccountTargeting, ActionsMode, CreateExperimentTemplateActionInput, CreateExperimentTemplateExperimentOptionsInput,
@@ -17,6 +16,7 @@ use super::{Aws, required, time};
 use crate::error::Error;
 
 pub use experiment::ExperimentState;
+pub use template::ExperimentTemplate;
 
 /// The one action that a drill takes.
 /// <https://docs.aws.amazon.com/fis/latest/userguide/fis-actions-reference.html#send-spot-instance-interruptions>
@@ -39,25 +39,6 @@ pub const TAG_WAVE: &str = "spot-drill:wave";
 
 /// Pages read of one listing at most; an account holds 500 templates.
 const PAGES_MAX: usize = 50;
-
-/// The stack's template: what to do, to how many, how, and when to stop.
-#[derive(Debug, Clone)]
-pub struct ExperimentTemplate {
-    /// `EXT…`
-    pub id: String,
-    /// Each action's id.
-    pub action_ids: Vec<String>,
-    /// The resource type and the selection mode of each target.
-    pub targets: Vec<(String, String)>,
-    /// Does it name a stop condition other than `none`?
-    pub has_stop_condition: bool,
-    role_arn: String,
-    action_parameters: BTreeMap<String, String>,
-    stop_conditions: Vec<(String, Option<String>)>,
-    log_group_arn: Option<String>,
-    log_s3: Option<(String, Option<String>)>,
-    log_schema_version: i32,
-}
 
 /// What a throw-away template is made for.
 #[derive(Debug, Clone, Copy)]
@@ -87,10 +68,7 @@ impl Aws {
     pub async fn experiment_template(&self, id: &str) -> Result<Option<ExperimentTemplate>, Error> {
         let answer = self.fis.get_experiment_template().id(id).send().await;
         match answer.map_err(|error| Error::aws("reading the experiment template", error)) {
-            Ok(answer) => Ok(Some(template(required(
-                answer.experiment_template,
-                "experimentTemplate",
-            )?)?)),
+            Ok(answer) => template::read(required(answer.experiment_template, "experimentTemplate")?).map(Some),
             Err(error) if error.is_code("ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error),
         }
@@ -352,52 +330,6 @@ fn log_configuration(
         }
     }
     Some(builder.build())
-}
-
-fn template(template: aws_sdk_fis::types::ExperimentTemplate) -> Result<ExperimentTemplate, Error> {
-    let actions: BTreeMap<_, _> = template.actions.unwrap_or_default().into_iter().collect();
-    let targets: BTreeMap<_, _> = template.targets.unwrap_or_default().into_iter().collect();
-    let stop_conditions: Vec<(String, Option<String>)> = template
-        .stop_conditions
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|condition| Some((condition.source?, condition.value)))
-        .collect();
-    let logs = template.log_configuration;
-    Ok(ExperimentTemplate {
-        id: required(template.id, "id of the experiment template")?,
-        action_ids: actions
-            .values()
-            .map(|action| action.action_id.clone().unwrap_or_default())
-            .collect(),
-        action_parameters: actions
-            .values()
-            .next()
-            .and_then(|action| action.parameters.clone())
-            .unwrap_or_default()
-            .into_iter()
-            .collect(),
-        targets: targets
-            .into_values()
-            .map(|target| {
-                (
-                    target.resource_type.unwrap_or_default(),
-                    target.selection_mode.unwrap_or_default(),
-                )
-            })
-            .collect(),
-        has_stop_condition: stop_conditions.iter().any(|(source, _)| source != "none"),
-        role_arn: required(template.role_arn, "roleArn of the experiment template")?,
-        stop_conditions,
-        log_schema_version: logs.as_ref().and_then(|logs| logs.log_schema_version).unwrap_or(2),
-        log_group_arn: logs
-            .as_ref()
-            .and_then(|logs| logs.cloud_watch_logs_configuration.as_ref()?.log_group_arn.clone()),
-        log_s3: logs.and_then(|logs| {
-            let s3 = logs.s3_configuration?;
-            Some((s3.bucket_name?, s3.prefix))
-        }),
-    })
 }
 
 /// A resolved target's information names its ARN under a key that the documentation does not promise.

@@ -37,6 +37,8 @@ fn step(state: &str) -> Step {
         args: vec!["spark-submit".into(), "x.py".into()],
         properties: BTreeMap::new(),
         failure: None,
+        log_uri: None,
+        application_ids: Vec::new(),
     }
 }
 

@@ -11,7 +11,8 @@ use super::Case;
 /// Witnesses of one step.
 #[derive(Debug)]
 pub(crate) struct Evidence {
-    /// The last attempt's event log lies in S3, where it may be read, and it is the only one of its time.
+    /// The last attempt's event log lies in S3, where it may be read, and it is the only one of its time, or EMR names its
+    /// application.
     pub(crate) log_certain: bool,
     /// It lies there, and perhaps others do that could be taken for it.
     pub(crate) log_lies_there: bool,
@@ -42,8 +43,9 @@ impl Evidence {
                 .is_ok_and(|keys| !keys.is_empty())
         });
         let log_withheld = log.is_some_and(|uri| is_withheld(case, uri));
-        // Where steps run at once, only the step's own log tells for certain which application is its own.
+        // Where steps run at once, only EMR and the step's own log tell for certain which application is its own.
         let alone = !others_ran(case, application) && case.cluster.step_concurrency == 1;
+        let told = case.cluster.names_applications();
         let ended_as = |status: &str| application.final_status.as_deref() == Some(status);
         let state_tells = match case.step.state {
             StepState::Completed => ended_as("SUCCEEDED") && case.step.ended_at >= application.ended_at,
@@ -53,7 +55,7 @@ impl Evidence {
         let faults = &case.run.stage.faults;
         let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
-            log_certain: lies_there && alone && !log_withheld,
+            log_certain: lies_there && (alone || told) && !log_withheld,
             log_withheld,
             log_lies_there: lies_there,
             waits: !does_not_wait(case),

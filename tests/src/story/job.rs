@@ -76,6 +76,19 @@ impl Job {
     }
 }
 
+impl Job {
+    /// Perhaps a place of its own for the step's logs.
+    pub(super) fn draw_log_uri(&mut self, chance: &mut Chance, kinds: &mut Vec<&'static str>) {
+        let place = match chance.between(0, 9) {
+            0 => format!("s3://{DATA_BUCKET}/step-logs"),
+            1 => "s3://logs-of-nobody/steps/".to_owned(),
+            _ => return,
+        };
+        self.step["StepMonitoringConfiguration"] = json!({"S3MonitoringConfiguration": {"LogUri": place}});
+        kinds.push("step log of its own");
+    }
+}
+
 /// Where the job writes, and what its last argument is.
 fn writes(
     chance: &mut Chance,

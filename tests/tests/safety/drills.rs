@@ -62,6 +62,63 @@ fn a_lever_that_is_engaged_during_the_wait_is_seen() {
     is_called_off(meanwhile, DrillState::Refused, "lever is engaged: change freeze");
 }
 
+/// The stop condition's alarm, by its ARN.
+fn stop_alarm(world: &World) -> String {
+    let state = world.lock();
+    let value = &state.template.experiment_template["stopConditions"][0]["value"];
+    value.as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_stop_alarm_that_goes_on_during_the_wait_is_seen_and_named() {
+    let meanwhile = async |world: &World, _: &str, _: &str| {
+        let alarm = stop_alarm(world);
+        world.lock().account.fis.set_alarm(&alarm, true);
+    };
+    is_called_off(meanwhile, DrillState::GaveUp, "alarm is on: spot-drill-TooManyWarnings");
+}
+
+#[test]
+fn a_stop_alarm_that_goes_on_between_two_waves_ends_the_drill_and_the_report_says_so() {
+    let parameters = [("Waves", "2"), ("WaveIntervalSeconds", "120"), ("DelaySeconds", "10")];
+    in_a_world(1, &parameters, no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| !notices(state).is_empty()).await;
+        sleep(40).await;
+        let alarm = stop_alarm(&world);
+        world.lock().account.fis.set_alarm(&alarm, true);
+        until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+        let report = report_of(&world, &cluster_id, &step_id);
+        let reason = report.drill.reason.unwrap_or_default();
+        assert!(reason.contains("wave 2: the stop condition's alarm is on"), "{reason}");
+        assert_eq!(world.lock().account.fis.experiments().count(), 1);
+    });
+}
+
+#[test]
+fn a_stop_alarm_that_nobody_can_look_at_stops_no_drill_and_the_report_says_so() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let alarm = stop_alarm(&world);
+        world.lock().account.fis.delete_alarm(&alarm);
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+        assert_eq!(notices(&world.lock()).len(), 3);
+        let report = report_of(&world, &cluster_id, &step_id);
+        let found = report
+            .findings
+            .iter()
+            .find(|one| one.id == "stop-alarm-unknown")
+            .unwrap();
+        assert!(
+            found.evidence.contains("CloudWatch knows no alarm"),
+            "{}",
+            found.evidence
+        );
+    });
+}
+
 #[test]
 fn a_template_that_is_deleted_during_the_wait_is_missed() {
     let meanwhile = async |world: &World, _: &str, _: &str| {

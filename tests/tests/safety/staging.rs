@@ -12,6 +12,7 @@ use local::scenario::{DATA_BUCKET, SCENARIOS, Scenario};
 use local::wire::Service;
 use local::world::{State, World};
 use serde_json::{Value, json};
+use shared::report::Report;
 
 /// The results that submit-step may empty.
 pub(crate) const RESULTS: &str = "s3://emr-spot-workshop-data/resultsspot/";
@@ -189,6 +190,13 @@ pub(crate) fn has_report(state: &State, cluster_id: &str, step_id: &str) -> bool
     let bucket = &state.template.buckets["ReportBucket"];
     let uri = format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json");
     state.account.s3.get(&uri).is_ok()
+}
+
+pub(crate) fn report_of(world: &World, cluster_id: &str, step_id: &str) -> Report {
+    let state = world.lock();
+    let bucket = &state.template.buckets["ReportBucket"];
+    let uri = format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json");
+    serde_json::from_slice(&state.account.s3.get(&uri).unwrap().bytes).unwrap()
 }
 
 /// When each instance got a notice, by its id.

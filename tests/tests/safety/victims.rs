@@ -62,7 +62,7 @@ fn only_running_spot_task_instances_of_the_own_cluster_can_be_chosen() {
                 "the story has strangers"
             );
         }
-        let chosen = aws(&world).running_spot_task_instances(&own).await.unwrap();
+        let chosen = aws(&world).running_spot_task_instances(&own, "aws").await.unwrap();
         let chosen: Vec<String> = chosen.into_iter().map(|one| one.instance_id).collect();
         assert_eq!(chosen, fitting);
     });

@@ -208,6 +208,10 @@ pub struct Whims {
     pub steps_interrupted: bool,
     /// How long DescribeCluster still says BOOTSTRAPPING of a cluster that is up, and whose steps begin.
     pub told_ready_after: TimeDelta,
+    /// Whether DescribeStep and ListSteps keep the steps' YARN applications to themselves. The page says since when a step
+    /// has them, and not for which releases.
+    //= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepAdditionalInfo.html
+    pub applications_hidden: bool,
 }
 
 /// What a scenario set, for all clusters.
@@ -225,6 +229,11 @@ impl Cluster {
     /// Its YARN: load, applications and their truth.
     pub fn yarn(&self) -> &Yarn {
         &self.yarn
+    }
+
+    /// Whether EMR names the steps' YARN applications.
+    pub fn names_applications(&self) -> bool {
+        !self.whims.applications_hidden
     }
 
     /// The value of a tag that the cluster was asked for with.

@@ -307,8 +307,23 @@ pub(super) fn step(cluster: &Cluster, step: &Step) -> Value {
         }
         status["FailureDetails"] = failure;
     }
-    json!({
+    let mut answer = json!({
         "Id": step.id, "Name": step.name, "Config": config, "ActionOnFailure": step.action_on_failure,
         "Status": status,
-    })
+    });
+    // Assumed: only what the step itself was given.
+    for name in ["LogUri", "EncryptionKeyArn"] {
+        if step.own_logs[name].is_string() {
+            answer[name] = step.own_logs[name].clone();
+        }
+    }
+    if step.started_at.is_some() && cluster.names_applications() {
+        let primary = cluster.instances.iter().find(|one| one.role == Role::Master);
+        //= https://docs.aws.amazon.com/emr/latest/APIReference/API_StepAdditionalInfo.html
+        answer["AdditionalInfo"] = json!({
+            "ResourceManagerApplicationIds": step.application_id.iter().collect::<Vec<_>>(),
+            "ResourceManager": primary.map(|one| &one.private_dns_name),
+        });
+    }
+    answer
 }

@@ -15,7 +15,7 @@ use super::cluster::Cluster;
 use super::step::{Step, StepState};
 
 impl Cluster {
-    /// Puts the logs of a step, as far as they are written, where S3 gets them; nothing without a `LogUri`.
+    /// Puts the logs of a step, as far as they are written, where S3 gets them; nothing without a `LogUri` of step or cluster.
     pub(super) fn write_logs(&mut self, id: &str) {
         let Some(folder) = self.step_log_uri(id) else { return };
         let Some(step) = self.step(id) else { return };
@@ -29,9 +29,12 @@ impl Cluster {
         }
     }
 
-    /// The S3 folder of a step's logs, with its last slash.
+    /// The S3 folder of a step's logs, with its last slash. A step's own place takes precedence over the cluster's; the
+    /// folders below it are assumed to be the same.
+    //= https://docs.aws.amazon.com/emr/latest/APIReference/API_S3MonitoringConfiguration.html
     pub(super) fn step_log_uri(&self, id: &str) -> Option<String> {
-        let uri = self.request["LogUri"].as_str()?.trim_end_matches('/');
+        let own = self.step(id).and_then(|step| step.own_logs["LogUri"].as_str());
+        let uri = own.or(self.request["LogUri"].as_str())?.trim_end_matches('/');
         // The console and older tools write s3n.
         let uri = uri
             .strip_prefix("s3n://")

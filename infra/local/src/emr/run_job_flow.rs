@@ -279,6 +279,7 @@ pub(super) fn step(ctx: &mut Ctx, config: &Value, step_concurrency: u32) -> Resu
         id: ctx.id("s-", UPPER, 13),
         action_on_failure: action.to_owned(),
         config: jar.clone(),
+        own_logs: config["StepMonitoringConfiguration"]["S3MonitoringConfiguration"].clone(),
         state: StepState::Pending,
         created_at: ctx.now,
         started_at: None,

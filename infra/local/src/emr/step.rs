@@ -79,6 +79,8 @@ pub struct Step {
     pub args: Vec<String>,
     /// The request's `HadoopJarStep`, which DescribeStep gives back.
     pub(super) config: Value,
+    /// The request's `S3MonitoringConfiguration`: a place of its own for its logs, and a key.
+    pub(super) own_logs: Value,
     /// State.
     pub state: StepState,
     /// When it was added.

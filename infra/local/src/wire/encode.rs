@@ -13,7 +13,7 @@ use crate::api::ApiError;
 use crate::dynamodb::Failure;
 
 /// Services that the simulated account lacks and whose clients read errors as XML.
-const QUERY_SERVICES: [&str; 6] = ["autoscaling", "elasticloadbalancing", "iam", "monitoring", "rds", "sns"];
+const QUERY_SERVICES: [&str; 5] = ["autoscaling", "elasticloadbalancing", "iam", "rds", "sns"];
 
 const CLOUDFORMATION_NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 const EC2_NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -34,7 +34,7 @@ pub fn encode(
         Service::Lambda if operation == "Invoke" => invocation(answer, &id),
         Service::Lambda => rest_json(answer, &id),
         Service::S3 => s3(answer, &id),
-        Service::DynamoDb => aws_json(answer, "application/x-amz-json-1.0", &id),
+        Service::CloudWatch | Service::DynamoDb => aws_json(answer, "application/x-amz-json-1.0", &id),
         Service::Sts => query(STS_NAMESPACE, operation, answer, &id),
         Service::Unknown(name) if QUERY_SERVICES.contains(&name.as_str()) => query("", operation, answer, &id),
         Service::Emr | Service::Events | Service::Logs | Service::Unknown(_) => {
