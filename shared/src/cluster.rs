@@ -161,4 +161,19 @@ impl Instance {
     pub fn is_running_at(&self, time: DateTime<Utc>) -> bool {
         self.ready_at.is_some_and(|ready| ready <= time) && self.ended_at.is_none_or(|ended| ended > time)
     }
+
+    /// Did EMR end it without being made to? A resize has no code of those that stand for failures.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_InstanceStateChangeReason.html>
+    pub fn was_let_go(&self) -> bool {
+        const CODES: [&str; 5] = [
+            "BOOTSTRAP_FAILURE",
+            "CLUSTER_TERMINATED",
+            "INSTANCE_FAILURE",
+            "INTERNAL_ERROR",
+            "VALIDATION_ERROR",
+        ];
+        let why = self.reason.as_deref().unwrap_or_default();
+        self.ended_at.is_some() && !why.is_empty() && !CODES.iter().any(|code| why.starts_with(code))
+    }
 }

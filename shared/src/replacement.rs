@@ -82,6 +82,8 @@ pub struct Evidence<'a> {
     pub pools_at_start: Option<&'a [Pool]>,
     /// What was asked for when the step ended. `None`: nobody looked in time.
     pub pools_at_end: Option<&'a [Pool]>,
+    /// What is asked for at the time of the report. `None`: nobody can tell any more.
+    pub pools_now: Option<&'a [Pool]>,
     /// When the run ended: the application's end where its log tells, else the step's.
     pub run_ended_at: DateTime<Utc>,
 }
@@ -123,7 +125,7 @@ fn seen_earliest(interrupted: &[Interrupted], instances: &[Instance]) -> Vec<Ins
 
 fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'_>) -> Vec<(String, Replacement)> {
     lost.sort_by_key(|one| (one.terminated_at, one.noticed_at, one.instance_id.clone()));
-    let state = PoolState::read(pool_id, evidence);
+    let state = PoolState::read(pool_id, &lost, evidence);
     let mut arrivals = state.arrivals(&lost);
     let mut answers: Vec<Answer<'_>> = lost
         .iter()
@@ -214,26 +216,32 @@ struct PoolState<'a> {
     instances: Vec<&'a Instance>,
     target_at_start: Option<u32>,
     target_at_end: Option<u32>,
+    target_now: Option<u32>,
+    /// Those that ran then, and those that EMR let go since the first loss: it had them, and did not want them.
     units_at_end: u32,
     evidence: &'a Evidence<'a>,
 }
 
 impl<'a> PoolState<'a> {
-    fn read(pool_id: &str, evidence: &'a Evidence<'a>) -> Self {
+    fn read(pool_id: &str, lost: &[&Interrupted], evidence: &'a Evidence<'a>) -> Self {
         let instances: Vec<&Instance> = evidence
             .instances
             .iter()
             .filter(|instance| instance.pool_id == pool_id)
             .collect();
         let target = |pools: Option<&[Pool]>| pools?.iter().find(|pool| pool.id == pool_id).map(Pool::target_units);
+        let first_loss = lost.iter().filter_map(|one| one.terminated_at).min();
+        let is_lost = |id: &str| lost.iter().any(|one| one.instance_id == id);
+        let let_go = |one: &Instance| one.was_let_go() && one.ended_at > first_loss && !is_lost(&one.instance_id);
         let units_at_end = instances
             .iter()
-            .filter(|one| one.is_running_at(evidence.run_ended_at))
+            .filter(|one| one.is_running_at(evidence.run_ended_at) || let_go(one))
             .map(|one| one.units)
             .sum();
         Self {
             target_at_start: target(evidence.pools_at_start),
             target_at_end: target(evidence.pools_at_end),
+            target_now: target(evidence.pools_now),
             units_at_end,
             instances,
             evidence,
@@ -257,9 +265,11 @@ impl<'a> PoolState<'a> {
             .collect()
     }
 
-    /// What was asked for when the run ended, by the latest look that is to be had.
+    /// What was asked for when the run ended. Where nobody looked then, what was asked for before, unless something else
+    /// is asked for by now: when that changed is not known.
     fn target(&self) -> Option<u32> {
-        self.target_at_end.or(self.target_at_start)
+        let steady = |target: &u32| self.target_now.is_none_or(|now| now == *target);
+        self.target_at_end.or(self.target_at_start.filter(steady))
     }
 
     /// What the pool lacked of its target at the run's end.
@@ -271,7 +281,10 @@ impl<'a> PoolState<'a> {
     /// lacks later, it lacks for another reason.
     fn whole_after(&self, one: &Interrupted, lost: &[&Interrupted]) -> Option<Replacement> {
         let terminated_at = one.terminated_at?;
-        let target = self.target_at_end.max(self.target_at_start)?;
+        let target = match self.target_at_end {
+            Some(at_end) => at_end.max(self.target_at_start.unwrap_or(0)),
+            None => self.target_at_start.max(self.target_now)?,
+        };
         let until = self.evidence.run_ended_at;
         let units = |at| -> u32 { self.running_at(at).map(|instance| instance.units).sum() };
         let times = self.instances.iter().filter_map(|instance| instance.ready_at);

@@ -139,6 +139,7 @@ fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<Interruption
                 instances,
                 pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
                 pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
+                pools_now: gathered.recovery.pools.as_deref(),
                 run_ended_at: run.ended_at,
             },
         ),

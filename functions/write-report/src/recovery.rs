@@ -32,6 +32,8 @@ pub(crate) const RESERVE: TimeDelta = TimeDelta::seconds(90);
 pub(crate) struct Recovery {
     /// The instances, as last listed.
     pub instances: Option<Vec<Instance>>,
+    /// What is asked for now, which need not be what was asked for when the step ended.
+    pub pools: Option<Vec<Pool>>,
     /// The warnings on record for the cluster, as last read.
     pub warnings: Vec<Interruption>,
     /// When the instances were last listed.
@@ -52,6 +54,7 @@ pub(crate) async fn wait(
     let begun_at = aws.now();
     let mut seen = Recovery {
         instances: None,
+        pools: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: begun_at,
         problems: Vec::new(),
@@ -70,6 +73,7 @@ pub(crate) async fn wait(
         }
     };
     remember_pools(aws, config, step, drill, &pools).await?;
+    seen.pools = Some(pools.clone());
     loop {
         let instances = match aws.instances(cluster, &pools).await {
             Ok(instances) => instances,
@@ -103,6 +107,7 @@ pub(crate) async fn look(
 ) -> Result<Recovery, Error> {
     let mut seen = Recovery {
         instances: None,
+        pools: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: aws.now(),
         problems: Vec::new(),

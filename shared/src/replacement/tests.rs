@@ -60,6 +60,7 @@ fn answer(instances: &[Instance], lost: &[Interrupted], start: u32, end: u32, en
         instances,
         pools_at_start: Some(&start),
         pools_at_end: Some(&end),
+        pools_now: None,
         run_ended_at: at(ended_at),
     };
     assess(lost, &evidence).into_values().collect()
@@ -131,6 +132,7 @@ fn without_the_target_an_arrival_proves_nothing() {
         instances: &instances,
         pools_at_start: None,
         pools_at_end: None,
+        pools_now: None,
         run_ended_at: at(1000),
     };
     let answers = assess(&[lost("i-2", 4, 300)], &evidence);
@@ -168,4 +170,50 @@ fn what_the_pool_lacks_after_it_was_whole_again_it_lacks_for_another_reason() {
     ];
     let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
     assert!(matches!(answers[0], Replacement::Replaced { .. }), "{answers:?}");
+}
+
+#[test]
+fn what_emr_lets_go_after_the_loss_is_not_lacking() {
+    // The target went from 20 to 12 with the loss of 8; EMR had chosen i-1 to go as well, and let it go much later.
+    let mut instances = [
+        instance("i-0", 8, -100, None),
+        instance("i-1", 4, -100, Some(700)),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, -100, Some(300)),
+    ];
+    instances[1].reason = Some("Instance was terminated by a resize".into());
+    let gone = [lost("i-2", 4, 300), lost("i-3", 4, 300)];
+    for answer in answer(&instances, &gone, 20, 12, 1000) {
+        let lowered = matches!(
+            answer,
+            Replacement::NotExpected {
+                excuse: Excuse::TargetLowered,
+                ..
+            }
+        );
+        assert!(lowered, "{answer:?}");
+    }
+    // Had somebody else ended it, the pool would have to get another.
+    instances[1].reason = Some("INSTANCE_FAILURE: EC2 terminated instance i-1".into());
+    let answers = answer(&instances, &gone, 20, 12, 1000);
+    assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+}
+
+#[test]
+fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
+    let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+    let (start, same, lower) = (pool(12), pool(12), pool(8));
+    let told = |now: Option<&[Pool]>| {
+        let evidence = Evidence {
+            instances: &instances,
+            pools_at_start: Some(&start),
+            pools_at_end: None,
+            pools_now: now,
+            run_ended_at: at(1000),
+        };
+        assess(&[lost("i-2", 4, 300)], &evidence).remove("i-2").unwrap()
+    };
+    assert!(matches!(told(Some(&same)), Replacement::NotReplaced { .. }));
+    assert!(matches!(told(None), Replacement::NotReplaced { .. }));
+    assert!(matches!(told(Some(&lower)), Replacement::Unknown { .. }));
 }

@@ -1,7 +1,7 @@
 //! Whether a lost instance's capacity was there again before the run's end: by EMR's targets and EC2's instances.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use local::emr::Role;
+use local::emr::{Role, StepState};
 use serde_json::Value;
 
 use super::hits::Touch;
@@ -11,6 +11,9 @@ use super::{Case, Hit, NEAR, Window};
 const PATIENCE: TimeDelta = TimeDelta::seconds(240);
 /// When exactly the loss was is told by EC2, by EMR, or by both.
 const PATIENCE_NEAR: TimeDelta = TimeDelta::seconds(40);
+
+/// The event log's end comes so much before YARN knows of it at most.
+const LOGGED_BEFORE: TimeDelta = TimeDelta::seconds(10);
 
 impl Case<'_> {
     /// Units that can take work in a pool.
@@ -81,7 +84,7 @@ impl Case<'_> {
             .unwrap_or(0);
         let strictly = |at: &DateTime<Utc>| {
             let steady = self.target(pool, *at) == most;
-            *at <= until - NEAR && steady && had(*at, most)
+            *at <= until - LOGGED_BEFORE && steady && had(*at, most)
         };
         let loosely = |at: &DateTime<Utc>| had(*at, self.target(pool, *at).min(before));
         if changes.iter().any(strictly) {
@@ -122,6 +125,10 @@ impl Case<'_> {
     /// The dip of the report: as many units as it says, gone when an instance went, and back when they were back.
     pub(super) fn wrong_dip(&self, report: &Value, time: Window) -> Option<String> {
         let dip = report["capacity"].get("dip").filter(|dip| dip.is_object())?;
+        // Of a step that was cut off, the last attempt's log may be missing, and the run ends with the one before.
+        if !matches!(self.step.state, StepState::Completed | StepState::Failed) {
+            return None;
+        }
         let at = |name: &str| dip[name].as_str().and_then(|text| text.parse::<DateTime<Utc>>().ok());
         let from = at("from")?;
         let near_a_loss = self.hits.iter().any(|hit| {

@@ -1,6 +1,6 @@
 //! What of the truth the functions can know: which witnesses are in their reach.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use local::emr::StepState;
 use local::journal::Kind;
 use local::s3::Encryption;
@@ -16,6 +16,9 @@ pub(crate) struct Evidence {
     pub(crate) log_certain: bool,
     /// It lies there, and perhaps others do that could be taken for it.
     pub(crate) log_lies_there: bool,
+    /// Since when the application ran is known where it matters: by the first attempt's log, or because steps run one by
+    /// one, and everything was lost long after this one's begin.
+    pub(crate) begin_known: bool,
     /// It may not be read.
     pub(crate) log_withheld: bool,
     /// The step ends with its application, so that the log is there when the report is written.
@@ -33,15 +36,11 @@ impl Evidence {
         let log = application
             .last_attempt()
             .and_then(|attempt| attempt.event_log.as_ref());
-        let lies_there = log.is_some_and(|uri| {
-            let rest = uri.trim_start_matches("s3://");
-            let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-            case.state
-                .account
-                .s3
-                .list(bucket, key)
-                .is_ok_and(|keys| !keys.is_empty())
-        });
+        let lies_there = log.is_some_and(|uri| is_there(case, uri));
+        let first = application.attempts.first().and_then(|first| first.event_log.as_ref());
+        let first_lies_there = first.is_some_and(|uri| is_there(case, uri) && !is_withheld(case, uri));
+        let begins_by = case.step.started_at.map(|at| at + BEGINS_WITHIN);
+        let all_late = case.hits.iter().all(|hit| hit.lost_at >= begins_by);
         let log_withheld = log.is_some_and(|uri| is_withheld(case, uri));
         // Where steps run at once, only EMR and the step's own log tell for certain which application is its own.
         let alone = !others_ran(case, application) && case.cluster.step_concurrency == 1;
@@ -56,6 +55,7 @@ impl Evidence {
         let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
             log_certain: lies_there && (alone || told) && !log_withheld,
+            begin_known: (first_lies_there && (alone || told)) || (case.cluster.step_concurrency == 1 && all_late),
             log_withheld,
             log_lies_there: lies_there,
             waits: !does_not_wait(case),
@@ -67,8 +67,18 @@ impl Evidence {
 
     /// Whether nothing stands between the functions and the truth.
     pub(crate) fn reaches_all(&self) -> bool {
-        self.log_certain && self.state_tells && !self.late
+        self.log_certain && self.begin_known && self.state_tells && !self.late
     }
+}
+
+/// From a step's begin to its application's, for certain.
+const BEGINS_WITHIN: TimeDelta = TimeDelta::seconds(70);
+
+fn is_there(case: &Case<'_>, uri: &str) -> bool {
+    let rest = uri.trim_start_matches("s3://");
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    let listed = case.state.account.s3.list(bucket, key);
+    listed.is_ok_and(|keys| !keys.is_empty())
 }
 
 /// Whether an event log lies under a key of KMS that the deployment does not name.
@@ -99,13 +109,15 @@ fn does_not_wait(case: &Case<'_>) -> bool {
     words.contains("waitappcompletion=false") || defaults.is_some_and(|value| value.eq_ignore_ascii_case("false"))
 }
 
-/// Whether another application's log could be taken for this one's: one that ran at the same time.
+/// Whether another application's log could be taken for this one's: one that ran in the step's time.
 fn others_ran(case: &Case<'_>, application: &ApplicationTruth) -> bool {
     let span = |one: &AttemptTruth| (one.started_at, one.ended_at.unwrap_or(DateTime::<Utc>::MAX_UTC));
     let ran = |one: &ApplicationTruth| Some((span(one.attempts.first()?).0, span(one.attempts.last()?).1));
-    let Some((from, until)) = ran(application) else {
+    let (Some((began, ended)), Some(from), Some(until)) = (ran(application), case.step.started_at, case.step.ended_at)
+    else {
         return true;
     };
+    let (from, until) = (from.min(began), until.max(ended));
     let others = case
         .cluster
         .yarn()
