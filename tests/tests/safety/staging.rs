@@ -204,6 +204,6 @@ pub(crate) async fn noted(world: &World) -> Vec<String> {
     steps.into_iter().map(|step| step.step_id).collect()
 }
 
-pub(crate) fn aws(world: &World) -> shared::Aws {
+pub(crate) fn aws(world: &World) -> aws::Aws {
     world.aws("test", std::sync::Arc::default())
 }

@@ -2,7 +2,7 @@
 //!
 //! Separate because no oracle has these: the History Server counts them, or leaves them out.
 
-use shared::spark_log::FetchFailure;
+use spark_log::FetchFailure;
 
 use crate::logs::{read_text, small_text};
 

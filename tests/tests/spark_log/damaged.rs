@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use shared::spark_log::{Limits, Part, read, read_parallel};
+use spark_log::{Limits, Part, read, read_parallel};
 
 use crate::logs::{case, files, parts, read_bytes, read_files, text};
 

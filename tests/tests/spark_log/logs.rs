@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use shared::spark_log::{Limits, Part, SparkRun, order_parts, read};
+use spark_log::{Limits, Part, SparkRun, order_parts, read};
 
 /// All cases, by name.
 pub fn cases() -> Vec<PathBuf> {

@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 
-use shared::spark_log::SparkRun;
+use spark_log::SparkRun;
 
 use crate::logs::{read_bytes, read_files, read_text, small_files, small_run, small_text, text};
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use shared::spark_log::SparkRun;
+use spark_log::SparkRun;
 
 /// The kind of each wording there is in these logs, and the words without what is one executor's alone.
 pub fn in_general(words: &str) -> (&'static str, &str) {

@@ -2,7 +2,7 @@
 //!
 //! Separate because these were put together by hand: what they hold is told by their folder's name.
 
-use shared::spark_log::Removal;
+use spark_log::Removal;
 
 use crate::logs::{read_files, read_text, small_files, small_run, small_text};
 

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use shared::spark_log::{Limits, SparkRun, read, read_parallel};
+use spark_log::{Limits, SparkRun, read, read_parallel};
 
 use crate::logs::{cases, files, parts, read_files};
 use crate::removals::{compare_removals, in_general};
