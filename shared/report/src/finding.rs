@@ -1,23 +1,8 @@
 //! Hidden weaknesses that a drill brings to light, each with its evidence and what to do.
 
-use serde::{Deserialize, Serialize};
-
-use crate::Report;
+use crate::{Finding, Report};
 use rules::bearing::Bearing;
 use rules::replacement::Replacement;
-
-/// A weakness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// A name that stays the same from report to report.
-    pub id: String,
-    /// What is weak, in one sentence.
-    pub what: String,
-    /// What shows it.
-    pub evidence: String,
-    /// What to do.
-    pub advice: String,
-}
 
 /// Looks for weaknesses in what a report holds. Pure; a rule whose facts are missing finds nothing.
 pub fn find(report: &Report) -> Vec<Finding> {

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 pub use spark::{ExecutorRow, Spark, StageRow};
 
-use crate::finding::Finding;
 use rules::application::Run;
 use rules::capacity::Capacity;
 use rules::cluster::Pool;
@@ -222,6 +221,19 @@ pub struct Missing {
     pub what: String,
     /// Why, in words.
     pub why: String,
+}
+
+/// A weakness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A name that stays the same from report to report.
+    pub id: String,
+    /// What is weak, in one sentence.
+    pub what: String,
+    /// What shows it.
+    pub evidence: String,
+    /// What to do.
+    pub advice: String,
 }
 
 impl Report {

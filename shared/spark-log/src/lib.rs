@@ -1,6 +1,19 @@
 //! Spark's event log, read as a stream into one value: what an interruption did to the job stands there.
 //!
-//! Separate, and pure: no AWS, no clock, no task runtime. It reads any Spark 3.4 to 4.x log, on EMR or not.
+//! A crate of its own, and pure: no AWS, no clock, no task runtime. `program` is what the program `spark-log` adds. It reads any Spark 3.4 to 4.x log, on EMR or not.
+//!
+//! ```
+//! use spark_log::{Limits, Part, read};
+//!
+//! let log = br#"{"Event":"SparkListenerLogStart","Spark Version":"3.5.6"}
+//! {"Event":"SparkListenerExecutorAdded","Timestamp":1000,"Executor ID":"1","Executor Info":{"Host":"ip-10-0-0-7","Total Cores":4}}
+//! {"Event":"SparkListenerExecutorRemoved","Timestamp":9000,"Executor ID":"1","Removed Reason":"Container marked as failed"}
+//! "#;
+//! let part = Part { name: "application_1_1".to_owned(), bytes: &log[..] };
+//! let run = read(vec![part], &Limits::default());
+//! assert_eq!(run.spark_version.as_deref(), Some("3.5.6"));
+//! assert_eq!(run.executors[0].removed_at_ms, Some(9_000));
+//! ```
 //!
 //! # Layout
 //!

@@ -9,7 +9,7 @@ use spark_log::{Limits, Part, SparkRun, order_parts, read};
 
 /// All cases, by name.
 pub fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/spark-event-logs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/spark-event-logs");
     let mut cases: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -84,7 +84,7 @@ pub fn text(name: &str) -> String {
 /// The files of a folder of `data/spark-log`, by name: small logs, put together by hand, that each show one thing.
 pub fn small_files(folder: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("data/spark-log")
+        .join("../../tests/data/spark-log")
         .join(folder);
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(folder)
         .unwrap()
