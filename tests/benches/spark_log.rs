@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
-use shared::spark_log::{Limits, Part, SparkRun, read, read_parallel};
+use spark_log::{Limits, Part, SparkRun, read, read_parallel};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();

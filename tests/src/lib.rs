@@ -16,7 +16,7 @@ use local::scenario::{DATA_BUCKET, Scenario, Twist};
 use local::settings::Settings;
 use local::strangers::is_stranger;
 use local::world::World;
-use shared::report::Report;
+use report::Report;
 
 pub mod ledger;
 pub mod model;

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
+use aws::Calls;
 use local::fault::Faults;
-use shared::aws::Calls;
 use tests::in_a_world;
 
 #[test]

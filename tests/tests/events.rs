@@ -4,8 +4,8 @@
 
 use std::path::PathBuf;
 
+use rules::event::{EventError, InterruptionWarning, StepStatusChange};
 use serde_json::{Value, json};
-use shared::event::{EventError, InterruptionWarning, StepStatusChange};
 
 fn samples() -> Vec<(String, Value)> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/events");

@@ -9,7 +9,7 @@ use local::api::Time;
 use local::fault::Crash;
 use local::run::Run;
 use local::scenario::Scenario;
-use shared::drill::DrillState;
+use rules::drill::DrillState;
 use tests::{report_of, tell, tell_with};
 
 fn told_with_crash(name: &str, function: &str, call: u32, after: bool) -> Run {

@@ -7,13 +7,13 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use aws::Aws;
+use aws::Object;
 use local::fault::Faults;
 use local::spark_log_command::read_from_s3;
 use local::world::World;
-use shared::Aws;
-use shared::aws::Object;
-use shared::config::S3Location;
-use shared::spark_log::{Limits, Part, SparkRun, read};
+use rules::s3_location::S3Location;
+use spark_log::{Limits, Part, SparkRun, read};
 use tokio::sync::Notify;
 
 const BUCKET: &str = "logs-of-spark";
@@ -116,8 +116,8 @@ fn ranges_reach_the_reader_in_order_whatever_the_order_in_which_they_arrive() {
         let objects = [("a", bytes.clone()), ("b", Vec::new()), ("c", bytes.clone())];
         with_objects(seed, faults, &objects, async |_, aws| {
             let objects = listed(&aws).await;
-            let all = |readers: Vec<shared::aws::RangeReader>| {
-                let all = |mut reader: shared::aws::RangeReader| {
+            let all = |readers: Vec<aws::RangeReader>| {
+                let all = |mut reader: aws::RangeReader| {
                     let mut bytes = Vec::new();
                     reader.read_to_end(&mut bytes).unwrap();
                     bytes
@@ -137,7 +137,7 @@ fn an_object_that_changes_while_it_is_read_is_an_error_that_names_it_and_the_ran
         let listed = listed(&aws).await;
         let store = world.lock().account.s3.clone();
         let now = world.clock.now();
-        let change = move |mut readers: Vec<shared::aws::RangeReader>| {
+        let change = move |mut readers: Vec<aws::RangeReader>| {
             let mut reader = readers.remove(0);
             reader.read_exact(&mut [0]).unwrap();
             store.put(&format!("s3://{BUCKET}/app-1"), "another", now).unwrap();
@@ -161,7 +161,7 @@ fn a_reader_that_stands_still_holds_up_the_fetching_and_one_that_goes_ends_it() 
         let listed = listed(&aws).await;
         let before = world.lock().calls("reader");
         let other = world.clone();
-        let calls_at = move |mut readers: Vec<shared::aws::RangeReader>| {
+        let calls_at = move |mut readers: Vec<aws::RangeReader>| {
             readers[0].read_exact(&mut [0]).unwrap();
             std::thread::sleep(std::time::Duration::from_millis(200));
             other.lock().calls("reader") - before

@@ -5,12 +5,12 @@
 
 use local::api::Time;
 use local::run::Run;
-use shared::cause::Blame;
-use shared::drill::DrillState;
-use shared::interruption::Cause;
-use shared::replacement::Replacement;
-use shared::report::Report;
-use shared::verdict::Verdict;
+use report::Report;
+use rules::cause::Blame;
+use rules::drill::DrillState;
+use rules::interruption::Cause;
+use rules::replacement::Replacement;
+use rules::verdict::Verdict;
 use tests::{report_of, tell};
 
 #[path = "scenarios/refused.rs"]
@@ -113,7 +113,7 @@ fn a_job_that_ends_before_the_first_loss_shows_nothing() {
             .all(|one| one.interrupted.terminated_at > report.step.ended_at)
     );
     let expected =
-        |one: &shared::verdict::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
+        |one: &rules::verdict::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
     assert!(report.interruptions.iter().all(expected));
 }
 

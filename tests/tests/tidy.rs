@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A file that is longer is probably two of something.
 const LINES_MAX: usize = 450;
@@ -58,6 +60,72 @@ fn no_file_has_a_name_that_says_nothing() {
         for bad in ["mod.rs", "utils.rs", "util.rs", "helpers.rs", "common.rs", "misc.rs"] {
             assert_ne!(name, bad, "{}", path.display());
         }
+    }
+}
+
+/// The crates that this one is built of besides itself, its own and others', without those of tests.
+fn crates_under(package: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"])
+        .args(["--format", "{p}", "--package", package])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let names = lines.lines().filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != package).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_crates_arrows_run_one_way() {
+    /// Each crate, and which of our own it may stand on.
+    const CRATES: [(&str, &[&str]); 9] = [
+        ("spark-log", &[]),
+        ("rules", &["spark-log"]),
+        ("report", &["rules", "spark-log"]),
+        ("aws", &["rules", "spark-log"]),
+        ("submit-step", &["aws", "rules", "spark-log"]),
+        ("start-experiment", &["aws", "rules", "spark-log"]),
+        ("record-interruption", &["aws", "rules", "spark-log"]),
+        ("write-report", &["aws", "report", "rules", "spark-log"]),
+        (
+            "local",
+            &[
+                "aws",
+                "record-interruption",
+                "report",
+                "rules",
+                "spark-log",
+                "start-experiment",
+                "submit-step",
+                "write-report",
+            ],
+        ),
+    ];
+    let ours: BTreeSet<&str> = CRATES.iter().map(|(name, _)| *name).collect();
+    for (name, allowed) in CRATES {
+        let under = crates_under(name);
+        let stands_on: Vec<&str> = under
+            .iter()
+            .map(String::as_str)
+            .filter(|it| ours.contains(it))
+            .collect();
+        assert_eq!(stands_on, allowed, "{name}");
+    }
+}
+
+#[test]
+fn the_pure_crates_reach_no_runtime_and_no_sdk() {
+    for name in ["spark-log", "rules", "report"] {
+        let under = crates_under(name);
+        assert!(under.contains("serde"), "the crates under {name} are found");
+        let impure = ["tokio", "hyper", "mio", "lambda_runtime"];
+        let found: Vec<&String> = under
+            .iter()
+            .filter(|it| impure.contains(&it.as_str()) || it.starts_with("aws-"))
+            .collect();
+        assert!(found.is_empty(), "{name} reaches {found:?}");
     }
 }
 

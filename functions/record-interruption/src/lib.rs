@@ -3,17 +3,17 @@
 //! They come from SQS in batches, or as a bare EventBridge event. One `DescribeInstances` tells for a whole batch
 //! whose instances they are; those that are not EMR's are recorded too, apart.
 
+use aws::config::Clients;
+use aws::invocation::Invocation;
+use aws::metrics::Figures;
+use aws::{Aws, Error};
+use aws::{Described, expires_at};
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use clap::Parser;
+use rules::event::InterruptionWarning;
+use rules::ledger::Interruption;
 use serde::Serialize;
 use serde_json::Value;
-use shared::aws::{Described, expires_at};
-use shared::config::Clients;
-use shared::event::InterruptionWarning;
-use shared::invocation::Invocation;
-use shared::ledger::Interruption;
-use shared::metrics::Figures;
-use shared::{Aws, Error};
 
 /// Settings, from the environment.
 #[derive(Debug, Clone, Parser)]

@@ -1,11 +1,11 @@
 //! The Lambda `record-interruption`: settings, clients, and the runtime's loop around [`handle`].
 
+use aws::Aws;
+use aws::invocation::{Invocation, answer, log_as_json};
 use clap::Parser;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use record_interruption::{Config, handle};
 use serde_json::Value;
-use shared::Aws;
-use shared::invocation::{Invocation, answer, log_as_json};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -8,11 +8,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws::Error;
 use chrono::{DateTime, TimeDelta, Utc};
+use rules::cluster::Cluster;
+use rules::victim::Victim;
 use sha2::{Digest, Sha256};
-use shared::Error;
-use shared::cluster::Cluster;
-use shared::victim::Victim;
 
 use crate::policy::Policy;
 use crate::work::{Work, why_not};

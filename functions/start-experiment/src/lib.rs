@@ -14,12 +14,12 @@ mod policy;
 mod wave;
 mod work;
 
+use aws::config::{Blank, Clients, Clusters, Mode};
+use aws::invocation::Invocation;
+use aws::{Aws, Error, Outcome};
 use clap::Parser;
-use shared::config::{Blank, Clients, Clusters, Mode};
-use shared::event::StepStatusChange;
-use shared::invocation::Invocation;
-use shared::ledger::ActiveStep;
-use shared::{Aws, Error, Outcome};
+use rules::event::StepStatusChange;
+use rules::ledger::ActiveStep;
 
 use policy::{Policy, Reading};
 use wave::After;

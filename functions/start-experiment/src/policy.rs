@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use shared::aws::{ACTION, ExperimentTemplate, Lever, RESOURCE_TYPE};
-use shared::cluster::Cluster;
-use shared::config::Clusters;
-use shared::step::{Launch, Step};
-use shared::victim::Selection;
-use shared::{Aws, Error};
+use aws::config::Clusters;
+use aws::{ACTION, ExperimentTemplate, Lever, RESOURCE_TYPE};
+use aws::{Aws, Error};
+use rules::cluster::Cluster;
+use rules::step::{Launch, Step};
+use rules::victim::Selection;
 
 use crate::work::Work;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use aws::ThrowAway;
+use aws::config::Mode;
+use aws::{Error, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::aws::ThrowAway;
-use shared::config::Mode;
-use shared::drill::{DrillState, Wave, is_end_status};
-use shared::victim;
-use shared::{Error, Outcome};
+use rules::drill::{DrillState, Wave, is_end_status};
+use rules::victim;
 
 use crate::capacity::{self, Wait};
 use crate::policy::{Policy, Reading};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use aws::invocation::Invocation;
+use aws::{Aws, Error, Outcome};
+use aws::{Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::aws::{Saved, expires_at};
-use shared::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
-use shared::event::StepStatusChange;
-use shared::invocation::Invocation;
-use shared::step::Step;
-use shared::{Aws, Error, Outcome, job};
+use rules::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
+use rules::event::StepStatusChange;
+use rules::job;
+use rules::step::Step;
 
 use crate::Config;
 

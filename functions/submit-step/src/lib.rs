@@ -7,17 +7,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws::config::Clients;
+use aws::invocation::Invocation;
+use aws::{Aws, Error, Outcome};
+use aws::{Saved, expires_at};
 use chrono::TimeDelta;
 use clap::Parser;
+use rules::event::is_cluster_id;
+use rules::ledger::{ActiveStep, Submission};
+use rules::place::{self, Place};
+use rules::s3_location::S3Location;
+use rules::step::Step;
 use serde::Deserialize;
-use shared::aws::{Saved, expires_at};
-use shared::config::{Clients, S3Location};
-use shared::event::is_cluster_id;
-use shared::invocation::Invocation;
-use shared::ledger::{ActiveStep, Submission};
-use shared::place::{self, Place};
-use shared::step::Step;
-use shared::{Aws, Error, Outcome};
 
 /// The step's property that carries the execution's id.
 const PROPERTY: &str = "spot-drill.execution-id";

@@ -14,14 +14,14 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::time::Duration;
 
+use aws::{Aws, Error};
+use aws::{Found, Object};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::application::Application;
-use shared::aws::{Found, Object};
-use shared::cluster::Cluster;
-use shared::config::S3Location;
-use shared::spark_log::{Limits, Part, SparkRun, order_parts, read};
-use shared::step::Step;
-use shared::{Aws, Error};
+use rules::application::Application;
+use rules::cluster::Cluster;
+use rules::s3_location::S3Location;
+use rules::step::Step;
+use spark_log::{Limits, Part, SparkRun, order_parts, read};
 
 use crate::Config;
 

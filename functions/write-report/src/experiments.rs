@@ -1,11 +1,11 @@
 //! What FIS says of the drill's experiments, and what becomes of a drill that nobody works on any more.
 
+use aws::ExperimentState;
+use aws::{Aws, Error};
 use chrono::TimeDelta;
-use shared::aws::ExperimentState;
-use shared::drill::{Drill, DrillState, Wave, is_end_status};
-use shared::interruption::{Act, NOTICE};
-use shared::report::ExperimentFacts;
-use shared::{Aws, Error};
+use report::ExperimentFacts;
+use rules::drill::{Drill, DrillState, Wave, is_end_status};
+use rules::interruption::{Act, NOTICE};
 
 /// What FIS says of the drill's experiments.
 #[derive(Debug, Default)]

@@ -3,19 +3,20 @@
 
 use std::time::Duration;
 
+use aws::TARGET_ARNS_MAX;
+use aws::invocation::Invocation;
+use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::application::{Open, Run};
-use shared::aws::TARGET_ARNS_MAX;
-use shared::capacity::{self, Capacity, Outage};
-use shared::cause::Blame;
-use shared::cluster::{Cluster, Instance, Role};
-use shared::drill::Drill;
-use shared::invocation::Invocation;
-use shared::replacement::{Excuse, Replacement};
-use shared::report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets};
-use shared::step::Step;
-use shared::verdict::{self, Facts, InterruptionFacts, Judgement};
-use shared::{Aws, Error, finding};
+use report::finding;
+use report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets};
+use rules::application::{Open, Run};
+use rules::capacity::{self, Capacity, Outage};
+use rules::cause::Blame;
+use rules::cluster::{Cluster, Instance, Role};
+use rules::drill::Drill;
+use rules::replacement::{Excuse, Replacement};
+use rules::step::Step;
+use rules::verdict::{self, Facts, InterruptionFacts, Judgement};
 
 use crate::event_log::EventLog;
 use crate::experiments::Experiments;
@@ -41,7 +42,7 @@ struct Made {
     witness: Witness,
     run: Option<Run>,
     interruptions: Vec<InterruptionFacts>,
-    output: Option<shared::report::Output>,
+    output: Option<report::Output>,
     judgement: Judgement,
     missing: Vec<Missing>,
 }
@@ -267,7 +268,7 @@ fn drill_facts(drill: &Drill, experiments: Experiments) -> DrillFacts {
 }
 
 fn targets(drill: &Drill) -> Targets {
-    let known = |pools: &[shared::cluster::Pool]| Some(pools.to_vec()).filter(|pools| !pools.is_empty());
+    let known = |pools: &[rules::cluster::Pool]| Some(pools.to_vec()).filter(|pools| !pools.is_empty());
     Targets {
         at_start: known(&drill.pools),
         at_end: known(&drill.pools_at_end),

@@ -1,8 +1,8 @@
 //! The job's earlier runs, to compare with: from the ledger's index by job.
 
-use shared::drill::Drill;
-use shared::report::Cost;
-use shared::{Aws, Error};
+use aws::{Aws, Error};
+use report::Cost;
+use rules::drill::Drill;
 
 use crate::Config;
 

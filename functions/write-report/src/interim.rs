@@ -4,17 +4,17 @@
 //! Long is [`Config::not_recovered_minutes`] after the last experiment, and, where undisturbed runs of the job are on
 //! record, also half as long again as those took: a job of six hours does not hang because it runs for one.
 
+use aws::invocation::Invocation;
+use aws::outcome::NotRecovered;
+use aws::{Aws, Error};
+use aws::{Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::aws::{Saved, expires_at};
-use shared::drill::{Drill, DrillState, Interim};
-use shared::invocation::Invocation;
-use shared::ledger::ActiveStep;
-use shared::outcome::NotRecovered;
-use shared::replacement::Replacement;
-use shared::report::{Missing, Report};
-use shared::step::Step;
-use shared::verdict::{InterruptionFacts, Verdict};
-use shared::{Aws, Error};
+use report::{Missing, Report};
+use rules::drill::{Drill, DrillState, Interim};
+use rules::ledger::ActiveStep;
+use rules::replacement::Replacement;
+use rules::step::Step;
+use rules::verdict::{InterruptionFacts, Verdict};
 
 use crate::facts::{self, Gathered, or_missing};
 use crate::{Config, experiments, history, recovery, step_report};

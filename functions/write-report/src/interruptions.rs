@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::application::{Application, Run};
-use shared::bearing::{Bearing, Loss};
-use shared::cluster::Instance;
-use shared::drill::Drill;
-use shared::interruption::{Interrupted, NOTICE, Testimony};
-use shared::replacement::{self, Evidence, Replacement};
-use shared::report::Missing;
-use shared::step::Step;
-use shared::verdict::InterruptionFacts;
-use shared::{Aws, Error};
+use report::Missing;
+use rules::application::{Application, Run};
+use rules::bearing::{Bearing, Loss};
+use rules::cluster::Instance;
+use rules::drill::Drill;
+use rules::interruption::{Interrupted, NOTICE, Testimony};
+use rules::replacement::{self, Evidence, Replacement};
+use rules::step::Step;
+use rules::verdict::InterruptionFacts;
 
 use crate::Config;
 use crate::facts::{Gathered, or_missing};

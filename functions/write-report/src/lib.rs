@@ -29,12 +29,13 @@ mod step_report;
 mod sweep;
 mod witness;
 
+use aws::config::{Blank, Clients};
+use aws::invocation::Invocation;
+use aws::{Aws, Error, Outcome};
 use clap::Parser;
+use rules::event::StepStatusChange;
+use rules::s3_location::S3Location;
 use serde_json::Value;
-use shared::config::{Blank, Clients, S3Location};
-use shared::event::StepStatusChange;
-use shared::invocation::Invocation;
-use shared::{Aws, Error, Outcome};
 
 /// Settings, from the environment.
 #[derive(Debug, Clone, Parser)]

@@ -1,10 +1,10 @@
 //! The Lambda `write-report`: settings, clients, and the runtime's loop around [`handle`].
 
+use aws::Aws;
+use aws::invocation::{Invocation, answer, log_as_json};
 use clap::Parser;
 use lambda_runtime::{LambdaEvent, run, service_fn};
 use serde_json::Value;
-use shared::Aws;
-use shared::invocation::{Invocation, answer, log_as_json};
 use write_report::{Config, handle};
 
 #[tokio::main(flavor = "current_thread")]

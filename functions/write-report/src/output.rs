@@ -4,15 +4,15 @@
 //! the cluster's tag `spot-drill:output`, or the deployment's pattern for arguments that are outputs. The application's
 //! last argument is a guess, on which alone no price rests. Nor does one rest on objects that are older than the run.
 
+use aws::Object;
+use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::application::Run;
-use shared::aws::Object;
-use shared::cluster::Cluster;
-use shared::config::S3Location;
-use shared::report::{Baseline, Missing, Output, OutputNamedBy};
-use shared::spark_log::SparkRun;
-use shared::step::Step;
-use shared::{Aws, Error};
+use report::{Baseline, Missing, Output, OutputNamedBy};
+use rules::application::Run;
+use rules::cluster::Cluster;
+use rules::s3_location::S3Location;
+use rules::step::Step;
+use spark_log::SparkRun;
 
 use crate::Config;
 use crate::facts::or_missing;

@@ -7,15 +7,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws::invocation::Invocation;
+use aws::{Aws, Error};
+use aws::{Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::aws::{Saved, expires_at};
-use shared::cluster::{Cluster, Instance, Pool};
-use shared::drill::Drill;
-use shared::interruption::NOTICE;
-use shared::invocation::Invocation;
-use shared::ledger::Interruption;
-use shared::step::Step;
-use shared::{Aws, Error};
+use rules::cluster::{Cluster, Instance, Pool};
+use rules::drill::Drill;
+use rules::interruption::NOTICE;
+use rules::ledger::Interruption;
+use rules::step::Step;
 
 use crate::Config;
 

@@ -1,6 +1,6 @@
 //! What to do about a place that the deployment may not read: which of its parameters would mend it.
 
-use shared::Error;
+use aws::Error;
 
 /// What is read, and the parameter that names the buckets where.
 const PARAMETERS: [(&str, &str); 3] = [

@@ -9,12 +9,12 @@
 
 use std::io::Read;
 
+use aws::Aws;
+use aws::Found;
 use flate2::read::MultiGzDecoder;
-use shared::Aws;
-use shared::aws::Found;
-use shared::cluster::Cluster;
-use shared::config::S3Location;
-use shared::step::Step;
+use rules::cluster::Cluster;
+use rules::s3_location::S3Location;
+use rules::step::Step;
 
 use crate::refusal;
 

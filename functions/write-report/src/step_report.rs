@@ -4,19 +4,20 @@
 
 use std::time::Duration;
 
+use aws::config::Clusters;
+use aws::invocation::Invocation;
+use aws::outcome::Reported;
+use aws::{Aws, Error, Outcome};
+use aws::{Found, Saved, expires_at};
 use chrono::{DateTime, Utc};
-use shared::aws::{Found, Saved, expires_at};
-use shared::cluster::Cluster;
-use shared::config::Clusters;
-use shared::drill::{Claim, Drill, Finished, Written};
-use shared::interruption::Cause;
-use shared::invocation::Invocation;
-use shared::outcome::Reported;
-use shared::replacement::Replacement;
-use shared::report::{Missing, Report, Revision};
-use shared::step::{Launch, Step};
-use shared::verdict::InterruptionFacts;
-use shared::{Aws, Error, Outcome, job};
+use report::{Missing, Report, Revision};
+use rules::cluster::Cluster;
+use rules::drill::{Claim, Drill, Finished, Written};
+use rules::interruption::Cause;
+use rules::job;
+use rules::replacement::Replacement;
+use rules::step::{Launch, Step};
+use rules::verdict::InterruptionFacts;
 
 use crate::facts::{self, Gathered, or_missing};
 use crate::{Config, event_log, experiments, recovery};

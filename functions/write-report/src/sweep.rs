@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws::invocation::Invocation;
+use aws::outcome::Reported;
+use aws::{Aws, Error, Outcome};
+use aws::{STEP_IDS_MAX, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::aws::{STEP_IDS_MAX, expires_at};
-use shared::cluster::Cluster;
-use shared::invocation::Invocation;
-use shared::ledger::{ActiveStep, Sweep};
-use shared::outcome::Reported;
-use shared::step::{Launch, Step};
-use shared::{Aws, Error, Outcome};
+use rules::cluster::Cluster;
+use rules::ledger::{ActiveStep, Sweep};
+use rules::step::{Launch, Step};
 
 use crate::{Config, interim, step_report};
 

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use shared::Aws;
-use shared::cluster::Cluster;
-use shared::report::Missing;
-use shared::spark_log::SparkRun;
-use shared::step::{Launch, Step, Waits};
+use aws::Aws;
+use report::Missing;
+use rules::cluster::Cluster;
+use rules::step::{Launch, Step, Waits};
+use spark_log::SparkRun;
 
 use crate::Config;
 use crate::event_log::{self, EventLog, Wanted};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use rules::verdict::Verdict;
 use serde_json::json;
-use shared::verdict::Verdict;
 
 use crate::api::Time;
 use crate::journal::{Entry, Kind};

@@ -7,14 +7,14 @@ mod endpoint;
 
 use std::collections::BTreeMap;
 
+use aws::invocation::Invocation;
+use aws::{Aws, Error};
 use chrono::{DateTime, Utc};
 use clap::Parser;
 use clap::error::ErrorKind;
 use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
-use shared::invocation::Invocation;
-use shared::{Aws, Error};
 
 use crate::runtime_api::Binary;
 use crate::template;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use chrono::TimeDelta;
-use shared::report::Report;
+use report::Report;
 use tokio::task::JoinHandle;
 
 use crate::api::Time;

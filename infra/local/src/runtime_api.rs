@@ -20,9 +20,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws::invocation::Invocation;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
-use shared::invocation::Invocation;
 use tokio::sync::mpsc;
 
 use crate::gate::Gate;

@@ -9,8 +9,8 @@ mod invoke;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws::Aws;
 use serde_json::Value;
-use shared::Aws;
 use tokio::sync::Notify;
 
 use crate::account::Account;

@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use fuzz::spark_log::{Limits, Part, SparkRun, order_parts, read, read_parallel};
 use libfuzzer_sys::fuzz_target;
+use spark_log::{Limits, Part, SparkRun, order_parts, read, read_parallel};
 
 const NAMES: [&str; 7] = [
     "log",

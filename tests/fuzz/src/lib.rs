@@ -1,13 +1,12 @@
-//! What reads bytes that others wrote, by itself: Spark's event logs, and the requests of AWS's clients.
+//! What reads the requests of AWS's clients, by itself.
 //!
-//! Separate from the crates that it is part of because they need the AWS SDK, which takes very long to compile with a
+//! Separate from the crate that it is part of because that needs the AWS SDK, which takes very long to compile with a
 //! fuzzer's instruments in it. The modules beside this file are links to theirs, so nothing is copied.
 
 #![allow(dead_code, reason = "what uses the rest is not here")]
 
 pub mod api;
 mod journal;
-pub mod spark_log;
 pub mod wire;
 
 /// What the wire layer needs to know of DynamoDB, whose implementation is not here.

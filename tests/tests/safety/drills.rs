@@ -4,8 +4,8 @@ use local::emr::{ClusterState, StepState};
 use local::fis::Status;
 use local::wire::Service;
 use local::world::World;
+use rules::drill::DrillState;
 use serde_json::{Value, json};
-use shared::drill::DrillState;
 
 use crate::staging::*;
 

@@ -2,9 +2,9 @@
 
 use local::spark::{StagePlan, Workload};
 use local::world::World;
+use report::Report;
+use rules::verdict::Verdict;
 use serde_json::Value;
-use shared::report::Report;
-use shared::verdict::Verdict;
 
 use crate::staging::*;
 

@@ -1,10 +1,10 @@
 //! The ledger's own guards: whoever writes second does not win, and what could not be written is said.
 
+use aws::{Saved, expires_at};
 use local::fault::Faults;
 use local::world::World;
+use rules::drill::{Drill, DrillState};
 use serde_json::{Value, json};
-use shared::aws::{Saved, expires_at};
-use shared::drill::{Drill, DrillState};
 
 use crate::staging::*;
 

@@ -3,8 +3,8 @@
 use local::emr::StepState;
 use local::scenario::DATA_BUCKET;
 use local::world::World;
+use rules::ledger::ActiveStep;
 use serde_json::{Value, json};
-use shared::ledger::ActiveStep;
 
 use crate::staging::*;
 
@@ -125,7 +125,7 @@ fn a_writer_beyond_the_first_page_of_the_ledger_is_found() {
             cluster_id: writer.clone(),
             step_id: step_id.to_owned(),
             name,
-            places: shared::place::named_in([words]),
+            places: rules::place::named_in([words]),
             seen_at: world.clock.now(),
         };
         // A page of a query ends at one megabyte, and the items come in the order of their keys.

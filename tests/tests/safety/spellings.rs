@@ -2,8 +2,8 @@
 //! above it, and what is below it.
 
 use proptest::prelude::*;
-use shared::config::S3Location;
-use shared::place::{Place, named_in};
+use rules::place::{Place, named_in};
+use rules::s3_location::S3Location;
 
 fn place(parts: &[String]) -> Place {
     let location: S3Location = format!("s3://data/{}/", parts.join("/")).parse().unwrap();

@@ -11,8 +11,8 @@ use local::run;
 use local::scenario::{DATA_BUCKET, SCENARIOS, Scenario};
 use local::wire::Service;
 use local::world::{State, World};
+use report::Report;
 use serde_json::{Value, json};
-use shared::report::Report;
 
 /// The results that submit-step may empty.
 pub(crate) const RESULTS: &str = "s3://emr-spot-workshop-data/resultsspot/";
@@ -217,6 +217,6 @@ pub(crate) async fn noted(world: &World) -> Vec<String> {
     steps.into_iter().map(|step| step.step_id).collect()
 }
 
-pub(crate) fn aws(world: &World) -> shared::Aws {
+pub(crate) fn aws(world: &World) -> aws::Aws {
     world.aws("test", std::sync::Arc::default())
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use aws::ThrowAway;
 use local::emr::{ClusterState, StepState};
 use local::journal::Kind;
 use local::spark::Workload;
 use local::world::World;
 use serde_json::{Value, json};
-use shared::aws::ThrowAway;
 
 use crate::staging::*;
 

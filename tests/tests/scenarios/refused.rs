@@ -4,9 +4,9 @@
 use local::emr::ClusterState;
 use local::journal::Kind;
 use local::run::Run;
-use shared::drill::DrillState;
-use shared::report::{Missing, Report};
-use shared::verdict::Verdict;
+use report::{Missing, Report};
+use rules::drill::DrillState;
+use rules::verdict::Verdict;
 use tests::{report_of, tell};
 
 use super::{interrupted, replaced};

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use aws::invocation::Invocation;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -12,7 +13,6 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
-use shared::invocation::Invocation;
 use tokio::net::TcpStream;
 
 use crate::runtime_api::{ANSWER_BYTES_MAX, failed, reported};

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::SystemTime;
 
+use aws::invocation::Invocation;
 use bytes::Bytes;
 use http::StatusCode;
 use lambda_runtime::Diagnostic;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use shared::invocation::Invocation;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};

@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, anyhow, bail};
-use shared::aws::Object;
-use shared::config::S3Location;
-use shared::spark_log::{Limits, Part, SparkRun, read_parallel};
-use shared::{Aws, Error};
-
-use super::{Folder, log_in, progress_bar};
+use aws::Object;
+use aws::{Aws, Error};
+use rules::s3_location::S3Location;
+use spark_log::program::{Folder, log_in, progress_bar};
+use spark_log::{Limits, Part, SparkRun, read_parallel};
 
 /// Objects looked at under a prefix.
 const OBJECTS_MAX: usize = 20_000;

@@ -1,0 +1,254 @@
+//! The report: everything that a drill showed, with its evidence, as JSON and as one self-contained page.
+//!
+//! The struct is the schema. A field is added freely; one that changes its meaning or goes needs a new [`SCHEMA`].
+
+pub mod finding;
+mod page;
+mod spark;
+mod timeline;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use spark::{ExecutorRow, Spark, StageRow};
+
+use rules::application::Run;
+use rules::capacity::Capacity;
+use rules::cluster::Pool;
+use rules::drill::DrillState;
+use rules::step::Step;
+use rules::verdict::{InterruptionFacts, Judgement, Verdict};
+
+/// Name and version of the JSON's schema.
+pub const SCHEMA: &str = "spot-drill-report/1";
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Was it written while the step still ran? Then its one to come takes its place.
+    #[serde(default)]
+    pub interim: bool,
+    /// Verdict, sentence, reasons.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// The cluster.
+    pub cluster: ClusterFacts,
+    /// The step, after its end.
+    pub step: Step,
+    /// How long it ran.
+    pub run_seconds: Option<i64>,
+    /// The run that counts for what was lost in it. `None`: EMR does not say when the step ran.
+    #[serde(default)]
+    pub run: Option<Run>,
+    /// Why COMPLETED would say nothing of the application, in words. `None`: it does.
+    #[serde(default)]
+    pub completed_doubt: Option<String>,
+    /// What start-experiment did.
+    pub drill: DrillFacts,
+    /// Which of the cluster's instances were interrupted around the run, how each bears upon it, and what became of
+    /// their capacity.
+    pub interruptions: Vec<InterruptionFacts>,
+    /// Task capacity over time. `None`: EMR's list of instances could not be had.
+    pub capacity: Option<Capacity>,
+    /// What was asked for in task capacity, when the first experiment began and when the step ended.
+    pub targets: Targets,
+    /// What Spark's event log says. `None`: see `missing`.
+    pub spark: Option<Spark>,
+    /// What the job wrote. `None`: see `missing`.
+    pub output: Option<Output>,
+    /// What the drill cost.
+    pub cost: Cost,
+    /// Hidden weaknesses.
+    pub findings: Vec<Finding>,
+    /// The pieces that this report had to do without.
+    pub missing: Vec<Missing>,
+    /// When the last of the facts was looked at.
+    pub observed_at: DateTime<Utc>,
+    /// Earlier reports of the same step whose place this one took, because it had to do without less.
+    #[serde(default)]
+    pub revisions: Vec<Revision>,
+}
+
+/// An earlier report of the same step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// When its facts were looked at.
+    pub observed_at: DateTime<Utc>,
+    /// What it said.
+    pub verdict: Verdict,
+    /// What it had to do without, and its successor had not.
+    pub missing: Vec<Missing>,
+}
+
+/// The cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterFacts {
+    /// `j-…`
+    pub id: String,
+    /// Its name, if it could be had.
+    pub name: Option<String>,
+    /// EMR's release.
+    pub release_label: Option<String>,
+    /// Its state when last looked at.
+    pub state: Option<String>,
+    /// EMR's words on why it is in that state: why it ended, if it did.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What start-experiment did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillFacts {
+    /// How far it came. `None`: it never saw the step.
+    pub state: Option<DrillState>,
+    /// Why there was no experiment, if there was none.
+    pub reason: Option<String>,
+    /// Does the experiment template name a stop condition?
+    pub has_stop_condition: Option<bool>,
+    /// Why its alarm could not be looked at before an experiment, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm_unknown: Option<String>,
+    /// The experiments.
+    pub experiments: Vec<ExperimentFacts>,
+}
+
+/// One experiment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExperimentFacts {
+    /// 1 for the first.
+    pub wave: u32,
+    /// `EXP…`
+    pub experiment_id: Option<String>,
+    /// Its end state, or the last one seen.
+    pub status: Option<String>,
+    /// FIS's words on it.
+    pub reason: Option<String>,
+    /// Only resolved its targets?
+    pub preview: bool,
+    /// Whom it was to interrupt.
+    pub victims: Vec<String>,
+    /// The ARNs that FIS resolved.
+    pub resolved: Vec<String>,
+    /// Are all of them victims?
+    pub resolved_are_victims: bool,
+    /// When we asked for it.
+    pub asked_at: Option<DateTime<Utc>>,
+    /// When FIS began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When FIS ended.
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Targets of the fleets or groups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Targets {
+    /// When the first experiment began.
+    pub at_start: Option<Vec<Pool>>,
+    /// When the step ended.
+    pub at_end: Option<Vec<Pool>>,
+}
+
+/// How the output's place is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputNamedBy {
+    /// The step's or the cluster's setting `spark.spotDrill.output`.
+    Setting,
+    /// The cluster's tag `spot-drill:output`.
+    Tag,
+    /// The deployment's pattern, which an argument of the step matches.
+    Pattern,
+    /// A guess: the application's last argument.
+    #[default]
+    LastArgument,
+}
+
+/// What the job wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// `s3://…/`
+    pub location: String,
+    /// How that is known.
+    #[serde(default)]
+    pub named_by: OutputNamedBy,
+    /// Is there a `_SUCCESS` of this run? One that is older is none.
+    pub has_success_marker: bool,
+    /// Why a run that ended well may leave none: a table, dynamic partition overwrite, a setting. `None`: it should.
+    #[serde(default)]
+    pub no_marker_because: Option<String>,
+    /// Objects besides markers that were written while the job ran.
+    #[serde(default)]
+    pub objects_of_run: usize,
+    /// Objects besides markers.
+    pub objects: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The same of the baseline's prefix, if one is set.
+    pub baseline: Option<Baseline>,
+}
+
+/// The output of a run without interruptions, to compare with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// `s3://…/`
+    pub location: String,
+    /// Objects besides markers.
+    pub objects: usize,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What the drill cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cost {
+    /// How long FIS's actions ran, added up; FIS bills action-minutes. <https://aws.amazon.com/fis/pricing/>
+    pub fis_action_seconds: i64,
+    /// How long the undisturbed runs of the job took, in the middle. `None`: there is none on record.
+    pub median_undisturbed_seconds: Option<i64>,
+    /// Of how many runs.
+    pub undisturbed_runs: usize,
+    /// How much longer this one took, in percent; negative when it was faster.
+    pub slowdown_percent: Option<i64>,
+    /// Capacity units missing × seconds.
+    pub unit_seconds_lost: Option<i64>,
+    /// Spark's task time that was lost or spent again.
+    pub lost_task_ms: Option<u64>,
+}
+
+/// A piece that the report had to do without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Missing {
+    /// Which: `event log`, `spot request status`, …
+    pub what: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// A weakness.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A name that stays the same from report to report.
+    pub id: String,
+    /// What is weak, in one sentence.
+    pub what: String,
+    /// What shows it.
+    pub evidence: String,
+    /// What to do.
+    pub advice: String,
+}
+
+impl Report {
+    /// The JSON, the same bytes for the same report.
+    pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec_pretty(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// The page.
+    pub fn to_html(&self) -> Result<String, askama::Error> {
+        page::render(self)
+    }
+}

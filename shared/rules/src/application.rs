@@ -1,0 +1,208 @@
+//! The application that a step ran: all its attempts, as far as their event logs are there.
+//!
+//! Separate from the logs' reader because here they are joined to what AWS says: when the run was that counts, and what
+//! of the application was on a host when the host went.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::interruption::NOTICE;
+use crate::step::Step;
+use spark_log::{Executor, Removal, SparkRun, same_host};
+
+/// An application's attempts. YARN begins it anew when its driver is lost, and each attempt has a log of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Application<'a> {
+    /// The attempts whose logs were found, in their order.
+    pub attempts: &'a [SparkRun],
+}
+
+/// Whose times the run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunWitness {
+    /// The application's event log.
+    EventLog,
+    /// EMR, of the step.
+    Step,
+}
+
+/// The run that counts: the application's, by its event log where that tells, else the step's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// When it began.
+    pub began_at: DateTime<Utc>,
+    /// Who says so.
+    pub begin_told_by: RunWitness,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// Who says so.
+    pub end_told_by: RunWitness,
+    /// By when it had begun, as far as can be known. `None`: an application that waits for its turn begins at any time.
+    #[serde(default)]
+    pub began_by: Option<DateTime<Utc>>,
+    /// Can it have gone on after `ended_at`, which is the end of a step that did not wait?
+    #[serde(default)]
+    pub may_go_on: bool,
+}
+
+/// What a step's times leave open of its application's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Open {
+    /// The cluster may run several steps at once, and YARN lets an application wait until there is room for it.
+    pub begin: bool,
+    /// The step may end before its application.
+    pub end: bool,
+}
+
+/// From a step's begin to its application's there are `spark-submit`, the upload of its files and YARN's first container:
+/// by so much later it has begun, if nothing else keeps the cluster's room.
+const BEGINS_WITHIN: TimeDelta = TimeDelta::seconds(60);
+
+impl Run {
+    /// The run of a step that ended; `None` where EMR does not say when.
+    pub fn of(step: &Step, application: Option<Application<'_>>, open: Open) -> Option<Self> {
+        let began = application.and_then(Application::started_at);
+        let ended = application.and_then(Application::ended_at);
+        let told_by = |log: Option<DateTime<Utc>>| log.map_or(RunWitness::Step, |_| RunWitness::EventLog);
+        let began_at = began.or(step.started_at)?;
+        Some(Self {
+            began_at,
+            begin_told_by: told_by(began),
+            ended_at: ended.or(step.ended_at)?,
+            end_told_by: told_by(ended),
+            began_by: match began {
+                None if open.begin => None,
+                None => Some(began_at + BEGINS_WITHIN),
+                told => told,
+            },
+            may_go_on: ended.is_none() && open.end,
+        })
+    }
+
+    /// Is it known whether the application ran at a moment?
+    pub fn is_known_at(&self, at: DateTime<Utc>) -> bool {
+        let had_begun = at < self.began_at || self.began_by.is_some_and(|by| at >= by);
+        had_begun && !(at >= self.ended_at && self.may_go_on)
+    }
+
+    /// Does a moment lie inside the run?
+    pub fn holds(&self, at: DateTime<Utc>) -> bool {
+        at >= self.began_at && at < self.ended_at
+    }
+}
+
+impl<'a> Application<'a> {
+    /// The attempt that tells how the application ended. Of an application there is at least one.
+    pub fn last(self) -> Option<&'a SparkRun> {
+        self.attempts.last()
+    }
+
+    /// How often YARN began it, by the number of the last attempt.
+    pub fn attempts_made(self) -> usize {
+        let number = self.last().and_then(|run| run.attempt_id.as_deref()?.parse().ok());
+        number.unwrap_or(1).max(self.attempts.len())
+    }
+
+    /// Does each attempt have its log, read whole, and does the last one's reach to the application's end?
+    pub fn is_whole(self) -> bool {
+        self.ended_at().is_some()
+            && self.attempts.len() == self.attempts_made()
+            && self
+                .attempts
+                .iter()
+                .all(|run| run.reading.skipped.is_empty() && !run.reading.compacted && run.started_at_ms.is_some())
+    }
+
+    /// When the first attempt began; `None` where its log is missing.
+    pub fn started_at(self) -> Option<DateTime<Utc>> {
+        if self.attempts.len() < self.attempts_made() {
+            return None;
+        }
+        moment(self.attempts.first()?.started_at_ms)
+    }
+
+    /// When the last attempt ended; `None` where its log breaks off before.
+    pub fn ended_at(self) -> Option<DateTime<Utc>> {
+        moment(self.last()?.ended_at_ms)
+    }
+
+    /// When the driver first lost an executor together with this host, between two times.
+    pub fn lost_host_at(self, host: &str, from: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let fell = |executor: &Executor| {
+            let with_its_node = matches!(
+                executor.removal,
+                Some(Removal::WorkerLost | Removal::Disconnected | Removal::ProcessLost | Removal::HeartbeatTimeout)
+            );
+            moment(executor.removed_at_ms).filter(|at| with_its_node && *at >= from && *at <= until)
+        };
+        self.executors_on(host).filter_map(fell).min()
+    }
+
+    /// What of the application was on a host when the host went: `driver`, `executor 3`, `shuffle output of executor 3`.
+    ///
+    /// Executors that left since the notice count too: that is what the notice did. Shuffle output outlives its executor where YARN's shuffle service serves it; it counts if somebody missed it afterwards.
+    pub fn held_on(self, host: &str, noticed_at: Option<DateTime<Utc>>, lost_at: DateTime<Utc>) -> Vec<String> {
+        let mut held = Vec::new();
+        for run in self.attempts {
+            let began = moment(run.started_at_ms);
+            let ended = moment(run.ended_at_ms);
+            let ran = began.is_none_or(|at| at <= lost_at) && ended.is_none_or(|at| at > lost_at);
+            let is_here = run.driver_host.as_deref().is_some_and(|driver| same_host(driver, host));
+            if ran && is_here && !self.began_again_by(run, lost_at) {
+                held.push("driver".to_owned());
+            }
+        }
+        for executor in self.executors_on(host) {
+            if was_there(executor, noticed_at, lost_at) {
+                held.push(format!("executor {}", executor.id));
+            } else if executor.tasks_successful > 0 && self.missed_output_of(executor, host, lost_at) {
+                held.push(format!("shuffle output of executor {}", executor.id));
+            }
+        }
+        held.dedup();
+        held
+    }
+
+    /// Had a later attempt begun by then?
+    fn began_again_by(self, run: &SparkRun, at: DateTime<Utc>) -> bool {
+        self.attempts
+            .iter()
+            .filter(|later| later.started_at_ms > run.started_at_ms)
+            .any(|later| moment(later.started_at_ms).is_some_and(|began| began <= at))
+    }
+
+    fn executors_on(self, host: &str) -> impl Iterator<Item = &'a Executor> {
+        let executors = self.attempts.iter().flat_map(|run| &run.executors);
+        executors.filter(move |executor| same_host(&executor.host, host))
+    }
+
+    /// Did a fetch from there fail after the loss, or did a stage that had been computed begin again?
+    fn missed_output_of(self, executor: &Executor, host: &str, lost_at: DateTime<Utc>) -> bool {
+        let removed_before = moment(executor.removed_at_ms).is_some_and(|at| at <= lost_at);
+        let since = |ms: Option<i64>| moment(ms).is_some_and(|at| at >= lost_at);
+        removed_before
+            && self.attempts.iter().flat_map(|run| &run.stages).any(|stage| {
+                let fetch = stage.fetch_failed_from.as_ref();
+                let from_here = fetch.is_some_and(|from| same_host(&from.host, host));
+                (from_here && since(stage.completed_at_ms)) || (stage.attempt > 0 && since(stage.submitted_at_ms))
+            })
+    }
+}
+
+fn was_there(executor: &Executor, noticed_at: Option<DateTime<Utc>>, lost_at: DateTime<Utc>) -> bool {
+    if moment(executor.added_at_ms).is_some_and(|added| added > lost_at) {
+        return false;
+    }
+    let Some(removed) = moment(executor.removed_at_ms) else {
+        return true;
+    };
+    // On a notice EMR's Spark gives the node no new tasks, and an executor without tasks is let go as an idle one: whoever
+    // left between notice and loss left because of the notice.
+    removed >= noticed_at.unwrap_or(lost_at - NOTICE)
+}
+
+/// Spark's milliseconds as a moment.
+pub fn moment(ms: Option<i64>) -> Option<DateTime<Utc>> {
+    ms.and_then(DateTime::from_timestamp_millis)
+}

@@ -1,1 +1,0 @@
-../../../shared/src/spark_log.rs
