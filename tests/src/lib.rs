@@ -8,9 +8,9 @@
 
 use std::collections::BTreeMap;
 
+use account::journal::Kind;
 use chrono::{DateTime, Utc};
 use local::fault::Faults;
-use local::journal::Kind;
 use local::run::{self, Run};
 use local::scenario::{DATA_BUCKET, Scenario, Twist};
 use local::settings::Settings;
@@ -111,7 +111,7 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
 /// Where AWS answers, a function has nothing to fail for, whatever it refuses or ignores: on AWS each failure is an
 /// alarm, two more attempts, and no verdict for whoever waits for one. A process that was made to die is another matter.
 fn no_invocation_fails(run: &Run, state: &local::world::State) -> Vec<String> {
-    let died = |entry: &local::journal::Entry| {
+    let died = |entry: &account::journal::Entry| {
         run.stage.faults.crash.is_some() && entry.data["errorType"] == "Runtime.ExitError"
     };
     let entries = state.account.journal.entries().iter();

@@ -16,10 +16,10 @@ mod telling;
 
 use std::collections::BTreeSet;
 
+use account::emr::{Cluster, Step};
+use account::spark::{ApplicationTruth, SideJob};
 use chrono::{DateTime, TimeDelta, Utc};
-use local::emr::{Cluster, Step};
 use local::run::{Run, StepRun};
-use local::spark::{ApplicationTruth, SideJob};
 use local::world::State;
 use serde_json::Value;
 

@@ -2,10 +2,10 @@
 //!
 //! Separate because it is what must never go wrong, whatever the verdict: every story has neighbours who would be hit.
 
+use account::ec2::{Cause, Instance as Machine, Market};
+use account::emr::{Cluster, Instance as Node, Role};
+use account::fis::Experiment;
 use chrono::{DateTime, TimeDelta, Utc};
-use local::ec2::{Cause, Instance as Machine, Market};
-use local::emr::{Cluster, Instance as Node, Role};
-use local::fis::Experiment;
 use local::strangers::is_stranger;
 use local::world::State;
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use local::spark::{ApplicationTruth, AttemptTruth};
+use account::spark::{ApplicationTruth, AttemptTruth};
 use serde_json::Value;
 
 use crate::model::{Evidence, Hit, Touch};

@@ -8,7 +8,7 @@ mod shape;
 
 use std::collections::BTreeMap;
 
-use local::emr::Whims;
+use account::emr::Whims;
 use local::fault::Faults;
 use local::plot::{Deed, Moment, Plot, What};
 use local::run::{Run, Stage};

@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use local::api::Time;
+use account::api::Time;
 use local::fault::Crash;
 use local::run::Run;
 use local::scenario::Scenario;
@@ -25,7 +25,7 @@ fn told_with_crash(name: &str, function: &str, call: u32, after: bool) -> Run {
         if after { "after" } else { "before" }
     );
     let run = tell_with(scenario, &settings, 1, &story);
-    let died = |entry: &local::journal::Entry| entry.data["errorType"] == "Runtime.ExitError";
+    let died = |entry: &account::journal::Entry| entry.data["errorType"] == "Runtime.ExitError";
     let deaths = run
         .world
         .lock()

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use local::ec2::{Launch, Market};
+use account::ec2::{Launch, Market};
 use local::fault::Faults;
 use local::scenario::DATA_BUCKET;
 use local::world::World;
@@ -78,8 +78,8 @@ fn a_batch_names_only_the_messages_that_failed_and_records_the_others() {
                 ]),
             };
             let mut rng = fastrand::Rng::with_seed(1);
-            let (mut journal, mut events) = (local::journal::Journal::default(), Vec::new());
-            let mut ctx = local::api::Ctx {
+            let (mut journal, mut events) = (account::journal::Journal::default(), Vec::new());
+            let mut ctx = account::api::Ctx {
                 now,
                 rng: &mut rng,
                 journal: &mut journal,
@@ -199,7 +199,7 @@ fn two_clusters_of_one_name_are_named_and_get_no_step() {
             let answer = world
                 .lock()
                 .account
-                .call(now, local::wire::Service::Emr, "RunJobFlow", cluster())
+                .call(now, account::wire::Service::Emr, "RunJobFlow", cluster())
                 .unwrap();
             ids.push(answer["JobFlowId"].as_str().unwrap().to_owned());
             world.changed();

@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use local::ec2::{Market, State};
-use local::emr::{Cluster, Role};
-use local::fis::{Experiment, Status};
+use account::ec2::{Market, State};
+use account::emr::{Cluster, Role};
+use account::fis::{Experiment, Status};
+use account::wire::Service;
 use local::scenario::{DATA_BUCKET, Scenario};
 use local::strangers::is_stranger;
-use local::wire::Service;
 use local::world::World;
 use serde_json::json;
 use tests::in_a_world;

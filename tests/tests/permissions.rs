@@ -9,16 +9,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use local::api::{ACCOUNT, REGION};
+use account::api::{ACCOUNT, REGION};
+use account::grants;
+use account::iam::{self, Decision};
+use account::journal::Kind;
+use account::template::Template;
+use account::wildcard::Pattern;
 use local::fault::Crash;
-use local::grants;
-use local::iam::{self, Decision};
-use local::journal::Kind;
 use local::run::{self, TEMPLATE};
 use local::scenario::{SCENARIOS, Scenario};
 use local::settings::Settings;
-use local::template::Template;
-use local::wildcard::Pattern;
 use serde_json::{Value, json};
 
 /// Allowed though no story shows the call: by which function's role (`*`: any), what, and who needs it when.

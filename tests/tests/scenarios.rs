@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use local::api::Time;
+use account::api::Time;
 use local::run::Run;
 use report::Report;
 use rules::cause::Blame;

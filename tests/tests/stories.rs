@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use local::journal::Kind;
+use account::journal::Kind;
 use local::run::Run;
 use serde_json::Value;
 use tests::story::Story;
@@ -129,7 +129,7 @@ fn journal(run: &Run, lines: usize) -> Vec<String> {
     let neighbours = local::strangers::ids(&state);
     let shown = entries.filter(|entry| !matches!(entry.kind, Kind::Call | Kind::Event));
     let shown = shown.filter(|entry| !neighbours.contains(&entry.subject));
-    let line = |entry: &local::journal::Entry| {
+    let line = |entry: &account::journal::Entry| {
         let at = entry.at.format("%H:%M:%S%.3f");
         format!("    {at}  {:<28} {:<22} {}", entry.source, entry.subject, entry.text)
     };

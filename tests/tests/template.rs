@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use local::api::{ACCOUNT, REGION};
-use local::event_bus::EventBus;
+use account::api::{ACCOUNT, REGION};
+use account::event_bus::EventBus;
+use account::scheduler::Expression;
+use account::template::{Destination, Template};
 use local::functions::Function;
-use local::scheduler::Expression;
-use local::template::{Destination, Template};
 use serde_json::{Value, json};
 use serde_norway::Value as Yaml;
 

@@ -9,7 +9,7 @@ use aws_smithy_async::time::TimeSource;
 use chrono::TimeDelta;
 use tokio::time::Instant;
 
-use crate::api::Time;
+use account::api::Time;
 
 /// A clock that begins at `epoch` when it is made, and goes as tokio's does.
 #[derive(Debug, Clone, Copy)]

@@ -7,16 +7,21 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::api::Time;
-use crate::ec2::Market;
-use crate::emr::{Cluster, ClusterState, Role, Step, StepState, Whims};
-use crate::run::{HOURS_MAX, LOOK};
 use crate::scenario::{DATA_BUCKET, OTHER_LOGS, RESULTS_PREFIX, Scenario, Twist};
 use crate::settings::Settings;
-use crate::wire::Service;
 use crate::world::{State, World};
+use account::api::Time;
+use account::ec2::Market;
+use account::emr::{Cluster, ClusterState, Role, Step, StepState, Whims};
+use account::wire::Service;
 
 use std::time::Duration;
+
+/// No story lasts longer, in virtual time.
+pub(crate) const HOURS_MAX: i64 = 6;
+
+/// How often the main task looks, in virtual time.
+pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// Of the other jobs' event logs so many are of the day.
 const OTHER_LOGS_TODAY: usize = 30_000;

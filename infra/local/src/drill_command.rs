@@ -11,10 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rules::verdict::Verdict;
 use serde_json::json;
 
-use crate::api::Time;
-use crate::journal::{Entry, Kind};
 use crate::run::{self, Run, StepRun};
 use crate::scenario::{SCENARIOS, Scenario};
+use account::api::Time;
+use account::journal::{Entry, Kind};
 
 /// What `drill` takes.
 #[derive(Debug, Args)]

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::runtime_api::Binary;
-use crate::template;
+use account::template;
 
 pub use endpoint::Endpoint;
 

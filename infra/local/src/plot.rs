@@ -11,14 +11,15 @@ use anyhow::Context;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use crate::account::Account;
-use crate::api::Time;
+use crate::director::{HOURS_MAX, LOOK};
 use crate::director::{emr, until};
-use crate::emr::{Role, Step, Whims};
-use crate::journal::Entry;
-use crate::run::{HOURS_MAX, LOOK, Run, Stage, has_report};
-use crate::spark::Workload;
+use crate::run::{Run, Stage, has_report};
 use crate::world::{State, World};
+use account::Account;
+use account::api::Time;
+use account::emr::{Role, Step, Whims};
+use account::journal::Entry;
+use account::spark::Workload;
 
 /// A plot.
 #[derive(Debug, Clone)]

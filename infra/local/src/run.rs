@@ -2,34 +2,27 @@
 //! reports.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use chrono::TimeDelta;
 use report::Report;
 use tokio::task::JoinHandle;
 
-use crate::api::Time;
-use crate::director;
-use crate::emr::{Cluster, Step};
+use crate::director::{self, HOURS_MAX, LOOK};
 use crate::fault::Faults;
-use crate::journal::Entry;
 use crate::scenario::{DATA_BUCKET, Scenario};
 use crate::settings::Settings;
 use crate::strangers::{self, Veil};
 use crate::world::{State, World};
+use account::api::Time;
+use account::emr::{Cluster, Step};
+use account::journal::Entry;
 
 /// The stack that is deployed: the project's own.
 pub const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"));
 
 /// When every run begins.
 const EPOCH: &str = "2026-11-20T14:00:00Z";
-
-/// No story lasts longer, in virtual time.
-pub(crate) const HOURS_MAX: i64 = 6;
-
-/// How often the main task looks, in virtual time.
-pub(crate) const LOOK: Duration = Duration::from_secs(1);
 
 /// One finished step, and what the functions made of it.
 #[derive(Debug, Clone)]

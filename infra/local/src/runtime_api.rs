@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::gate::Gate;
-use crate::template;
+use account::template;
 use environment::Environment;
 pub use wall_clock::WallClock;
 

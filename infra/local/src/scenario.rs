@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::s3::Encryption;
 use crate::settings::Settings;
-use crate::spark::{Placement, Workload};
+use account::s3::Encryption;
+use account::spark::{Placement, Workload};
 
 /// The bucket of the scripts, the results and Spark's event logs.
 pub const DATA_BUCKET: &str = "emr-spot-workshop-data";

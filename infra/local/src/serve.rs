@@ -20,17 +20,17 @@ use chrono::{SubsecRound, TimeDelta};
 use clap::Args;
 use tokio::net::TcpListener;
 
-use crate::api::{REGION, Time};
 use crate::director;
-use crate::emr::ClusterState;
 use crate::fault::Faults;
 use crate::gate::{Gate, Moment, Pace};
 use crate::run;
 use crate::scenario::{CLUSTER_NAME, DATA_BUCKET, RESULTS_PREFIX, Scenario};
 use crate::settings::Settings;
-use crate::template::STACK;
-use crate::wire::Service;
 use crate::world::World;
+use account::api::{REGION, Time};
+use account::emr::ClusterState;
+use account::template::STACK;
+use account::wire::Service;
 use connection::Server;
 use host::Host;
 

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::account::Account;
-use crate::api::{ApiError, Time};
-use crate::ec2::{Launch, Market, State as InstanceState};
-use crate::emr::{Cluster, Role};
-use crate::journal::Entry;
-use crate::wire::Service;
 use crate::world::{State, World};
+use account::Account;
+use account::api::{ApiError, Time};
+use account::ec2::{Launch, Market, State as InstanceState};
+use account::emr::{Cluster, Role};
+use account::journal::Entry;
+use account::wire::Service;
 
 /// What the names of the neighbours' clusters begin with; no story's own cluster is called so.
 const NAME: &str = "neighbour-";

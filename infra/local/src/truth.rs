@@ -1,11 +1,11 @@
 //! What really happened around a step, read from the simulated services' own state and never from what the functions
 //! recorded. Tests hold reports against it.
 
-use crate::api::Time;
-use crate::ec2::{Cause, Instance};
-use crate::emr::{Cluster, Role};
-use crate::spark::ApplicationTruth;
 use crate::world::State;
+use account::api::Time;
+use account::ec2::{Cause, Instance};
+use account::emr::{Cluster, Role};
+use account::spark::ApplicationTruth;
 
 /// An instance of a cluster that was interrupted.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,7 +41,7 @@ pub fn hits(state: &State, cluster: &Cluster, from: Time, until: Time) -> Vec<Hi
             Some(Hit {
                 instance_id: machine.instance_id.clone(),
                 role: instance.role,
-                is_spot: machine.market == crate::ec2::Market::Spot,
+                is_spot: machine.market == account::ec2::Market::Spot,
                 pool_id: instance.pool_id.clone(),
                 units: instance.weight,
                 noticed_at: interruption.noticed_at,

@@ -4,6 +4,8 @@
 //! invocation of a function is a task of its own, whose AWS calls come back here through the SDK's HTTP client.
 
 mod bus;
+pub mod connector;
+pub mod deployed;
 mod invoke;
 
 use std::collections::BTreeMap;
@@ -13,19 +15,18 @@ use aws::Aws;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use crate::account::Account;
-use crate::api::{ACCOUNT, REGION, Time};
 use crate::clock::Clock;
-use crate::cloudformation::Stacks;
-use crate::connector;
-use crate::event_bus::EventBus;
 use crate::fault::{Fate, Faults};
 use crate::functions::Function;
-use crate::grants::Grants;
-use crate::queue::{self, Queue};
-use crate::s3;
-use crate::scheduler::{Execution, Expression};
-use crate::template::{Destination, Template};
+use crate::world::deployed::cloudformation::Stacks;
+use account::Account;
+use account::api::{ACCOUNT, REGION, Time};
+use account::event_bus::EventBus;
+use account::grants::Grants;
+use account::queue::{self, Queue};
+use account::s3;
+use account::scheduler::{Execution, Expression};
+use account::template::{Destination, Template};
 
 /// The simulated world. Clones share it.
 #[derive(Clone)]
@@ -223,7 +224,7 @@ impl World {
 
     /// Invokes a function with each batch that is due in its queue.
     fn receive_batches(&self, state: &mut State, now: Time) {
-        let mappings: Vec<(String, crate::template::QueueMapping)> = state
+        let mappings: Vec<(String, account::template::QueueMapping)> = state
             .template
             .functions
             .iter()

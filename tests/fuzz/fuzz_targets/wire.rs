@@ -4,10 +4,10 @@
 
 #![no_main]
 
+use account::api::ApiError;
+use account::s3::plain;
+use account::wire::{Service, decode, encode, refusal};
 use bytes::Bytes;
-use fuzz::api::ApiError;
-use fuzz::s3::plain;
-use fuzz::wire::{Service, decode, encode, refusal};
 use http::{Method, Request, Response, Uri};
 use libfuzzer_sys::fuzz_target;
 use quick_xml::Reader;

@@ -1,7 +1,7 @@
 //! Whether a lost instance's capacity was there again before the run's end: by EMR's targets and EC2's instances.
 
+use account::emr::{Role, StepState};
 use chrono::{DateTime, TimeDelta, Utc};
-use local::emr::{Role, StepState};
 use serde_json::Value;
 
 use super::hits::Touch;

@@ -1,10 +1,10 @@
 //! What of the truth the functions can know: which witnesses are in their reach.
 
+use account::emr::StepState;
+use account::journal::Kind;
+use account::s3::Encryption;
+use account::spark::{ApplicationTruth, AttemptTruth};
 use chrono::{DateTime, TimeDelta, Utc};
-use local::emr::StepState;
-use local::journal::Kind;
-use local::s3::Encryption;
-use local::spark::{ApplicationTruth, AttemptTruth};
 
 use super::Case;
 

@@ -1,9 +1,9 @@
 //! The interrupted instances of a cluster, and what of an application each took with it.
 
+use account::ec2::{Cause, Instance as Machine};
+use account::emr::{Cluster, Instance as Node, Role};
+use account::spark::ApplicationTruth;
 use chrono::{DateTime, TimeDelta, Utc};
-use local::ec2::{Cause, Instance as Machine};
-use local::emr::{Cluster, Instance as Node, Role};
-use local::spark::ApplicationTruth;
 use local::world::State;
 
 use super::Window;
@@ -123,7 +123,7 @@ fn touch(application: &ApplicationTruth, hit: &Hit, lost_at: DateTime<Utc>) -> T
 
 /// An executor that left since the notice, by which EMR gives its node no more tasks, may be told as one that the
 /// interruption took; within seconds of the loss, as one that was lost.
-fn left_since(attempt: &local::spark::AttemptTruth, id: &str, noticed_at: DateTime<Utc>) -> Touch {
+fn left_since(attempt: &account::spark::AttemptTruth, id: &str, noticed_at: DateTime<Utc>) -> Touch {
     let left = attempt
         .executors
         .iter()

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use account::ec2::Cause;
 use chrono::{DateTime, TimeDelta, Utc};
-use local::ec2::Cause;
 use serde_json::Value;
 
 use super::hits::Touch;

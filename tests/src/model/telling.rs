@@ -1,7 +1,7 @@
 //! What is told of a step over time: one verdict, announced once; and which earlier runs it is compared with.
 
-use local::emr::Step;
-use local::journal::Kind;
+use account::emr::Step;
+use account::journal::Kind;
 use serde_json::Value;
 
 use super::hits::{self, Touch};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use local::emr::Role;
+use account::emr::Role;
 use local::plot::{Deed, Moment, What, Whom};
 use local::run::TEMPLATE;
 

@@ -1,7 +1,7 @@
 //! What the steps run: how much work, where the driver is, what it writes, and what is wrong with it.
 
+use account::spark::{Failure, Placement, SideJob, StagePlan, Workload, Writes};
 use local::scenario::DATA_BUCKET;
-use local::spark::{Failure, Placement, SideJob, StagePlan, Workload, Writes};
 use serde_json::{Value, json};
 
 use super::Chance;

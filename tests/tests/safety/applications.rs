@@ -1,8 +1,8 @@
 //! Which application is a step's: by EMR's word, and by the step's own log, wherever that lies. And whether it was Spark.
 
-use local::emr::Whims;
+use account::emr::Whims;
+use account::spark::Workload;
 use local::scenario::DATA_BUCKET;
-use local::spark::Workload;
 use local::world::World;
 use serde_json::{Value, json};
 

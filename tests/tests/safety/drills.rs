@@ -1,8 +1,8 @@
 //! A drill that must not be, or must not be any more: what changes while it waits is seen before anybody is interrupted.
 
-use local::emr::{ClusterState, StepState};
-use local::fis::Status;
-use local::wire::Service;
+use account::emr::{ClusterState, StepState};
+use account::fis::Status;
+use account::wire::Service;
 use local::world::World;
 use rules::drill::DrillState;
 use serde_json::{Value, json};
@@ -241,7 +241,7 @@ fn an_experiment_that_resolves_somebody_else_is_stopped() {
         let stranger = {
             let mut state = world.lock();
             let instances = cluster_of(&state, &other).instances.iter();
-            let mut spot = instances.filter(|one| one.market == local::ec2::Market::Spot);
+            let mut spot = instances.filter(|one| one.market == account::ec2::Market::Spot);
             let id = spot.next().unwrap().ec2_instance_id.clone();
             state.account.fis.resolve_also(&id);
             id
@@ -339,7 +339,7 @@ fn a_clusters_tag_has_all_its_steps_drilled_and_reported_on_but_for_those_known_
         until(&world, |state| step_of(state, &cluster_id, &copy).state.is_over()).await;
         sleep(600).await;
         nobody_was_hit(&world, "a copy");
-        let workload = local::spark::Workload::workshop();
+        let workload = account::spark::Workload::workshop();
         let job = "s3://emr-spot-workshop-data/job.sh";
         world.lock().account.emr.set_workload(job, workload);
         let script = json!({"Name": "script", "ActionOnFailure": "CONTINUE", "HadoopJarStep": {

@@ -1,6 +1,6 @@
 //! A job that hangs after its losses: somebody is told, once, and its report comes at its end all the same.
 
-use local::spark::{StagePlan, Workload};
+use account::spark::{StagePlan, Workload};
 use local::world::World;
 use report::Report;
 use rules::verdict::Verdict;

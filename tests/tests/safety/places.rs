@@ -1,6 +1,6 @@
 //! A place that an active step names is not emptied, whichever cluster the step is on.
 
-use local::emr::StepState;
+use account::emr::StepState;
 use local::scenario::DATA_BUCKET;
 use local::world::World;
 use rules::ledger::ActiveStep;
@@ -191,7 +191,7 @@ fn looking_for_writers_costs_no_call_for_each_cluster() {
 fn emr_calls(world: &World) -> usize {
     let state = world.lock();
     let entries = state.account.journal.entries().iter();
-    let by_us = |entry: &&local::journal::Entry| {
+    let by_us = |entry: &&account::journal::Entry| {
         let action = entry.data["action"].as_str().unwrap_or_default();
         entry.data["caller"] == "spot-drill-SubmitStep" && action.starts_with("elasticmapreduce:")
     };

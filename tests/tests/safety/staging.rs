@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use account::api::Time;
+use account::emr::{Cluster, ClusterState, Step, StepState};
+use account::wire::Service;
 use chrono::DateTime;
-use local::api::Time;
-use local::emr::{Cluster, ClusterState, Step, StepState};
 use local::fault::Faults;
 use local::run;
 use local::scenario::{DATA_BUCKET, SCENARIOS, Scenario};
-use local::wire::Service;
 use local::world::{State, World};
 use report::Report;
 use serde_json::{Value, json};

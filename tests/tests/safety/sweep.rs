@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use account::emr::{ClusterState, StepState};
+use account::journal::Kind;
+use account::spark::Workload;
 use aws::ThrowAway;
-use local::emr::{ClusterState, StepState};
-use local::journal::Kind;
-use local::spark::Workload;
 use local::world::World;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Whom an experiment may interrupt: running Spot task instances of its own cluster that are nodes of it, and nobody else.
 
-use local::ec2::{Market, State as Ec2State};
-use local::emr::{InstanceState, Role};
+use account::ec2::{Market, State as Ec2State};
+use account::emr::{InstanceState, Role};
 use local::world::World;
 use serde_json::{Value, json};
 use tests::tell;

@@ -1,8 +1,8 @@
 //! Stories in which the account does not give what it usually gives: what may not be read, what lies among too much, what
 //! is told too late.
 
-use local::emr::ClusterState;
-use local::journal::Kind;
+use account::emr::ClusterState;
+use account::journal::Kind;
 use local::run::Run;
 use report::{Missing, Report};
 use rules::drill::DrillState;

@@ -6,14 +6,14 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{Deed, STEP_TAG, What, Whom};
-use crate::api::Time;
-use crate::ec2::Market;
-use crate::emr::{Cluster, Role, Units};
-use crate::fis::instance_arn;
-use crate::journal::Kind;
-use crate::template::Destination;
-use crate::wire::Service;
 use crate::world::{State, World};
+use account::api::Time;
+use account::ec2::Market;
+use account::emr::{Cluster, Role, Units};
+use account::fis::instance_arn;
+use account::journal::Kind;
+use account::template::Destination;
+use account::wire::Service;
 
 /// Does a deed now.
 pub(super) fn act(world: &World, cluster_id: &str, deed: &Deed) -> anyhow::Result<()> {

@@ -25,8 +25,8 @@ use tokio::task::JoinSet;
 
 use super::protocol::{self, Ask, Reply, What};
 use super::{Binary, LogLine, WallClock};
-use crate::api::REGION;
 use crate::runtime_api::{failed, reported};
+use account::api::REGION;
 
 /// A process, killed when this is dropped.
 #[derive(Debug)]

@@ -9,9 +9,9 @@ use std::time::SystemTime;
 
 use lambda_runtime::Diagnostic;
 
-use crate::api::Time;
 use crate::clock::Clock;
 use crate::runtime_api::failed;
+use account::api::Time;
 
 /// The variant for programs with threads.
 const LIBRARY: &str = "libfaketimeMT.so.1";

@@ -19,11 +19,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::page;
-use crate::api::ApiError;
-use crate::connector::{self, Lost};
 use crate::gate::{Answering, Gate};
-use crate::wire;
 use crate::world::World;
+use crate::world::connector::{self, Lost};
+use account::api::ApiError;
+use account::wire;
 
 /// Larger bodies are refused: an account in memory is no place for them.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -13,12 +13,12 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::api::REGION;
 use crate::functions::{CRATES, Endpoint, Function};
 use crate::gate::{Gate, Pace};
 use crate::runtime_api::{Binary, LogLine, Surroundings, WallClock};
-use crate::template;
 use crate::world::World;
+use account::api::REGION;
+use account::template;
 
 /// What runs the functions.
 #[derive(Debug, Clone, PartialEq, Eq)]

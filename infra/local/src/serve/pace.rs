@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use crate::api::Time;
-use crate::emr::ClusterState;
 use crate::gate::{Gate, Moment, Pace};
-use crate::journal::Kind;
 use crate::world::{State, World};
+use account::api::Time;
+use account::emr::ClusterState;
+use account::journal::Kind;
 
 /// How often time is moved on.
 const TICK: Duration = Duration::from_millis(10);

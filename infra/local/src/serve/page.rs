@@ -9,9 +9,9 @@ use chrono::SecondsFormat;
 use http::{HeaderValue, Response, header};
 
 use super::reports;
-use crate::api::Time;
-use crate::journal::Kind;
 use crate::world::{State, World};
+use account::api::Time;
+use account::journal::Kind;
 
 /// So many of the latest events are shown.
 const EVENTS_MAX: usize = 50;

@@ -28,7 +28,7 @@ pub async fn keep(world: World, out: PathBuf) {
 
 /// Writes what is new, by its ETag.
 fn save(world: &World, out: &Path, written: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
-    let objects: Vec<(String, crate::s3::Object)> = {
+    let objects: Vec<(String, account::s3::Object)> = {
         let state = world.lock();
         let Some(bucket) = state.template.buckets.get("ReportBucket") else {
             return Ok(());

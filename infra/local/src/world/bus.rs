@@ -6,10 +6,10 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::{Delivery, State};
-use crate::api::{ApiError, BusEvent, Time};
-use crate::event_bus;
-use crate::journal::Kind;
-use crate::template::Destination;
+use account::api::{ApiError, BusEvent, Time};
+use account::event_bus;
+use account::journal::Kind;
+use account::template::Destination;
 
 /// How late a second delivery may be.
 const AGAIN_MS_MAX: u64 = 90_000;

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 
 use super::World;
-use crate::journal::Kind;
-use crate::queue::{self, Message};
+use account::journal::Kind;
+use account::queue::{self, Message};
 
 /// How an attempt ended.
 enum End {

@@ -1,0 +1,137 @@
+//! The Spark properties that the simulation obeys, read once.
+//!
+//! Separate so that no rule looks up a string: each has its default, and its page, here.
+//= https://spark.apache.org/docs/3.5.6/configuration.html
+//= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-configure.html
+
+use super::submission::{EMR_DEFAULTS, Submission, is_true, memory_mb};
+
+/// What the properties of one submission say.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `spark.executor.cores`: tasks that run at once in an executor (`spark.task.cpus` is 1).
+    pub(super) cores: u32,
+    /// Container size of an executor: heap and overhead.
+    pub executor_container_mb: u64,
+    /// Container size of the driver in cluster mode.
+    pub driver_container_mb: u64,
+    /// Cores of the driver's container.
+    pub driver_cores: u32,
+    /// `spark.yarn.maxAppAttempts`; a driver in client mode has one life.
+    pub max_app_attempts: u32,
+    /// `spark.dynamicAllocation.enabled`.
+    pub(super) dynamic: bool,
+    /// Executors asked for at the start.
+    pub(super) executors_initial: u32,
+    /// Never fewer under dynamic allocation.
+    pub(super) executors_min: u32,
+    /// Never more under dynamic allocation.
+    pub(super) executors_max: u32,
+    /// An executor without tasks is given back after this long.
+    pub(super) idle_seconds: u32,
+    /// Shuffle output is served by the node, and outlives its executor.
+    pub(super) shuffle_service: bool,
+    /// EMR: no new tasks on a node that is being decommissioned.
+    pub(super) exclude_decommissioning: bool,
+    /// EMR: the output of a node is forgotten as soon as the node is gone.
+    pub(super) cleanup_expired_host: bool,
+    /// EMR: fetch failures from decommissioned nodes do not count towards a stage's attempts.
+    pub(super) ignore_decommission_fetch_failure: bool,
+    /// `spark.decommission.enabled`: executors of a decommissioned node leave when they are done.
+    pub(super) decommission: bool,
+    /// `spark.storage.decommission.*`: and hand their shuffle blocks to others first.
+    pub(super) migrate_shuffle: bool,
+    /// `spark.stage.maxConsecutiveAttempts`.
+    pub(super) stage_attempts_max: usize,
+    /// `spark.task.maxFailures`.
+    pub(super) task_failures_max: u32,
+    /// How long a fetch from a dead node is tried.
+    pub(super) fetch_retry_seconds: u32,
+    /// Where the event log goes, if it goes to S3: no slash at the end.
+    pub(super) log_dir: Option<String>,
+    /// `spark.eventLog.compress`.
+    pub(super) log_compressed: bool,
+    /// `spark.eventLog.rolling.enabled`.
+    pub(super) log_rolling: bool,
+}
+
+impl Settings {
+    /// Reads a submission's properties; what is not set has EMR's default, or else Spark's.
+    pub fn of(submission: &Submission) -> Self {
+        let get = |key: &str| {
+            let emr = EMR_DEFAULTS
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map(|(_, value)| *value);
+            submission.conf.get(key).map(String::as_str).or(emr)
+        };
+        let on = |key: &str, default: bool| get(key).map_or(default, is_true);
+        let number = |key: &str, default: u32| {
+            get(key)
+                .and_then(|value| value.trim_end_matches('s').parse().ok())
+                .unwrap_or(default)
+        };
+        let minimum = number("spark.dynamicAllocation.minExecutors", 0);
+        let initial = number("spark.dynamicAllocation.initialExecutors", minimum);
+        let dynamic = submission.dynamic_allocation;
+        let fixed = submission.executor_instances;
+        let driver_mb = get("spark.driver.memory")
+            .and_then(|text| memory_mb(text).ok())
+            .unwrap_or(2048);
+        Self {
+            cores: submission.executor_cores.max(1),
+            executor_container_mb: container_mb(
+                submission.executor_memory_mb,
+                get("spark.executor.memoryOverhead"),
+                get("spark.executor.memoryOverheadFactor").or(get("spark.yarn.executor.memoryOverheadFactor")),
+                0.1875,
+            ),
+            driver_container_mb: container_mb(
+                driver_mb,
+                get("spark.driver.memoryOverhead"),
+                get("spark.driver.memoryOverheadFactor"),
+                0.1,
+            ),
+            driver_cores: number("spark.driver.cores", 1),
+            max_app_attempts: if submission.deploy_cluster_mode {
+                number("spark.yarn.maxAppAttempts", 2)
+            } else {
+                1
+            },
+            dynamic,
+            executors_initial: if dynamic {
+                initial.max(fixed.unwrap_or(0))
+            } else {
+                fixed.unwrap_or(2)
+            },
+            executors_min: minimum,
+            executors_max: number("spark.dynamicAllocation.maxExecutors", u32::MAX),
+            idle_seconds: number("spark.dynamicAllocation.executorIdleTimeout", 60),
+            shuffle_service: on("spark.shuffle.service.enabled", false),
+            exclude_decommissioning: on("spark.blacklist.decommissioning.enabled", false),
+            cleanup_expired_host: on("spark.resourceManager.cleanupExpiredHost", false),
+            ignore_decommission_fetch_failure: on("spark.stage.attempt.ignoreOnDecommissionFetchFailure", false),
+            decommission: on("spark.decommission.enabled", false),
+            migrate_shuffle: on("spark.decommission.enabled", false)
+                && on("spark.storage.decommission.enabled", false)
+                && on("spark.storage.decommission.shuffleBlocks.enabled", true),
+            stage_attempts_max: number("spark.stage.maxConsecutiveAttempts", 4).max(1) as usize,
+            task_failures_max: number("spark.task.maxFailures", 4).max(1),
+            fetch_retry_seconds: number("spark.shuffle.io.maxRetries", 3) * number("spark.shuffle.io.retryWait", 5),
+            log_dir: get("spark.eventLog.dir")
+                .filter(|dir| dir.starts_with("s3://") && on("spark.eventLog.enabled", false))
+                .map(|dir| dir.trim_end_matches('/').to_owned()),
+            log_compressed: on("spark.eventLog.compress", false),
+            log_rolling: on("spark.eventLog.rolling.enabled", false),
+        }
+    }
+}
+
+/// Heap and overhead, rounded up to YARN's smallest allocation, which is 32 MB on EMR.
+//= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-hadoop-task-config.html
+fn container_mb(heap_mb: u64, overhead: Option<&str>, factor: Option<&str>, default_factor: f64) -> u64 {
+    let factor: f64 = factor.and_then(|text| text.parse().ok()).unwrap_or(default_factor);
+    let by_factor = ((heap_mb as f64 * factor) as u64).max(384);
+    let overhead_mb = overhead.and_then(|text| memory_mb(text).ok()).unwrap_or(by_factor);
+    (heap_mb + overhead_mb).div_ceil(32) * 32
+}

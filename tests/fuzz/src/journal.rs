@@ -1,1 +1,0 @@
-../../../infra/local/src/journal.rs

@@ -1,1 +1,0 @@
-../../../../infra/local/src/s3/chunked.rs

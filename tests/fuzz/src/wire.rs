@@ -1,1 +1,0 @@
-../../../infra/local/src/wire.rs
