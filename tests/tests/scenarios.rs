@@ -112,8 +112,7 @@ fn a_job_that_ends_before_the_first_loss_shows_nothing() {
             .iter()
             .all(|one| one.interrupted.terminated_at > report.step.ended_at)
     );
-    let expected =
-        |one: &rules::verdict::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
+    let expected = |one: &rules::hit::InterruptionFacts| !matches!(one.replacement, Replacement::NotReplaced { .. });
     assert!(report.interruptions.iter().all(expected));
 }
 

@@ -14,28 +14,22 @@ use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
 use rules::cluster::{Cluster, Instance, Role};
 use rules::drill::Drill;
+use rules::hit::InterruptionFacts;
 use rules::replacement::{Excuse, Replacement};
 use rules::step::Step;
-use rules::verdict::{self, Facts, InterruptionFacts, Judgement};
+use rules::verdict::{self, Facts, Judgement};
 
 use crate::event_log::EventLog;
 use crate::experiments::Experiments;
+use crate::gathered::{Gathered, or_missing};
 use crate::interruptions::{self, Around};
 use crate::output::{self, Told};
-use crate::recovery::{RESERVE, Recovery};
+use crate::recovery::RESERVE;
 use crate::witness::{self, Witness};
-use crate::{Config, experiments, history, refusal};
+use crate::{Config, experiments, history};
 
 /// How often the step's log is looked for, in seconds.
 const POLL_SECONDS: u64 = 20;
-
-/// What was read of a step that ended, before it is put together.
-pub(crate) struct Gathered {
-    pub step: Step,
-    pub cluster: Option<Cluster>,
-    pub recovery: Recovery,
-    pub experiments: Experiments,
-}
 
 /// What was made of it.
 struct Made {
@@ -311,18 +305,4 @@ fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {
 
 fn run_seconds(step: &Step) -> Option<i64> {
     Some((step.ended_at? - step.started_at?).num_seconds())
-}
-
-/// The value, or a note that it is missing and why.
-pub(crate) fn or_missing<T>(result: Result<T, Error>, what: &str, missing: &mut Vec<Missing>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error) => {
-            missing.push(Missing {
-                what: what.into(),
-                why: refusal::why(&error, what),
-            });
-            None
-        }
-    }
 }

@@ -11,12 +11,14 @@ use aws::{Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{Missing, Report};
 use rules::drill::{Drill, DrillState, Interim};
+use rules::hit::InterruptionFacts;
 use rules::ledger::ActiveStep;
 use rules::replacement::Replacement;
 use rules::step::Step;
-use rules::verdict::{InterruptionFacts, Verdict};
+use rules::verdict::Verdict;
 
-use crate::facts::{self, Gathered, or_missing};
+use crate::facts;
+use crate::gathered::{Gathered, or_missing};
 use crate::{Config, experiments, history, recovery, step_report};
 
 /// How much longer than undisturbed runs, in percent of them.

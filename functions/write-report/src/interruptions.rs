@@ -10,13 +10,13 @@ use rules::application::{Application, Run};
 use rules::bearing::{Bearing, Loss};
 use rules::cluster::Instance;
 use rules::drill::Drill;
+use rules::hit::InterruptionFacts;
 use rules::interruption::{Interrupted, NOTICE, Testimony};
 use rules::replacement::{self, Evidence, Replacement};
 use rules::step::Step;
-use rules::verdict::InterruptionFacts;
 
 use crate::Config;
-use crate::facts::{Gathered, or_missing};
+use crate::gathered::{Gathered, or_missing};
 
 /// How much earlier than the step's begin a notice may lie whose instance goes while it runs.
 const BEFORE: TimeDelta = TimeDelta::seconds(NOTICE.num_seconds() + 10);

@@ -18,6 +18,7 @@
 mod event_log;
 mod experiments;
 mod facts;
+mod gathered;
 mod history;
 mod interim;
 mod interruptions;

@@ -15,7 +15,7 @@ use rules::step::Step;
 use spark_log::SparkRun;
 
 use crate::Config;
-use crate::facts::or_missing;
+use crate::gathered::or_missing;
 
 /// The setting that names the output.
 const SETTING: &str = "spark.spotDrill.output";

@@ -13,13 +13,14 @@ use chrono::{DateTime, Utc};
 use report::{Missing, Report, Revision};
 use rules::cluster::Cluster;
 use rules::drill::{Claim, Drill, Finished, Written};
+use rules::hit::InterruptionFacts;
 use rules::interruption::Cause;
 use rules::job;
 use rules::replacement::Replacement;
 use rules::step::{Launch, Step};
-use rules::verdict::InterruptionFacts;
 
-use crate::facts::{self, Gathered, or_missing};
+use crate::facts;
+use crate::gathered::{Gathered, or_missing};
 use crate::{Config, event_log, experiments, recovery};
 
 /// EMR's answer may lag behind its event: so often, and so long apart, it is asked again.

@@ -13,7 +13,7 @@ use spark_log::SparkRun;
 
 use crate::Config;
 use crate::event_log::{self, EventLog, Wanted};
-use crate::facts::or_missing;
+use crate::gathered::or_missing;
 use crate::refusal;
 use crate::step_log::{self, StepLog};
 

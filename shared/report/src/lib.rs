@@ -16,8 +16,9 @@ use rules::application::Run;
 use rules::capacity::Capacity;
 use rules::cluster::Pool;
 use rules::drill::DrillState;
+use rules::hit::InterruptionFacts;
 use rules::step::Step;
-use rules::verdict::{InterruptionFacts, Judgement, Verdict};
+use rules::verdict::{Judgement, Verdict};
 
 /// Name and version of the JSON's schema.
 pub const SCHEMA: &str = "spot-drill-report/1";

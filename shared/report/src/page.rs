@@ -10,9 +10,10 @@ use super::timeline::{self, Timeline};
 use super::{OutputNamedBy, Report};
 use rules::bearing::Bearing;
 use rules::cluster::Role;
+use rules::hit::InterruptionFacts;
 use rules::interruption::Cause;
 use rules::replacement::Replacement;
-use rules::verdict::{InterruptionFacts, Verdict};
+use rules::verdict::Verdict;
 
 #[derive(Template)]
 #[template(path = "report.html")]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use rules::application::{Application, moment};
 use rules::cluster::Instance;
-use rules::verdict::InterruptionFacts;
+use rules::hit::InterruptionFacts;
 use spark_log::{LostWork, Reading, SparkRun, StageStatus, TaskCounts, same_host};
 
 /// Rows kept of each table; what goes beyond is counted.

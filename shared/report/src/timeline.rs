@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use super::Report;
+use rules::hit::InterruptionFacts;
 use rules::replacement::Replacement;
-use rules::verdict::InterruptionFacts;
 
 /// Width of the drawing's time axis, in the SVG's own units.
 const WIDTH: f64 = 800.0;

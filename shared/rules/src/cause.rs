@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::application::{Application, Run, moment};
 use crate::bearing::Bearing;
 use crate::cluster::Role;
+use crate::hit::InterruptionFacts;
 use crate::interruption::Interrupted;
-use crate::verdict::InterruptionFacts;
 use spark_log::{FailedTask, Job, SparkRun, same_host};
 
 /// Whose doing a failure is.

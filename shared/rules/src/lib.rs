@@ -10,7 +10,7 @@
 //! * [`drill`]: a drill's life; [`ledger`]: the items and their keys;
 //! * [`application`]: the run that counts, of those that Spark's event log tells of;
 //! * [`interruption`], [`bearing`]: who was hit, when, by whom, and what of the application went with it;
-//! * [`replacement`], [`capacity`]: what came in their place;
+//! * [`replacement`], [`capacity`]: what came in their place; [`hit`]: one interrupted instance as a whole;
 //! * [`cause`], [`verdict`]: what it comes to.
 
 pub mod application;
@@ -20,6 +20,7 @@ pub mod cause;
 pub mod cluster;
 pub mod drill;
 pub mod event;
+pub mod hit;
 pub mod interruption;
 pub mod job;
 pub mod ledger;

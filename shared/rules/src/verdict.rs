@@ -12,10 +12,9 @@ mod words;
 use serde::{Deserialize, Serialize};
 
 use crate::application::{Application, Run};
-use crate::bearing::{Bearing, Loss};
+use crate::bearing::Bearing;
 use crate::cause::{self, Blame, Failure, Traces};
-use crate::interruption::Interrupted;
-use crate::replacement::Replacement;
+use crate::hit::InterruptionFacts;
 use crate::step::Step;
 use ending::Ending;
 
@@ -43,20 +42,6 @@ impl Verdict {
             Self::Inconclusive => "inconclusive",
         }
     }
-}
-
-/// One interrupted instance: who and when, what it took of the application, what came in its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InterruptionFacts {
-    /// Who, when, by whom.
-    #[serde(flatten)]
-    pub interrupted: Interrupted,
-    /// How it bears upon the run.
-    #[serde(flatten)]
-    pub loss: Loss,
-    /// What became of its capacity.
-    #[serde(flatten)]
-    pub replacement: Replacement,
 }
 
 /// What the verdict rests on.

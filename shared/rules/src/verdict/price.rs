@@ -3,10 +3,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Facts, InterruptionFacts};
+use super::Facts;
 use crate::application::{Application, Run, moment};
 use crate::bearing::Bearing;
 use crate::cause::{self, Blame, Traces};
+use crate::hit::InterruptionFacts;
 use crate::replacement::Replacement;
 use spark_log::SparkRun;
 

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 
 use super::*;
 use crate::application::Open;
+use crate::bearing::Loss;
 use crate::cluster::Role;
-use crate::interruption::Cause;
-use crate::replacement::Excuse;
+use crate::interruption::{Cause, Interrupted};
+use crate::replacement::{Excuse, Replacement};
 use spark_log::{Executor, FailedTask, FetchFailure, Job, Removal, SparkRun, StageAttempt};
 
 const HOST: &str = "ip-10-0-0-7.ec2.internal";

@@ -1,7 +1,8 @@
 //! The verdict's sentences.
 
-use super::{Facts, InterruptionFacts};
+use super::Facts;
 use crate::bearing::Bearing;
+use crate::hit::InterruptionFacts;
 use crate::interruption::Cause;
 use crate::replacement::{Excuse, Replacement};
 
