@@ -88,6 +88,9 @@ pub struct Evidence<'a> {
     pub run_ended_at: DateTime<Utc>,
 }
 
+/// What goes within so long goes at once: none of it went first.
+const AT_ONCE: TimeDelta = TimeDelta::seconds(5);
+
 /// Answers for each interrupted instance, by its id.
 pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<String, Replacement> {
     let mut pools: BTreeMap<Option<&str>, Vec<&Interrupted>> = BTreeMap::new();
@@ -136,6 +139,7 @@ fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'
         })
         .collect();
     state.take_back_what_the_pool_still_lacks(&mut answers);
+    state.excuse_what_the_pool_does_not_lack(&mut answers);
     answers
         .into_iter()
         .map(|answer| {
@@ -217,7 +221,7 @@ struct PoolState<'a> {
     target_at_start: Option<u32>,
     target_at_end: Option<u32>,
     target_now: Option<u32>,
-    /// Those that ran then, and those that EMR let go since the first loss: it had them, and did not want them.
+    /// Those that ran then, and those that EMR let go since the last loss: it had them, and did not want them.
     units_at_end: u32,
     evidence: &'a Evidence<'a>,
 }
@@ -230,9 +234,9 @@ impl<'a> PoolState<'a> {
             .filter(|instance| instance.pool_id == pool_id)
             .collect();
         let target = |pools: Option<&[Pool]>| pools?.iter().find(|pool| pool.id == pool_id).map(Pool::target_units);
-        let first_loss = lost.iter().filter_map(|one| one.terminated_at).min();
+        let last_loss = lost.iter().filter_map(|one| one.terminated_at).max();
         let is_lost = |id: &str| lost.iter().any(|one| one.instance_id == id);
-        let let_go = |one: &Instance| one.was_let_go() && one.ended_at > first_loss && !is_lost(&one.instance_id);
+        let let_go = |one: &Instance| one.was_let_go() && one.ended_at > last_loss && !is_lost(&one.instance_id);
         let units_at_end = instances
             .iter()
             .filter(|one| one.is_running_at(evidence.run_ended_at) || let_go(one))
@@ -344,6 +348,41 @@ impl<'a> PoolState<'a> {
             if answer.filled.take().is_some() {
                 doubtful = doubtful.saturating_sub(answer.one.units);
             }
+        }
+    }
+
+    /// Of the units that nothing came for, the pool lacks some, and some were not asked for any more: those that went first,
+    /// since what the pool came down to then was enough.
+    fn excuse_what_the_pool_does_not_lack(&self, answers: &mut [Answer<'_>]) {
+        let (Some(deficit), Some(target)) = (self.deficit(), self.target()) else {
+            return;
+        };
+        let open: Vec<(DateTime<Utc>, u32)> = answers
+            .iter()
+            .filter(|answer| answer.filled.is_none() && answer.whole.is_none())
+            .filter_map(|answer| Some((answer.one.terminated_at?, answer.one.units)))
+            .collect();
+        let units = |until: DateTime<Utc>| -> u32 {
+            let gone = open.iter().filter(|(at, _)| *at <= until);
+            gone.map(|(_, units)| units).sum()
+        };
+        let spare = units(DateTime::<Utc>::MAX_UTC).saturating_sub(deficit);
+        for answer in answers.iter_mut() {
+            let is_spared = answer.one.terminated_at.is_some_and(|at| units(at + AT_ONCE) <= spare);
+            if deficit == 0 || !is_spared || answer.filled.is_some() || answer.whole.is_some() {
+                continue;
+            }
+            let (excuse, why) = match self.target_at_start {
+                Some(before) if target < before => (
+                    Excuse::TargetLowered,
+                    format!("the target was lowered from {before} to {target} units while the job ran"),
+                ),
+                _ => (
+                    Excuse::AtTarget,
+                    format!("the pool lacked only {deficit} of its {target} units when the job ended"),
+                ),
+            };
+            answer.whole = Some(Replacement::NotExpected { excuse, why });
         }
     }
 

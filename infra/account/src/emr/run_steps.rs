@@ -15,6 +15,7 @@ use crate::yarn::State;
 use super::agenda::Task;
 use super::cluster::{Cluster, ClusterState, Reason, Scenario};
 use super::events;
+use super::pool::Role;
 use super::provision::seconds;
 use super::step::{Ending, Program, Step, StepState, hides_status, program, submission};
 
@@ -63,7 +64,7 @@ impl Cluster {
         let asked = submission(&program, &self.spark_defaults, |uri| {
             scenario.workloads.contains_key(uri)
         });
-        let submission = match asked {
+        let mut submission = match asked {
             Some(Ok(submission)) => submission,
             Some(Err(_)) if hides_status => return self.plan_end(ctx, id, (1, 3), Ending::Completed),
             Some(Err(message)) => return self.plan_end(ctx, id, (1, 3), Ending::Failed(message)),
@@ -79,6 +80,13 @@ impl Cluster {
             .or_else(|| scenario.workloads.get(&submission.application));
         let workload = known.cloned().unwrap_or_else(Workload::workshop);
         let waits = submission.wait_app_completion;
+        // Steps run on the primary node, and so does the driver of client mode.
+        //= https://spark.apache.org/docs/3.5.6/running-on-yarn.html#launching-spark-on-yarn
+        let primary = self.instances.iter().find(|one| one.role == Role::Master);
+        if let Some(primary) = primary.filter(|_| !submission.deploy_cluster_mode) {
+            let host = primary.private_dns_name.clone();
+            submission.conf.insert("spark.driver.host".into(), host);
+        }
         let application_id = self.yarn.submit(ctx, submission, workload);
         let Some(step) = self.step_mut(id) else { return };
         step.submitted_at = Some(ctx.now);

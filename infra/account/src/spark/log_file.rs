@@ -16,12 +16,10 @@ impl Driver {
     pub(super) fn begin_log(&mut self) {
         let started: Time = (self.now - TimeDelta::milliseconds(CONTEXT_TO_JOB_MS)).max(self.truth.started_at);
         let mut properties = self.submission.conf.clone();
-        let driver_host = self
-            .identity
-            .container
-            .as_ref()
-            .map_or("primary", |container| &container.host)
-            .to_owned();
+        let driver_host = match &self.identity.container {
+            Some(container) => container.host.clone(),
+            None => properties.get("spark.driver.host").cloned().unwrap_or_default(),
+        };
         let mode = if self.submission.deploy_cluster_mode {
             "cluster"
         } else {

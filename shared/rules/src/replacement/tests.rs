@@ -217,3 +217,39 @@ fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
     assert!(matches!(told(None), Replacement::NotReplaced { .. }));
     assert!(matches!(told(Some(&lower)), Replacement::Unknown { .. }));
 }
+
+#[test]
+fn what_a_lowered_target_does_not_ask_for_is_no_lack_of_those_that_went_first() {
+    // The target went from 7 to 6 with the first loss; later all went, and nothing came.
+    let gone = |id: &str, at: i64| (instance(id, 1, -100, Some(at)), lost(id, 1, at));
+    let (instances, lost): (Vec<Instance>, Vec<Interrupted>) = [
+        gone("i-1", 300),
+        gone("i-2", 400),
+        gone("i-3", 400),
+        gone("i-4", 400),
+        gone("i-5", 400),
+        gone("i-6", 400),
+        gone("i-7", 450),
+    ]
+    .into_iter()
+    .unzip();
+    let answers = answer(&instances, &lost, 7, 6, 1000);
+    assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+    for answer in &answers[1..] {
+        assert!(matches!(answer, Replacement::NotReplaced { .. }), "{answers:?}");
+    }
+}
+
+#[test]
+fn what_emr_let_go_before_the_last_loss_was_no_spare_then() {
+    let mut instances = [
+        instance("i-0", 16, -100, None),
+        instance("i-1", 4, -100, Some(310)),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, -100, Some(500)),
+    ];
+    instances[1].reason = Some("Instance was terminated by a resize".into());
+    let answers = answer(&instances, &[lost("i-2", 4, 300), lost("i-3", 4, 500)], 28, 20, 1000);
+    assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+    assert!(matches!(answers[1], Replacement::NotReplaced { .. }), "{answers:?}");
+}
