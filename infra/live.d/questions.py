@@ -18,8 +18,8 @@ from table import NOT_ASKED, NOT_REHEARSED, NOT_SEEN, Answer
 
 # So long start-experiment asks again with the same token after a crash: TOKEN_TRUSTED in shared/src/drill.rs.
 TOKEN_MINUTES = 10
-NO_IAM = "it makes no IAM decision"
-NO_ALARMS = "it has no CloudWatch alarms"
+NO_IAM = "it puts no call of a client to IAM"
+NO_ALARMS = "no client can make or set an alarm there"
 NO_EVENTS = "no client can read EMR's events there"
 NO_LINES = "its functions run in its own process"
 VERDICTS = ("survived", "degraded", "failed", "inconclusive")

@@ -9,6 +9,7 @@ pub(crate) mod pace;
 mod page;
 mod reports;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -73,6 +74,9 @@ pub struct Serve {
     /// Change the story, as for `drill`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
+    /// A parameter of infra/template.yaml, as CloudFormation takes it: which buckets the reports may read, for instance.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// When virtual time begins. By default so long ago that it is now when the cluster is ready, since clients compare
     /// the account's times with their own clock.
     #[arg(long, value_name = "TIME")]
@@ -80,6 +84,21 @@ pub struct Serve {
     /// Where reports go as they appear.
     #[arg(long, default_value = "out/serve", value_name = "DIR")]
     out: PathBuf,
+}
+
+/// What is deployed, and in what kind of account.
+struct Deployment<'a> {
+    scenario: Scenario,
+    settings: &'a Settings,
+    parameters: BTreeMap<String, String>,
+    seed: u64,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("expected NAME=VALUE, found {text:?}"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Runs the command; it only ends with an error, or with the process.
@@ -90,9 +109,18 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
         settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
     }
     serve.functions.check(serve.pace)?;
+    let mut parameters = scenario.parameters(&settings);
+    parameters.insert("TrackingLogGroup".into(), LOG_GROUP.into());
+    parameters.extend(serve.parameters.iter().cloned());
+    let deployment = Deployment {
+        scenario,
+        settings: &settings,
+        parameters,
+        seed: serve.seed,
+    };
     let start = match serve.begin {
         Some(_) => TimeDelta::zero(),
-        None => start_takes(scenario, &settings, serve.seed)?,
+        None => start_takes(&deployment)?,
     };
     runtime()?.block_on(async {
         let address = (Ipv4Addr::LOCALHOST, serve.port);
@@ -101,7 +129,7 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
             .with_context(|| format!("listening on port {}", serve.port))?;
         let port = listener.local_addr().context("the port that is listened on")?.port();
         let (real, now) = (Moment::now().real, machine_time());
-        let world = begin(scenario, &settings, serve.seed, serve.begin.unwrap_or(now - start)).await?;
+        let world = begin(&deployment, serve.begin.unwrap_or(now - start)).await?;
         let cluster = start_cluster(&world, scenario, &settings).await?;
         let gate = Gate::new(serve.pace);
         serve
@@ -120,11 +148,11 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
 }
 
 /// How long the cluster's start takes in virtual time: it is the same in every world of this seed.
-fn start_takes(scenario: Scenario, settings: &Settings, seed: u64) -> anyhow::Result<TimeDelta> {
+fn start_takes(deployment: &Deployment<'_>) -> anyhow::Result<TimeDelta> {
     runtime()?.block_on(async {
         let epoch = machine_time();
-        let world = begin(scenario, settings, seed, epoch).await?;
-        start_cluster(&world, scenario, settings).await?;
+        let world = begin(deployment, epoch).await?;
+        start_cluster(&world, deployment.scenario, deployment.settings).await?;
         Ok(world.clock.now() - epoch)
     })
 }
@@ -149,9 +177,13 @@ fn machine_time() -> Time {
 }
 
 /// The account with the template deployed, its log of Spot warnings on, and the workshop's data in their bucket.
-async fn begin(scenario: Scenario, settings: &Settings, seed: u64, epoch: Time) -> anyhow::Result<World> {
-    let mut parameters = scenario.parameters(settings);
-    parameters.insert("TrackingLogGroup".into(), LOG_GROUP.into());
+async fn begin(deployment: &Deployment<'_>, epoch: Time) -> anyhow::Result<World> {
+    let Deployment {
+        scenario,
+        settings,
+        ref parameters,
+        seed,
+    } = *deployment;
     let faults = Faults {
         twice_percent: settings.twice,
         lost_percent: settings.lost,
@@ -159,7 +191,7 @@ async fn begin(scenario: Scenario, settings: &Settings, seed: u64, epoch: Time) 
         lost_answers_percent: settings.lost_answers,
         ..Faults::default()
     };
-    let world = World::new(run::TEMPLATE, &parameters, seed, epoch, faults)
+    let world = World::new(run::TEMPLATE, parameters, seed, epoch, faults)
         .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
     {
         let mut state = world.lock();

@@ -269,11 +269,14 @@ impl<'a> PoolState<'a> {
             .collect()
     }
 
-    /// What was asked for when the run ended. Where nobody looked then, what was asked for before, unless something else
-    /// is asked for by now: when that changed is not known.
+    /// What was asked for when the run ended, by the latest look that is to be had.
     fn target(&self) -> Option<u32> {
-        let steady = |target: &u32| self.target_now.is_none_or(|now| now == *target);
-        self.target_at_end.or(self.target_at_start.filter(steady))
+        self.target_at_end.or(self.target_at_start)
+    }
+
+    /// Nobody looked when the run ended, and something else is asked for by now: when that changed is not known.
+    fn may_have_changed(&self) -> bool {
+        self.target_at_end.is_none() && self.target_now.is_some() && self.target_now != self.target_at_start
     }
 
     /// What the pool lacked of its target at the run's end.
@@ -418,6 +421,12 @@ impl<'a> PoolState<'a> {
                 Excuse::JobEnded,
                 format!("the job ended {seconds} s after the loss, before a replacement could be there"),
             ),
+            Some(target) if self.may_have_changed() => Replacement::Unknown {
+                why: format!(
+                    "the pool was asked for {target} units when the experiment began, and for others by now; when that \
+                     changed is not known"
+                ),
+            },
             Some(target) => Replacement::NotReplaced {
                 why: format!(
                     "{seconds} s after the loss, when the job ended, the pool stood at {} of {target} units",

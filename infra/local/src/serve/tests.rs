@@ -14,7 +14,13 @@ fn serve(pace: Pace, client: impl FnOnce(u16, String) + Send + 'static) {
         let scenario = Scenario::find("workshop").unwrap();
         let settings = scenario.settings();
         let epoch = "2026-11-20T14:00:00Z".parse().unwrap();
-        let world = begin(scenario, &settings, 7, epoch).await.unwrap();
+        let deployment = Deployment {
+            scenario,
+            settings: &settings,
+            parameters: scenario.parameters(&settings),
+            seed: 7,
+        };
+        let world = begin(&deployment, epoch).await.unwrap();
         let cluster = start_cluster(&world, scenario, &settings).await.unwrap();
         let gate = Gate::new(pace);
         tokio::spawn(pace::keep(world.clone(), gate.clone(), Moment::now()));
