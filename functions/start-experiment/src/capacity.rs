@@ -35,7 +35,8 @@ const EMR_EVERY: TimeDelta = TimeDelta::seconds(75);
 /// How often EMR is asked which instances are nodes: an instance takes a minute and more to become one.
 const NODES_EVERY: TimeDelta = TimeDelta::seconds(60);
 
-/// Waits until `begin`, and until at least as many instances as the policy needs are nodes of the cluster besides those that earlier waves
+/// Waits until `begin`, and until at least as many instances as the policy needs are nodes of the cluster, besides those
+/// that earlier waves
 /// interrupted.
 pub(crate) async fn wait(work: &Work<'_>, policy: &Policy, begin: DateTime<Utc>) -> Result<Wait, Error> {
     let needs = policy.selection.needs();

@@ -95,19 +95,15 @@ fn told_before(step_id: &str, written: &Written) -> Outcome {
 /// Why a step is none to report on, if it is none. What may be anything counts where its cluster opts all steps in, and
 /// where it turns out to have run Spark.
 async fn no_report_on(aws: &Aws, config: &Config, cluster_id: &str, step: &Step) -> Result<Option<String>, Error> {
-    let why_not = match step.launch() {
+    let not_spark = || format!("step {} is not a Spark step: it runs {}", step.id, step.runs());
+    Ok(match step.launch() {
+        Launch::Other => Some(not_spark()),
         Launch::Unknown => {
             let cluster = aws.cluster(cluster_id).await?;
-            why_not_spark(aws, config, cluster.as_ref(), step).await
+            let why_not = why_not_spark(aws, config, cluster.as_ref(), step).await;
+            why_not.map(|why| format!("{}, and {why}", not_spark()))
         }
-        _ => None,
-    };
-    let (id, runs) = (&step.id, step.runs());
-    let not_spark = format!("step {id} is not a Spark step: it runs {runs}");
-    Ok(match why_not {
-        Some(why) => Some(format!("{not_spark}, and {why}")),
-        None if step.launch() == Launch::Other => Some(not_spark),
-        None => None,
+        Launch::Direct | Launch::Wrapped => None,
     })
 }
 

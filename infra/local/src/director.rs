@@ -2,6 +2,12 @@
 //!
 //! Separate from running a story: here is only what happens besides what the account does by itself.
 
+use std::time::Duration;
+
+use account::api::Time;
+use account::ec2::Market;
+use account::emr::{Cluster, ClusterState, Role, Step, StepState, Whims};
+use account::wire::Service;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use chrono::TimeDelta;
@@ -10,12 +16,6 @@ use serde_json::{Value, json};
 use crate::scenario::{DATA_BUCKET, OTHER_LOGS, RESULTS_PREFIX, Scenario, Twist};
 use crate::settings::Settings;
 use crate::world::{State, World};
-use account::api::Time;
-use account::ec2::Market;
-use account::emr::{Cluster, ClusterState, Role, Step, StepState, Whims};
-use account::wire::Service;
-
-use std::time::Duration;
 
 /// No story lasts longer, in virtual time.
 pub(crate) const HOURS_MAX: i64 = 6;

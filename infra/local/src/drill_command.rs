@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use account::api::Time;
+use account::journal::{Entry, Kind};
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,8 +15,6 @@ use serde_json::json;
 
 use crate::run::{self, Run, StepRun};
 use crate::scenario::{SCENARIOS, Scenario};
-use account::api::Time;
-use account::journal::{Entry, Kind};
 
 /// What `drill` takes.
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ mod endpoint;
 
 use std::collections::BTreeMap;
 
+use account::template;
 use aws::invocation::Invocation;
 use aws::{Aws, Error};
 use chrono::{DateTime, Utc};
@@ -17,7 +18,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::runtime_api::Binary;
-use account::template;
 
 pub use endpoint::Endpoint;
 

@@ -7,6 +7,11 @@ mod acts;
 
 use std::time::Duration;
 
+use account::Account;
+use account::api::Time;
+use account::emr::{Role, Step, Whims};
+use account::journal::Entry;
+use account::spark::Workload;
 use anyhow::Context;
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -15,11 +20,6 @@ use crate::director::{HOURS_MAX, LOOK};
 use crate::director::{emr, until};
 use crate::run::{Run, Stage, has_report};
 use crate::world::{State, World};
-use account::Account;
-use account::api::Time;
-use account::emr::{Role, Step, Whims};
-use account::journal::Entry;
-use account::spark::Workload;
 
 /// A plot.
 #[derive(Debug, Clone)]

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use account::api::Time;
+use account::emr::{Cluster, Step};
+use account::journal::Entry;
 use anyhow::{Context, anyhow, bail};
 use chrono::TimeDelta;
 use report::Report;
@@ -14,9 +17,6 @@ use crate::scenario::{DATA_BUCKET, Scenario};
 use crate::settings::Settings;
 use crate::strangers::{self, Veil};
 use crate::world::{State, World};
-use account::api::Time;
-use account::emr::{Cluster, Step};
-use account::journal::Entry;
 
 /// The stack that is deployed: the project's own.
 pub const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"));

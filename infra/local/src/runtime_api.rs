@@ -20,14 +20,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use account::template;
 use aws::invocation::Invocation;
+use environment::Environment;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
 use crate::gate::Gate;
-use account::template;
-use environment::Environment;
 pub use wall_clock::WallClock;
 
 /// So long may a process take until it asks for its first invocation.

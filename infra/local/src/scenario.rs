@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use account::s3::Encryption;
+use account::spark::{Placement, Workload};
 use serde_json::{Value, json};
 
 use crate::settings::Settings;
-use account::s3::Encryption;
-use account::spark::{Placement, Workload};
 
 /// The bucket of the scripts, the results and Spark's event logs.
 pub const DATA_BUCKET: &str = "emr-spot-workshop-data";

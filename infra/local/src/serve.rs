@@ -16,9 +16,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use account::api::{REGION, Time};
+use account::emr::ClusterState;
+use account::template::STACK;
+use account::wire::Service;
 use anyhow::{Context, anyhow, bail};
 use chrono::{SubsecRound, TimeDelta};
 use clap::Args;
+use connection::Server;
+use host::Host;
 use tokio::net::TcpListener;
 
 use crate::director;
@@ -28,12 +34,6 @@ use crate::run;
 use crate::scenario::{CLUSTER_NAME, DATA_BUCKET, RESULTS_PREFIX, Scenario};
 use crate::settings::Settings;
 use crate::world::World;
-use account::api::{REGION, Time};
-use account::emr::ClusterState;
-use account::template::STACK;
-use account::wire::Service;
-use connection::Server;
-use host::Host;
 
 /// The log group that Spot warnings go to, as in the workshop.
 const LOG_GROUP: &str = "/aws/events/spotinterruptions";

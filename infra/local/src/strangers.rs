@@ -8,15 +8,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use crate::world::{State, World};
 use account::Account;
 use account::api::{ApiError, Time};
 use account::ec2::{Launch, Market, State as InstanceState};
 use account::emr::{Cluster, Role};
 use account::journal::Entry;
 use account::wire::Service;
+use serde_json::{Value, json};
+
+use crate::world::{State, World};
 
 /// What the names of the neighbours' clusters begin with; no story's own cluster is called so.
 const NAME: &str = "neighbour-";

@@ -1,11 +1,12 @@
 //! What really happened around a step, read from the simulated services' own state and never from what the functions
 //! recorded. Tests hold reports against it.
 
-use crate::world::State;
 use account::api::Time;
 use account::ec2::{Cause, Instance};
 use account::emr::{Cluster, Role};
 use account::spark::ApplicationTruth;
+
+use crate::world::State;
 
 /// An instance of a cluster that was interrupted.
 #[derive(Debug, Clone, PartialEq)]

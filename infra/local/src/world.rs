@@ -11,14 +11,6 @@ mod invoke;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aws::Aws;
-use serde_json::Value;
-use tokio::sync::Notify;
-
-use crate::clock::Clock;
-use crate::fault::{Fate, Faults};
-use crate::functions::Function;
-use crate::world::deployed::cloudformation::Stacks;
 use account::Account;
 use account::api::{ACCOUNT, REGION, Time};
 use account::event_bus::EventBus;
@@ -27,6 +19,14 @@ use account::queue::{self, Queue};
 use account::s3;
 use account::scheduler::{Execution, Expression};
 use account::template::{Destination, Template};
+use aws::Aws;
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::fault::{Fate, Faults};
+use crate::functions::Function;
+use crate::world::deployed::cloudformation::Stacks;
 
 /// The simulated world. Clones share it.
 #[derive(Clone)]

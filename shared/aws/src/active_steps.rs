@@ -5,11 +5,11 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
+use rules::ledger::{self, ActiveStep, Key, Sweep};
 
 use super::Aws;
 use super::dynamodb::{PAGES_MAX, expires_at, read};
 use crate::error::Error;
-use rules::ledger::{self, ActiveStep, Key, Sweep};
 
 impl Aws {
     /// Notes a step that has not ended, and the places that it names. Noted again, it is the same item.

@@ -3,13 +3,13 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, TimeDelta, Utc};
+use rules::drill::{Claim, Drill};
+use rules::ledger::{self, Interruption, Key, Submission};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Aws;
 use crate::error::Error;
-use rules::drill::{Claim, Drill};
-use rules::ledger::{self, Interruption, Key, Submission};
 
 #[allow(
     clippy::disallowed_types,

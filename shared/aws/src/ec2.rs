@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{Filter, InstanceLifecycleType, InstanceStateName};
 use chrono::{DateTime, Utc};
+use rules::interruption::SpotStatus;
+use rules::victim::Victim;
 
 use super::{Aws, time};
 use crate::error::Error;
-use rules::interruption::SpotStatus;
-use rules::victim::Victim;
 
 /// EMR's tag with the cluster's id, on each of its instances.
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-tags.html>

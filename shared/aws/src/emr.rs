@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_emr::types::{ActionOnFailure, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig};
+use rules::cluster::{Cluster, Instance, Market, Pool, Role};
+use rules::step::Step;
 
 use super::{Aws, required, time};
 use crate::error::Error;
-use rules::cluster::{Cluster, Instance, Market, Pool, Role};
-use rules::step::Step;
 
 /// Pages read of one listing at most: a bound for a loop that the other side controls. EMR keeps at most 256 active
 /// steps and lists 50 of most things a page.

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use aws_sdk_emr::types::{ClusterState, InstanceFleetType, InstanceGroupType, InstanceState, StepState};
 use chrono::{DateTime, Utc};
+use rules::cluster::Cluster;
+use rules::step::Step;
 
 use super::emr::PAGES_MAX;
 use super::{Aws, required, time};
 use crate::error::Error;
-use rules::cluster::Cluster;
-use rules::step::Step;
 
 /// States of a cluster that steps can be added to.
 const ACTIVE: [ClusterState; 4] = [

@@ -3,10 +3,10 @@
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use chrono::{DateTime, Utc};
+use rules::s3_location::S3Location;
 
 use super::{Aws, time};
 use crate::error::Error;
-use rules::s3_location::S3Location;
 
 /// One request deletes at most so many objects.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>

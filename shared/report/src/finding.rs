@@ -1,8 +1,9 @@
 //! Hidden weaknesses that a drill brings to light, each with its evidence and what to do.
 
-use crate::{Finding, Report};
 use rules::bearing::Bearing;
 use rules::replacement::Replacement;
+
+use crate::{Finding, Report};
 
 /// Looks for weaknesses in what a report holds. Pure; a rule whose facts are missing finds nothing.
 pub fn find(report: &Report) -> Vec<Finding> {

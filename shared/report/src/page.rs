@@ -5,15 +5,15 @@
 
 use askama::Template;
 use chrono::{DateTime, SecondsFormat, Utc};
-
-use super::timeline::{self, Timeline};
-use super::{OutputNamedBy, Report};
 use rules::bearing::Bearing;
 use rules::cluster::Role;
 use rules::hit::InterruptionFacts;
 use rules::interruption::Cause;
 use rules::replacement::Replacement;
 use rules::verdict::Verdict;
+
+use super::timeline::{self, Timeline};
+use super::{OutputNamedBy, Report};
 
 #[derive(Template)]
 #[template(path = "report.html")]

@@ -1,10 +1,10 @@
 //! The picture: the drill's bars and levels over time, as coordinates for the page's SVG.
 
 use chrono::{DateTime, Utc};
-
-use super::Report;
 use rules::hit::InterruptionFacts;
 use rules::replacement::Replacement;
+
+use super::Report;
 
 /// Width of the drawing's time axis, in the SVG's own units.
 const WIDTH: f64 = 800.0;

@@ -5,10 +5,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use spark_log::{Executor, Removal, SparkRun, same_host};
 
 use crate::interruption::NOTICE;
 use crate::step::Step;
-use spark_log::{Executor, Removal, SparkRun, same_host};
 
 /// An application's attempts. YARN begins it anew when its driver is lost, and each attempt has a log of its own.
 #[derive(Debug, Clone, Copy)]

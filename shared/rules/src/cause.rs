@@ -9,13 +9,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use spark_log::{FailedTask, Job, SparkRun, same_host};
 
 use crate::application::{Application, Run, moment};
 use crate::bearing::Bearing;
 use crate::cluster::Role;
 use crate::hit::InterruptionFacts;
 use crate::interruption::Interrupted;
-use spark_log::{FailedTask, Job, SparkRun, same_host};
 
 /// Whose doing a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -161,6 +161,13 @@ struct Answer<'a> {
     whole: Option<Replacement>,
 }
 
+impl Answer<'_> {
+    /// Nothing was found that made up for it.
+    fn is_open(&self) -> bool {
+        self.filled.is_none() && self.whole.is_none()
+    }
+}
+
 /// An instance that was asked for after a notice, with the units of it that make up for nothing yet.
 struct Arrival<'a> {
     instance: &'a Instance,
@@ -341,9 +348,8 @@ impl<'a> PoolState<'a> {
             }
             return;
         };
-        let is_open = |answer: &&Answer<'_>| answer.filled.is_none() && answer.whole.is_none();
-        let open: u32 = answers.iter().filter(is_open).map(|answer| answer.one.units).sum();
-        let mut doubtful = deficit.saturating_sub(open);
+        let open = answers.iter().filter(|answer| answer.is_open());
+        let mut doubtful = deficit.saturating_sub(open.map(|answer| answer.one.units).sum());
         for answer in answers.iter_mut().rev().filter(|answer| answer.whole.is_none()) {
             if doubtful == 0 {
                 break;
@@ -357,12 +363,12 @@ impl<'a> PoolState<'a> {
     /// Of the units that nothing came for, the pool lacks some, and some were not asked for any more: those that went first,
     /// since what the pool came down to then was enough.
     fn excuse_what_the_pool_does_not_lack(&self, answers: &mut [Answer<'_>]) {
-        let (Some(deficit), Some(target)) = (self.deficit(), self.target()) else {
+        let (Some(deficit @ 1..), Some(target)) = (self.deficit(), self.target()) else {
             return;
         };
         let open: Vec<(DateTime<Utc>, u32)> = answers
             .iter()
-            .filter(|answer| answer.filled.is_none() && answer.whole.is_none())
+            .filter(|answer| answer.is_open())
             .filter_map(|answer| Some((answer.one.terminated_at?, answer.one.units)))
             .collect();
         let units = |until: DateTime<Utc>| -> u32 {
@@ -370,23 +376,24 @@ impl<'a> PoolState<'a> {
             gone.map(|(_, units)| units).sum()
         };
         let spare = units(DateTime::<Utc>::MAX_UTC).saturating_sub(deficit);
+        let gone_at = |answer: &Answer<'_>| answer.one.terminated_at.filter(|_| answer.is_open());
         for answer in answers.iter_mut() {
-            let is_spared = answer.one.terminated_at.is_some_and(|at| units(at + AT_ONCE) <= spare);
-            if deficit == 0 || !is_spared || answer.filled.is_some() || answer.whole.is_some() {
-                continue;
+            if gone_at(answer).is_some_and(|at| units(at + AT_ONCE) <= spare) {
+                answer.whole = Some(self.lowered().unwrap_or_else(|| Replacement::NotExpected {
+                    excuse: Excuse::AtTarget,
+                    why: format!("the pool lacked only {deficit} of its {target} units when the job ended"),
+                }));
             }
-            let (excuse, why) = match self.target_at_start {
-                Some(before) if target < before => (
-                    Excuse::TargetLowered,
-                    format!("the target was lowered from {before} to {target} units while the job ran"),
-                ),
-                _ => (
-                    Excuse::AtTarget,
-                    format!("the pool lacked only {deficit} of its {target} units when the job ended"),
-                ),
-            };
-            answer.whole = Some(Replacement::NotExpected { excuse, why });
         }
+    }
+
+    /// That less was asked for at the end, if it was.
+    fn lowered(&self) -> Option<Replacement> {
+        let (before, after) = (self.target_at_start?, self.target_at_end?);
+        (after < before).then(|| Replacement::NotExpected {
+            excuse: Excuse::TargetLowered,
+            why: format!("the target was lowered from {before} to {after} units while the job ran"),
+        })
     }
 
     /// Nothing came in its place: is that a failing?
@@ -402,12 +409,10 @@ impl<'a> PoolState<'a> {
             return not_expected(Excuse::PrimaryNode, "the cluster ends with its primary node".into());
         }
         let seconds = (evidence.run_ended_at - terminated_at).num_seconds();
-        if let (Some(before), Some(after)) = (self.target_at_start, self.target_at_end)
-            && after < before
-            && self.units_at_end >= after
+        if let Some(lowered) = self.lowered()
+            && self.deficit() == Some(0)
         {
-            let why = format!("the target was lowered from {before} to {after} units while the job ran");
-            return not_expected(Excuse::TargetLowered, why);
+            return lowered;
         }
         if seconds <= 0 {
             return not_expected(Excuse::JobEnded, "the job had ended when the instance went".into());

@@ -2,11 +2,6 @@
 //!
 //! Separate from when it is done.
 
-use anyhow::Context;
-use serde_json::{Value, json};
-
-use super::{Deed, STEP_TAG, What, Whom};
-use crate::world::{State, World};
 use account::api::Time;
 use account::ec2::Market;
 use account::emr::{Cluster, Role, Units};
@@ -14,6 +9,11 @@ use account::fis::instance_arn;
 use account::journal::Kind;
 use account::template::Destination;
 use account::wire::Service;
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::{Deed, STEP_TAG, What, Whom};
+use crate::world::{State, World};
 
 /// Does a deed now.
 pub(super) fn act(world: &World, cluster_id: &str, deed: &Deed) -> anyhow::Result<()> {

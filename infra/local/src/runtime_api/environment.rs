@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::SystemTime;
 
+use account::api::REGION;
 use aws::invocation::Invocation;
 use bytes::Bytes;
 use http::StatusCode;
@@ -26,7 +27,6 @@ use tokio::task::JoinSet;
 use super::protocol::{self, Ask, Reply, What};
 use super::{Binary, LogLine, WallClock};
 use crate::runtime_api::{failed, reported};
-use account::api::REGION;
 
 /// A process, killed when this is dropped.
 #[derive(Debug)]

@@ -7,11 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use account::api::Time;
 use lambda_runtime::Diagnostic;
 
 use crate::clock::Clock;
 use crate::runtime_api::failed;
-use account::api::Time;
 
 /// The variant for programs with threads.
 const LIBRARY: &str = "libfaketimeMT.so.1";

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::api::ApiError;
+use account::wire;
 use anyhow::Context;
 use bytes::Bytes;
 use form_urlencoded::parse;
@@ -22,8 +24,6 @@ use super::page;
 use crate::gate::{Answering, Gate};
 use crate::world::World;
 use crate::world::connector::{self, Lost};
-use account::api::ApiError;
-use account::wire;
 
 /// Larger bodies are refused: an account in memory is no place for them.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;

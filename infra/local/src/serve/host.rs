@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
 
+use account::api::REGION;
+use account::template;
 use anyhow::{Context, bail};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -17,8 +19,6 @@ use crate::functions::{CRATES, Endpoint, Function};
 use crate::gate::{Gate, Pace};
 use crate::runtime_api::{Binary, LogLine, Surroundings, WallClock};
 use crate::world::World;
-use account::api::REGION;
-use account::template;
 
 /// What runs the functions.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,13 +14,13 @@
 
 use std::time::Duration;
 
+use account::api::Time;
+use account::emr::ClusterState;
+use account::journal::Kind;
 use chrono::TimeDelta;
 
 use crate::gate::{Gate, Moment, Pace};
 use crate::world::{State, World};
-use account::api::Time;
-use account::emr::ClusterState;
-use account::journal::Kind;
 
 /// How often time is moved on.
 const TICK: Duration = Duration::from_millis(10);

@@ -4,14 +4,14 @@
 
 use std::fmt::Write as _;
 
+use account::api::Time;
+use account::journal::Kind;
 use bytes::Bytes;
 use chrono::SecondsFormat;
 use http::{HeaderValue, Response, header};
 
 use super::reports;
 use crate::world::{State, World};
-use account::api::Time;
-use account::journal::Kind;
 
 /// So many of the latest events are shown.
 const EVENTS_MAX: usize = 50;

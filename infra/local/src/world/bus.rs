@@ -2,14 +2,14 @@
 //!
 //! Separate from the world because it is EventBridge's part of it.
 
-use chrono::TimeDelta;
-use serde_json::Value;
-
-use super::{Delivery, State};
 use account::api::{ApiError, BusEvent, Time};
 use account::event_bus;
 use account::journal::Kind;
 use account::template::Destination;
+use chrono::TimeDelta;
+use serde_json::Value;
+
+use super::{Delivery, State};
 
 /// How late a second delivery may be.
 const AGAIN_MS_MAX: u64 = 90_000;

@@ -6,6 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::api::REGION;
+use account::authorization;
+use account::grants;
+use account::wire::{self, Call, Service};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -23,10 +27,6 @@ use tokio::sync::Notify;
 use crate::fault::Fate;
 use crate::world::World;
 use crate::world::deployed;
-use account::api::REGION;
-use account::authorization;
-use account::grants;
-use account::wire::{self, Call, Service};
 
 /// Milliseconds from the client to the account, and back again, at most.
 const LATENCY_MS_MAX: u64 = 25;

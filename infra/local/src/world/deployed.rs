@@ -9,14 +9,14 @@ pub mod lambda;
 pub mod logs;
 pub mod schedules;
 
+use account::api::{ApiError, Time};
+use account::sts;
+use account::wire::{Call, Service};
 use bytes::Bytes;
 use http::Response;
 use serde_json::Value;
 
 use crate::world::{State, World};
-use account::api::{ApiError, Time};
-use account::sts;
-use account::wire::{Call, Service};
 
 /// Whether the service is one of these.
 pub fn has(service: &Service) -> bool {

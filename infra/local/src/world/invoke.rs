@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::journal::Kind;
+use account::queue::{self, Message};
 use chrono::TimeDelta;
 use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
@@ -12,8 +14,6 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 
 use super::World;
-use account::journal::Kind;
-use account::queue::{self, Message};
 
 /// How an attempt ended.
 enum End {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use aws_sdk_fis::types::{Experiment, ExperimentAction, ExperimentActionStatus};
 use chrono::{DateTime, TimeDelta, Utc};
+use rules::interruption::Act;
 
 use super::{ACTION, required, time};
 use crate::error::Error;
-use rules::interruption::Act;
 
 /// How far an experiment is.
 #[derive(Debug, Clone, PartialEq, Eq)]

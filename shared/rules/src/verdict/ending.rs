@@ -1,9 +1,10 @@
 //! How the application ended. EMR's word on the step is one witness, and not of every step: one that does not wait, a
 //! shell or a script completes whatever became of the application.
 
+use spark_log::SparkRun;
+
 use super::Facts;
 use crate::cluster::Role;
-use spark_log::SparkRun;
 
 /// An end.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! no price of it, nor is what the application did of its own accord.
 
 use chrono::{DateTime, Utc};
+use spark_log::SparkRun;
 
 use super::Facts;
 use crate::application::{Application, Run, moment};
@@ -9,7 +10,6 @@ use crate::bearing::Bearing;
 use crate::cause::{self, Blame, Traces};
 use crate::hit::InterruptionFacts;
 use crate::replacement::Replacement;
-use spark_log::SparkRun;
 
 /// Prices, and what is not known, each a sentence.
 pub(super) fn of(facts: &Facts<'_>, run: &Run) -> (Vec<String>, Vec<String>) {

@@ -5,6 +5,7 @@ mod failures;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use spark_log::{Executor, FailedTask, FetchFailure, Job, Removal, SparkRun, StageAttempt};
 
 use super::*;
 use crate::application::Open;
@@ -12,7 +13,6 @@ use crate::bearing::Loss;
 use crate::cluster::Role;
 use crate::interruption::{Cause, Interrupted};
 use crate::replacement::{Excuse, Replacement};
-use spark_log::{Executor, FailedTask, FetchFailure, Job, Removal, SparkRun, StageAttempt};
 
 const HOST: &str = "ip-10-0-0-7.ec2.internal";
 const OTHER_HOST: &str = "ip-10-0-0-9.ec2.internal";

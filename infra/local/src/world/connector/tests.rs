@@ -1,14 +1,13 @@
 //! What the functions, and people, are answered over the wire.
 
-use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
-use serde_json::json;
-
 use std::collections::BTreeMap;
 
 use account::grants::Grants;
 use account::s3::Encryption;
 use account::template::Template;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Response};
+use serde_json::json;
 
 use crate::fault::Faults;
 use crate::run::TEMPLATE;

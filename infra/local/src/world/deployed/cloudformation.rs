@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use account::api::{ACCOUNT, ApiError, HEX, REGION, Time};
+use account::template::{STACK, Template};
+use account::wire::Service;
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use crate::world::State;
-use account::api::{ACCOUNT, ApiError, HEX, REGION, Time};
-use account::template::{STACK, Template};
-use account::wire::Service;
 
 /// The resource types that a further stack may have.
 const KINDS: [&str; 2] = ["AWS::FIS::ExperimentTemplate", "AWS::IAM::Role"];

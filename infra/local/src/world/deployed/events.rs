@@ -2,13 +2,13 @@
 //!
 //! Separate from the bus itself, which needs no API to route the account's events. There is one bus, `default`.
 
+use account::api::{ACCOUNT, ApiError, Ctx, HEX, REGION, Time};
+use account::journal::Kind;
+use account::template::{Destination, Rule, Target};
 use serde_json::{Value, json};
 
 use crate::world::State;
 use crate::world::deployed::{out_of_range, page, page_size, violation};
-use account::api::{ACCOUNT, ApiError, Ctx, HEX, REGION, Time};
-use account::journal::Kind;
-use account::template::{Destination, Rule, Target};
 
 /// The most entries that one PutEvents takes.
 //= https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html

@@ -2,13 +2,13 @@
 //!
 //! Separate because a synchronous invocation is the only call that takes virtual time.
 
+use account::api::{ACCOUNT, ApiError, REGION};
+use account::template::{Destination, Function};
 use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use crate::world::deployed::{page, page_size};
 use crate::world::{State, World};
-use account::api::{ACCOUNT, ApiError, REGION};
-use account::template::{Destination, Function};
 
 /// Answers an operation of Lambda, except Invoke.
 pub fn call(state: &State, operation: &str, input: &Value) -> Result<Value, ApiError> {

@@ -3,13 +3,13 @@
 //! Separate because each service has its file. A group has one stream, whatever writes to it. Functions have groups
 //! when they run as programs of their own; in the simulation's process they log to its own output.
 
+use account::api::{ACCOUNT, ApiError, REGION, Time};
+use account::template::Destination;
 use serde_json::{Value, json};
 
 use crate::runtime_api::LOG_STREAM;
 use crate::world::State;
 use crate::world::deployed::{out_of_range, page, page_size, violation};
-use account::api::{ACCOUNT, ApiError, REGION, Time};
-use account::template::Destination;
 
 /// The most events of one page.
 //= https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html

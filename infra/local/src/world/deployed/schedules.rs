@@ -2,13 +2,13 @@
 //!
 //! Separate from `scheduler`, which says when a schedule fires. Schedules are only made by the deployment.
 
+use account::api::{ACCOUNT, ApiError, REGION};
+use account::template::{STACK, Schedule};
 use serde_json::{Value, json};
 
 use crate::world::State;
 use crate::world::deployed::events::arn;
 use crate::world::deployed::{page, page_size};
-use account::api::{ACCOUNT, ApiError, REGION};
-use account::template::{STACK, Schedule};
 
 /// Answers an operation of EventBridge Scheduler.
 pub fn call(state: &State, operation: &str, input: &Value) -> Result<Value, ApiError> {
