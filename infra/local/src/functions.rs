@@ -17,6 +17,7 @@ use lambda_runtime::Diagnostic;
 use serde::Serialize;
 use serde_json::Value;
 
+#[cfg(target_os = "linux")]
 use crate::runtime_api::Binary;
 
 pub use endpoint::Endpoint;
@@ -41,6 +42,7 @@ pub enum Function {
     /// `submit-step`
     SubmitStep(Box<submit_step::Config>),
     /// Any of them, as the binary that is deployed.
+    #[cfg(target_os = "linux")]
     Binary(Box<Binary>),
     /// Any of them, behind cargo-lambda's endpoint.
     Endpoint(Endpoint),
@@ -82,10 +84,24 @@ impl Function {
             Self::RecordInterruption(config) => answer(record_interruption::handle(aws, config, invocation).await),
             Self::WriteReport(config) => answer(write_report::handle(aws, config, invocation).await),
             Self::SubmitStep(config) => answer(submit_step::handle(aws, config, invocation).await),
+            #[cfg(target_os = "linux")]
             Self::Binary(binary) => binary.invoke(&invocation).await,
             Self::Endpoint(endpoint) => endpoint.invoke(&invocation).await,
         }
     }
+}
+
+/// What each of the deployed functions runs as, made from its settings and its crate's name.
+pub fn each(
+    deployed: &BTreeMap<String, template::Function>,
+    make: impl Fn(&template::Function, &'static str) -> anyhow::Result<Function>,
+) -> anyhow::Result<BTreeMap<String, Function>> {
+    let known = CRATES
+        .iter()
+        .filter_map(|(id, name)| Some((id, name, deployed.get(*id)?)));
+    known
+        .map(|(id, name, function)| Ok(((*id).to_owned(), make(function, name)?)))
+        .collect()
 }
 
 fn answer<T: Serialize>(result: Result<T, Error>) -> Result<Value, Diagnostic> {

@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! * [`clock`], [`world`], [`functions`]: time passes, events are delivered, functions run, and their calls come back as the
-//!   SDK's; in [`world::deployed`] what clients see and steer of it; [`runtime_api`]: functions as programs of their own;
+//!   SDK's; in [`world::deployed`] what clients see and steer of it; `runtime_api`: functions as programs of their own, on Linux;
 //!   [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`plot`]: stories that are made up; [`run`]: a
 //!   story from begin to report; [`strangers`]: who else is there; [`truth`]: what really happened in it;
@@ -18,8 +18,10 @@ pub mod drill_command;
 pub mod fault;
 pub mod functions;
 pub mod gate;
+mod lambda;
 pub mod plot;
 pub mod run;
+#[cfg(target_os = "linux")]
 pub mod runtime_api;
 pub mod scenario;
 pub mod serve;

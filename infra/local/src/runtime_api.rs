@@ -3,7 +3,8 @@
 //!
 //! Separate because this is Lambda's part of an invocation, below its retries and queues, which are the world's. Not
 //! simulated: extensions, a memory limit, and a share of the CPU by memory; an idle environment lives as long as the
-//! account does.
+//! account does. Linux only, since there alone is a process stopped and gone on with, ended with its parent, and shown another
+//! time.
 //!
 //! # Layout
 //!
@@ -33,14 +34,6 @@ pub use wall_clock::WallClock;
 /// So long may a process take until it asks for its first invocation.
 //= https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
 const INIT: Duration = Duration::from_secs(10);
-
-/// Lambda's own limit of an answer.
-//= https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-pub(crate) const ANSWER_BYTES_MAX: usize = 6 * 1024 * 1024;
-
-/// The stream that EventBridge's deliveries and a function's lines are in; on AWS its name is random, and each of a
-/// function's execution environments has its own.
-pub(crate) const LOG_STREAM: &str = "54530f26-0b1c-4bd2-9d3e-0c6c5cbd6f3a";
 
 /// A line that a function wrote, for a log group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,22 +110,6 @@ impl Binary {
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Environment>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The error that a function reported.
-pub(crate) fn reported(error: &Value) -> Diagnostic {
-    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
-    Diagnostic {
-        error_type: text("errorType"),
-        error_message: text("errorMessage"),
-    }
-}
-
-pub(crate) fn failed(kind: &str, message: String) -> Diagnostic {
-    Diagnostic {
-        error_type: kind.into(),
-        error_message: message,
     }
 }
 

@@ -3,6 +3,11 @@
 //! Separate from `drill` because nobody tells a story here: the cluster is there, and what happens to it is up to the
 //! clients. How time passes meanwhile is `pace`'s matter, HTTP is `connection`'s.
 
+#[cfg(target_os = "linux")]
+mod binaries;
+#[cfg(not(target_os = "linux"))]
+#[path = "serve/no_binaries.rs"]
+mod binaries;
 mod connection;
 mod host;
 pub(crate) mod pace;
@@ -62,7 +67,7 @@ pub struct Serve {
     ///
     /// What cargo-lambda runs needs --pace 1. Binaries from a folder run at pace 1, and at `leap` and `held` too, where
     /// time passes as fast as the machine's while one runs, and libfaketime (Debian's package faketime) shows them the
-    /// account's clock. Their lines are in the log groups /aws/lambda/… of the account.
+    /// account's clock; on Linux only. Their lines are in the log groups /aws/lambda/… of the account.
     #[arg(long, default_value = "in-process", value_name = "HOST")]
     functions: Host,
     /// The story that the cluster and its job are taken from; `drill --list` shows them.

@@ -253,6 +253,7 @@ fn took(one: &InterruptionFacts) -> String {
         Bearing::NotKnown => {
             "not known: only the step's times are, and its application may not have been running".into()
         }
+        Bearing::Due => "not seen to be gone".to_owned(),
         Bearing::NotGone => String::new(),
     }
 }

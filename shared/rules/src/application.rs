@@ -41,7 +41,8 @@ pub struct Run {
     /// By when it had begun, as far as can be known. `None`: an application that waits for its turn begins at any time.
     #[serde(default)]
     pub began_by: Option<DateTime<Utc>>,
-    /// Can it have gone on after `ended_at`, which is the end of a step that did not wait?
+    /// Can it have gone on after `ended_at`, which is the end of a step that did not wait, or of an attempt that may not be
+    /// the last?
     #[serde(default)]
     pub may_go_on: bool,
 }
@@ -58,6 +59,13 @@ pub struct Open {
 /// From a step's begin to its application's there are `spark-submit`, the upload of its files and YARN's first container:
 /// by so much later it has begun, if nothing else keeps the cluster's room.
 const BEGINS_WITHIN: TimeDelta = TimeDelta::seconds(60);
+
+/// From an application's end to its step's there are YARN's last report and `spark-submit`'s exit.
+const ENDS_WITHIN: TimeDelta = TimeDelta::seconds(60);
+
+/// How often YARN begins an application that does not say so itself.
+/// <https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-common/yarn-default.xml>, `yarn.resourcemanager.am.max-attempts`
+const ATTEMPTS_MAX: usize = 2;
 
 impl Run {
     /// The run of a step that ended; `None` where EMR does not say when.
@@ -76,7 +84,13 @@ impl Run {
                 None => Some(began_at + BEGINS_WITHIN),
                 told => told,
             },
-            may_go_on: ended.is_none() && open.end,
+            may_go_on: match (ended, step.ended_at) {
+                (None, _) => open.end,
+                (Some(ended), Some(step)) => {
+                    step - ended > ENDS_WITHIN && application.is_some_and(Application::may_begin_again)
+                }
+                (Some(_), None) => false,
+            },
         })
     }
 
@@ -112,6 +126,19 @@ impl<'a> Application<'a> {
                 .attempts
                 .iter()
                 .all(|run| run.reading.skipped.is_empty() && !run.reading.compacted && run.started_at_ms.is_some())
+    }
+
+    /// May YARN have begun it once more after the last attempt that left a log? A driver in client mode has one life, and an
+    /// attempt whose jobs all succeeded is the last.
+    fn may_begin_again(self) -> bool {
+        let Some(last) = self.last() else { return true };
+        let set = |key: &str| last.settings.get(key).map(|value| value.trim());
+        let attempts_max = set("spark.yarn.maxAppAttempts").and_then(|value| value.parse().ok());
+        let succeeded = last.exit_code == Some(0)
+            || (!last.jobs.is_empty() && last.jobs.iter().all(|job| job.succeeded == Some(true)));
+        set("spark.submit.deployMode") != Some("client")
+            && self.attempts_made() < attempts_max.unwrap_or(ATTEMPTS_MAX)
+            && !succeeded
     }
 
     /// When the first attempt began; `None` where its log is missing.

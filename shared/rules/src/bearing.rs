@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::application::{Application, Run};
-use crate::interruption::Interrupted;
+use crate::interruption::{Interrupted, NOTICE};
 
 /// How an interruption bears upon the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub enum Bearing {
     AfterTheRun,
     /// It went when only the step is known to have run: its application may not have begun, or have gone on.
     NotKnown,
+    /// By its notice it was due to go while the application ran, and nobody has seen yet that it did.
+    Due,
     /// It was there still when last looked at.
     NotGone,
 }
@@ -39,6 +41,7 @@ impl Loss {
     /// Weighs one interruption. Pure and total.
     pub fn weigh(one: &Interrupted, run: &Run, application: Option<Application<'_>>) -> Self {
         let (bearing, held) = match one.terminated_at {
+            None if one.noticed_at.is_some_and(|at| run.holds(at + NOTICE)) => (Bearing::Due, Vec::new()),
             None => (Bearing::NotGone, Vec::new()),
             Some(at) if !run.is_known_at(at) => (Bearing::NotKnown, Vec::new()),
             Some(at) if at < run.began_at => (Bearing::BeforeTheRun, Vec::new()),
@@ -50,7 +53,7 @@ impl Loss {
 
     /// Did the instance go while the application ran, or may it have?
     pub fn may_be_inside(&self) -> bool {
-        self.is_inside() || self.bearing == Bearing::NotKnown
+        self.is_inside() || matches!(self.bearing, Bearing::NotKnown | Bearing::Due)
     }
 
     /// Did the instance go while the application ran?

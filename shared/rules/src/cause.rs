@@ -75,9 +75,12 @@ pub fn trace(traces: &Traces<'_>) -> Failure {
         .filter(|words| !is_shutdown(words))
         .or_else(|| traces.diagnostics.map(str::to_owned))
         .or_else(|| job.and_then(|job| job.failure.clone()));
-    let failed_at = job
-        .and_then(|job| moment(job.completed_at_ms))
-        .unwrap_or(traces.run.ended_at);
+    // Where an attempt may have followed that left no log, the failure may be that one's.
+    let failed_at = match job.and_then(|job| moment(job.completed_at_ms)) {
+        _ if traces.run.may_go_on => None,
+        Some(at) => Some(at),
+        None => Some(traces.run.ended_at),
+    };
     let (mut blame, mut chain) = blame(traces, last, job, failed_at);
     let any_counts = traces
         .interruptions
@@ -110,14 +113,23 @@ fn blame(
     traces: &Traces<'_>,
     last: Option<&SparkRun>,
     job: Option<&Job>,
-    failed_at: DateTime<Utc>,
+    failed_at: Option<DateTime<Utc>>,
 ) -> (Blame, Vec<String>) {
     let gone: Vec<&InterruptionFacts> = traces
         .interruptions
         .iter()
-        .filter(|one| matches!(one.loss.bearing, Bearing::Counts | Bearing::NotKnown))
-        .filter(|one| one.interrupted.terminated_at.is_some_and(|at| at <= failed_at))
+        .filter(|one| matches!(one.loss.bearing, Bearing::Counts | Bearing::NotKnown | Bearing::Due))
+        .filter(|one| {
+            let had_gone = |at| failed_at.is_none_or(|failed| at <= failed);
+            one.interrupted.terminated_at.is_none_or(had_gone)
+        })
         .collect();
+    if gone.is_empty() && traces.diagnostics.is_some_and(tells_of_a_lost_node) {
+        return (
+            Blame::NotToBeTold,
+            vec!["Its log says that a node was lost, and which instance that was is not known.".into()],
+        );
+    }
     if gone.is_empty() {
         return (
             Blame::Itself,
@@ -250,9 +262,6 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     let Some(words) = words else {
         return (Blame::NotToBeTold, "No witness says why it failed.".into());
     };
-    let of_lost_node = ["exitCode: -100", "*lost* node", "lost node"]
-        .iter()
-        .any(|word| words.contains(word));
     let of_loss = ["ExecutorLostFailure", "FetchFailed"]
         .iter()
         .any(|word| words.contains(word));
@@ -268,7 +277,7 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     .iter()
     .any(|word| words.contains(word));
     let (blame, said) = match () {
-        () if of_lost_node => (Blame::Interruption, "Its log says that a node was lost"),
+        () if tells_of_a_lost_node(words) => (Blame::Interruption, "Its log says that a node was lost"),
         () if of_loss && names_one => (Blame::Interruption, "Its log names an interrupted instance"),
         () if of_loss || may_be_a_lost_node(words) => (Blame::NotToBeTold, "Its log does not say on which node"),
         () if of_the_program => (
@@ -278,6 +287,13 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
         () => (Blame::NotToBeTold, "Its log does not tell whose error it was"),
     };
     (blame, format!("{said}."))
+}
+
+/// YARN's words for a container that went with its node.
+fn tells_of_a_lost_node(words: &str) -> bool {
+    ["exitCode: -100", "*lost* node", "lost node"]
+        .iter()
+        .any(|word| words.contains(word))
 }
 
 fn told(one: &FailedTask, gone: &[&Interrupted]) -> String {

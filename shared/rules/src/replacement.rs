@@ -8,6 +8,7 @@
 //! What counts is what could take work before the run's end. What the cluster did afterwards, that it came to its target
 //! late or ended itself, changes nothing of what the job had to do without.
 
+mod pool;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Instance, Pool, Role};
+use crate::cluster::{Instance, Pool};
 use crate::interruption::Interrupted;
 
 /// How long a replacement may take before its absence is held against the pool. An instance has to be found, started
@@ -88,9 +89,6 @@ pub struct Evidence<'a> {
     pub run_ended_at: DateTime<Utc>,
 }
 
-/// What goes within so long goes at once: none of it went first.
-const AT_ONCE: TimeDelta = TimeDelta::seconds(5);
-
 /// Answers for each interrupted instance, by its id.
 pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<String, Replacement> {
     let mut pools: BTreeMap<Option<&str>, Vec<&Interrupted>> = BTreeMap::new();
@@ -105,7 +103,7 @@ pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<
     let mut answers = BTreeMap::new();
     for (pool_id, lost) in pools {
         match pool_id {
-            Some(pool_id) => answers.extend(assess_pool(pool_id, lost, evidence)),
+            Some(pool_id) => answers.extend(pool::assess(pool_id, lost, evidence)),
             None => answers.extend(lost.into_iter().map(|one| {
                 let why = "EMR does not list the instance, so its fleet or group is not known".to_owned();
                 (one.instance_id.clone(), Replacement::Unknown { why })
@@ -124,323 +122,4 @@ fn seen_earliest(interrupted: &[Interrupted], instances: &[Instance]) -> Vec<Ins
         instance.ended_at = told.into_iter().flatten().min();
     }
     instances
-}
-
-fn assess_pool(pool_id: &str, mut lost: Vec<&Interrupted>, evidence: &Evidence<'_>) -> Vec<(String, Replacement)> {
-    lost.sort_by_key(|one| (one.terminated_at, one.noticed_at, one.instance_id.clone()));
-    let state = PoolState::read(pool_id, &lost, evidence);
-    let mut arrivals = state.arrivals(&lost);
-    let mut answers: Vec<Answer<'_>> = lost
-        .iter()
-        .map(|one| Answer {
-            one,
-            filled: fill(one, &mut arrivals),
-            whole: state.whole_after(one, &lost),
-        })
-        .collect();
-    state.take_back_what_the_pool_still_lacks(&mut answers);
-    state.excuse_what_the_pool_does_not_lack(&mut answers);
-    answers
-        .into_iter()
-        .map(|answer| {
-            let told = answer.filled.or(answer.whole);
-            (
-                answer.one.instance_id.clone(),
-                told.unwrap_or_else(|| state.explain(answer.one)),
-            )
-        })
-        .collect()
-}
-
-/// What is found of one lost instance.
-struct Answer<'a> {
-    one: &'a Interrupted,
-    /// The instances that came after its notice suffice.
-    filled: Option<Replacement>,
-    /// The pool had all that it was asked for at some time after its loss: that is beyond doubt.
-    whole: Option<Replacement>,
-}
-
-impl Answer<'_> {
-    /// Nothing was found that made up for it.
-    fn is_open(&self) -> bool {
-        self.filled.is_none() && self.whole.is_none()
-    }
-}
-
-/// An instance that was asked for after a notice, with the units of it that make up for nothing yet.
-struct Arrival<'a> {
-    instance: &'a Instance,
-    created_at: DateTime<Utc>,
-    ready_at: DateTime<Utc>,
-    units_left: u32,
-}
-
-/// Fills the place of one lost instance. What was asked for after the loss comes first: EMR refills when it sees the
-/// loss; only then what was asked for between notice and loss.
-fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> {
-    let terminated_at = one.terminated_at?;
-    let begin = one.noticed_at.unwrap_or(terminated_at);
-    arrivals.sort_by_key(|arrival| {
-        (
-            arrival.created_at < terminated_at,
-            arrival.created_at,
-            arrival.instance.instance_id.clone(),
-        )
-    });
-    let usable = |arrival: &Arrival<'_>| arrival.created_at >= begin && arrival.units_left > 0;
-    let available: u32 = arrivals
-        .iter()
-        .filter(|arrival| usable(arrival))
-        .map(|arrival| arrival.units_left)
-        .sum();
-    if available < one.units {
-        return None;
-    }
-    let mut wanted = one.units;
-    let mut by = Vec::new();
-    let mut ready_at = None;
-    for arrival in arrivals.iter_mut().filter(|arrival| usable(arrival)) {
-        if wanted == 0 {
-            break;
-        }
-        let taken = wanted.min(arrival.units_left);
-        arrival.units_left -= taken;
-        wanted -= taken;
-        by.push(arrival.instance.instance_id.clone());
-        ready_at = ready_at.max(Some(arrival.ready_at));
-    }
-    Some(replaced(one, terminated_at, by, ready_at?))
-}
-
-fn replaced(one: &Interrupted, terminated_at: DateTime<Utc>, by: Vec<String>, ready_at: DateTime<Utc>) -> Replacement {
-    Replacement::Replaced {
-        by,
-        ready_at,
-        seconds_after_notice: one.noticed_at.map(|noticed| (ready_at - noticed).num_seconds()),
-        seconds_after_loss: (ready_at - terminated_at).num_seconds(),
-    }
-}
-
-/// One pool's account.
-struct PoolState<'a> {
-    instances: Vec<&'a Instance>,
-    target_at_start: Option<u32>,
-    target_at_end: Option<u32>,
-    target_now: Option<u32>,
-    /// Those that ran then, and those that EMR let go since the last loss: it had them, and did not want them.
-    units_at_end: u32,
-    evidence: &'a Evidence<'a>,
-}
-
-impl<'a> PoolState<'a> {
-    fn read(pool_id: &str, lost: &[&Interrupted], evidence: &'a Evidence<'a>) -> Self {
-        let instances: Vec<&Instance> = evidence
-            .instances
-            .iter()
-            .filter(|instance| instance.pool_id == pool_id)
-            .collect();
-        let target = |pools: Option<&[Pool]>| pools?.iter().find(|pool| pool.id == pool_id).map(Pool::target_units);
-        let last_loss = lost.iter().filter_map(|one| one.terminated_at).max();
-        let is_lost = |id: &str| lost.iter().any(|one| one.instance_id == id);
-        let let_go = |one: &Instance| one.was_let_go() && one.ended_at > last_loss && !is_lost(&one.instance_id);
-        let units_at_end = instances
-            .iter()
-            .filter(|one| one.is_running_at(evidence.run_ended_at) || let_go(one))
-            .map(|one| one.units)
-            .sum();
-        Self {
-            target_at_start: target(evidence.pools_at_start),
-            target_at_end: target(evidence.pools_at_end),
-            target_now: target(evidence.pools_now),
-            units_at_end,
-            instances,
-            evidence,
-        }
-    }
-
-    /// Instances that were asked for since the first notice and could take work before the run's end.
-    fn arrivals(&self, lost: &[&Interrupted]) -> Vec<Arrival<'a>> {
-        let first = lost.iter().filter_map(|one| one.noticed_at.or(one.terminated_at)).min();
-        self.instances
-            .iter()
-            .filter_map(|instance| {
-                let (created_at, ready_at) = (instance.created_at?, instance.ready_at?);
-                (Some(created_at) >= first && ready_at < self.evidence.run_ended_at).then_some(Arrival {
-                    instance,
-                    created_at,
-                    ready_at,
-                    units_left: instance.units,
-                })
-            })
-            .collect()
-    }
-
-    /// What was asked for when the run ended, by the latest look that is to be had.
-    fn target(&self) -> Option<u32> {
-        self.target_at_end.or(self.target_at_start)
-    }
-
-    /// Nobody looked when the run ended, and something else is asked for by now: when that changed is not known.
-    fn may_have_changed(&self) -> bool {
-        self.target_at_end.is_none() && self.target_now.is_some() && self.target_now != self.target_at_start
-    }
-
-    /// What the pool lacked of its target at the run's end.
-    fn deficit(&self) -> Option<u32> {
-        Some(self.target()?.saturating_sub(self.units_at_end))
-    }
-
-    /// The first time after a loss, before the run's end, at which the pool had all that it was ever asked for. What it
-    /// lacks later, it lacks for another reason.
-    fn whole_after(&self, one: &Interrupted, lost: &[&Interrupted]) -> Option<Replacement> {
-        let terminated_at = one.terminated_at?;
-        let target = match self.target_at_end {
-            Some(at_end) => at_end.max(self.target_at_start.unwrap_or(0)),
-            None => self.target_at_start.max(self.target_now)?,
-        };
-        let until = self.evidence.run_ended_at;
-        let units = |at| -> u32 { self.running_at(at).map(|instance| instance.units).sum() };
-        let times = self.instances.iter().filter_map(|instance| instance.ready_at);
-        let ready_at = times
-            .filter(|at| *at > terminated_at && *at < until && units(*at) >= target)
-            .min()?;
-        let asked_for = one.noticed_at.unwrap_or(terminated_at);
-        let gone_by_then = lost
-            .iter()
-            .filter(|one| one.terminated_at.is_some_and(|at| at <= ready_at));
-        let units_gone: u32 = gone_by_then.map(|one| one.units).sum();
-        let units_come: u32 = self
-            .arrivals(lost)
-            .iter()
-            .filter(|one| one.ready_at <= ready_at)
-            .map(|one| one.units_left)
-            .sum();
-        let by: Vec<String> = self
-            .running_at(ready_at)
-            .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
-            .map(|instance| instance.instance_id.clone())
-            .collect();
-        Some(if by.is_empty() || units_come < units_gone {
-            Replacement::NotExpected {
-                excuse: Excuse::AtTarget,
-                why: format!("the pool stood at its target of {target} units without it"),
-            }
-        } else {
-            replaced(one, terminated_at, by, ready_at)
-        })
-    }
-
-    fn running_at(&self, at: DateTime<Utc>) -> impl Iterator<Item = &'a Instance> {
-        self.instances
-            .iter()
-            .copied()
-            .filter(move |instance| instance.is_running_at(at))
-    }
-
-    /// Arrivals may have been growth. While the pool lacks units of its target, as many of the lost ones are not
-    /// replaced: the last to be filled are the first to be doubted.
-    fn take_back_what_the_pool_still_lacks(&self, answers: &mut [Answer<'_>]) {
-        let Some(deficit) = self.deficit() else {
-            for answer in answers.iter_mut().filter(|answer| answer.filled.is_some()) {
-                let why = "instances came, but what the pool was asked for is not known: they may be growth".to_owned();
-                answer.filled = Some(Replacement::Unknown { why });
-            }
-            return;
-        };
-        let open = answers.iter().filter(|answer| answer.is_open());
-        let mut doubtful = deficit.saturating_sub(open.map(|answer| answer.one.units).sum());
-        for answer in answers.iter_mut().rev().filter(|answer| answer.whole.is_none()) {
-            if doubtful == 0 {
-                break;
-            }
-            if answer.filled.take().is_some() {
-                doubtful = doubtful.saturating_sub(answer.one.units);
-            }
-        }
-    }
-
-    /// Of the units that nothing came for, the pool lacks some, and some were not asked for any more: those that went first,
-    /// since what the pool came down to then was enough.
-    fn excuse_what_the_pool_does_not_lack(&self, answers: &mut [Answer<'_>]) {
-        let (Some(deficit @ 1..), Some(target)) = (self.deficit(), self.target()) else {
-            return;
-        };
-        let open: Vec<(DateTime<Utc>, u32)> = answers
-            .iter()
-            .filter(|answer| answer.is_open())
-            .filter_map(|answer| Some((answer.one.terminated_at?, answer.one.units)))
-            .collect();
-        let units = |until: DateTime<Utc>| -> u32 {
-            let gone = open.iter().filter(|(at, _)| *at <= until);
-            gone.map(|(_, units)| units).sum()
-        };
-        let spare = units(DateTime::<Utc>::MAX_UTC).saturating_sub(deficit);
-        let gone_at = |answer: &Answer<'_>| answer.one.terminated_at.filter(|_| answer.is_open());
-        for answer in answers.iter_mut() {
-            if gone_at(answer).is_some_and(|at| units(at + AT_ONCE) <= spare) {
-                answer.whole = Some(self.lowered().unwrap_or_else(|| Replacement::NotExpected {
-                    excuse: Excuse::AtTarget,
-                    why: format!("the pool lacked only {deficit} of its {target} units when the job ended"),
-                }));
-            }
-        }
-    }
-
-    /// That less was asked for at the end, if it was.
-    fn lowered(&self) -> Option<Replacement> {
-        let (before, after) = (self.target_at_start?, self.target_at_end?);
-        (after < before).then(|| Replacement::NotExpected {
-            excuse: Excuse::TargetLowered,
-            why: format!("the target was lowered from {before} to {after} units while the job ran"),
-        })
-    }
-
-    /// Nothing came in its place: is that a failing?
-    fn explain(&self, one: &Interrupted) -> Replacement {
-        let evidence = self.evidence;
-        let not_expected = |excuse: Excuse, why: String| Replacement::NotExpected { excuse, why };
-        let Some(terminated_at) = one.terminated_at else {
-            return Replacement::Unknown {
-                why: "the instance had not gone when it was last looked at".into(),
-            };
-        };
-        if one.role == Some(Role::Master) {
-            return not_expected(Excuse::PrimaryNode, "the cluster ends with its primary node".into());
-        }
-        let seconds = (evidence.run_ended_at - terminated_at).num_seconds();
-        if let Some(lowered) = self.lowered()
-            && self.deficit() == Some(0)
-        {
-            return lowered;
-        }
-        if seconds <= 0 {
-            return not_expected(Excuse::JobEnded, "the job had ended when the instance went".into());
-        }
-        match self.target() {
-            Some(target) if self.units_at_end >= target => not_expected(
-                Excuse::AtTarget,
-                format!("the pool stood at its target of {target} units without it"),
-            ),
-            _ if seconds < PATIENCE.num_seconds() => not_expected(
-                Excuse::JobEnded,
-                format!("the job ended {seconds} s after the loss, before a replacement could be there"),
-            ),
-            Some(target) if self.may_have_changed() => Replacement::Unknown {
-                why: format!(
-                    "the pool was asked for {target} units when the experiment began, and for others by now; when that \
-                     changed is not known"
-                ),
-            },
-            Some(target) => Replacement::NotReplaced {
-                why: format!(
-                    "{seconds} s after the loss, when the job ended, the pool stood at {} of {target} units",
-                    self.units_at_end
-                ),
-            },
-            None => Replacement::Unknown {
-                why: "what the pool was asked for while the job ran is not known".into(),
-            },
-        }
-    }
 }

@@ -15,7 +15,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::runtime_api::{ANSWER_BYTES_MAX, failed, reported};
+use crate::lambda::{ANSWER_BYTES_MAX, failed, reported};
 
 /// A function behind the endpoint.
 #[derive(Debug, Clone)]

@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use super::protocol::{self, Ask, Reply, What};
 use super::{Binary, LogLine, WallClock};
-use crate::runtime_api::{failed, reported};
+use crate::lambda::{LOG_STREAM, failed, reported};
 
 /// A process, killed when this is dropped.
 #[derive(Debug)]
@@ -226,7 +226,7 @@ fn variables(binary: &Binary, runtime_api: &str) -> BTreeMap<String, String> {
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &function.memory_mb.to_string()),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", &log_group(binary)),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", super::LOG_STREAM),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", LOG_STREAM),
         ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
         ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
         ("_HANDLER", "bootstrap"),

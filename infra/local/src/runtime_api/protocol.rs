@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::runtime_api::ANSWER_BYTES_MAX;
+use crate::lambda::ANSWER_BYTES_MAX;
 
 /// An answer to a runtime.
 pub(super) type Reply = Response<Full<Bytes>>;

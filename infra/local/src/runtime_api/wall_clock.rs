@@ -11,7 +11,7 @@ use account::api::Time;
 use lambda_runtime::Diagnostic;
 
 use crate::clock::Clock;
-use crate::runtime_api::failed;
+use crate::lambda::failed;
 
 /// The variant for programs with threads.
 const LIBRARY: &str = "libfaketimeMT.so.1";

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cluster::Market;
+use crate::cluster::Role;
 use crate::interruption::Cause;
 
 fn at(seconds: i64) -> DateTime<Utc> {

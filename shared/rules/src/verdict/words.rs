@@ -79,6 +79,10 @@ pub(super) fn why_nothing_counts(facts: &Facts<'_>) -> String {
             Bearing::NotKnown,
             "went when its application may not have been running, as only the step's times are known",
         ),
+        (
+            Bearing::Due,
+            "had notice to go while the job ran, and nobody has seen whether they did",
+        ),
         (Bearing::NotGone, "had not gone when last looked at"),
     ]
     .into_iter()

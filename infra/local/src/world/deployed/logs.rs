@@ -7,7 +7,7 @@ use account::api::{ACCOUNT, ApiError, REGION, Time};
 use account::template::Destination;
 use serde_json::{Value, json};
 
-use crate::runtime_api::LOG_STREAM;
+use crate::lambda::LOG_STREAM;
 use crate::world::State;
 use crate::world::deployed::{out_of_range, page, page_size, violation};
 

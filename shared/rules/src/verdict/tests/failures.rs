@@ -119,3 +119,26 @@ fn one_loss_explains_one_failed_attempt_and_not_two() {
     case.interrupted.push((interrupted(Some(700)), replaced(700)));
     assert_eq!(case.verdict(), Verdict::Failed);
 }
+
+#[test]
+fn a_failure_after_a_notice_that_fell_due_is_not_laid_to_the_job_though_nobody_saw_the_node_go() {
+    let words =
+        "Application application_1_0001 failed 1 times due to AM Container c exited with exitCode: -100. lost node";
+    let judge = |noticed: i64, diagnostics| {
+        let mut case = Case::new();
+        case.step.state = "FAILED".into();
+        case.logs.clear();
+        case.diagnostics = diagnostics;
+        case.interrupted[0].0.noticed_at = Some(at(noticed));
+        case.interrupted[0].0.terminated_at = None;
+        let judgement = case.judge();
+        assert_eq!(judgement.verdict, Verdict::Inconclusive);
+        judgement.failure.unwrap().blame
+    };
+    let own = Some("User application exited with status 1");
+    assert_eq!(judge(870, Some(words)), Blame::NotToBeTold);
+    assert_eq!(judge(870, None), Blame::NotToBeTold);
+    // Due after the end: it cannot have been that one, but a node was lost.
+    assert_eq!(judge(890, own), Blame::Itself);
+    assert_eq!(judge(890, Some(words)), Blame::NotToBeTold);
+}
