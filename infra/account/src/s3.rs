@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use s3s::crypto::{Checksum as _, Md5};
+use s3s::crypto::{Checksum as _, Crc64Nvme, Md5};
 
 use crate::api::{ApiError, Time};
 
@@ -34,7 +34,8 @@ pub use self::protocol::{Service, service};
 pub struct Object {
     /// The content.
     pub bytes: Bytes,
-    /// MD5 of the content in hexadecimal, without quotes; of the parts' MD5s and `-<parts>` for a multipart upload.
+    /// MD5 of the content in hexadecimal, without quotes; of the parts' MD5s and `-<parts>` for a multipart upload. Of what
+    /// the account wrote by itself: see [`Store::put`].
     pub etag: String,
     /// When it was last written.
     pub last_modified: Time,
@@ -168,18 +169,23 @@ impl Store {
     }
 
     /// Writes the object at `s3://bucket/key`, without a condition, as of `now`. Answers its ETag.
+    ///
+    /// It is an upload of one part, as Hadoop's and Spark's writers stream to S3. Its ETag says whether two contents are the
+    /// same, and is no MD5, which would cost more than all else that is done with an event log.
+    //= https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
     pub fn put(&self, uri: &str, bytes: impl Into<Bytes>, now: Time) -> Result<String, ApiError> {
         let (bucket, key) = split_uri(uri)?;
+        let bytes = bytes.into();
+        let object = Object {
+            etag: format!("{}{:016x}-1", hex(&Crc64Nvme::checksum(&bytes)), bytes.len()),
+            part_sizes: vec![bytes.len()],
+            bytes,
+            last_modified: now,
+            headers: Headers::default(),
+        };
         let mut state = self.lock();
         state.now = state.now.max(now);
-        state.put(
-            bucket,
-            key,
-            bytes.into(),
-            Headers::default(),
-            &Condition::Always,
-            Some(now),
-        )
+        state.insert(bucket, key, object, &Condition::Always)
     }
 
     /// The object at `s3://bucket/key`.
@@ -233,10 +239,9 @@ impl State {
         bytes: Bytes,
         headers: Headers,
         condition: &Condition,
-        now: Option<Time>,
     ) -> Result<String, ApiError> {
         let etag = md5_hex(&bytes);
-        let last_modified = now.unwrap_or(self.now);
+        let last_modified = self.now;
         self.insert(
             bucket,
             key,
@@ -327,7 +332,9 @@ mod tests {
         store.put("s3://b/outer", "x", now).unwrap();
         assert_eq!(store.list("b", "out/").unwrap(), ["out/1", "out/2"]);
         let object = store.get("s3://b/out/1").unwrap();
-        assert_eq!(object.etag, "5d41402abc4b2a76b9719d911017c592");
+        let again = store.put("s3://b/out/3", "hello", now).unwrap();
+        assert_eq!((object.etag.as_str(), object.etag.len()), (again.as_str(), 34));
+        assert_ne!(again, store.put("s3://b/out/3", "hallo", now).unwrap());
         assert_eq!(object.last_modified, now);
         assert_eq!(store.get("s3://b/none").unwrap_err().code, "NoSuchKey");
         assert_eq!(store.get("b/none").unwrap_err().code, "InvalidURI");
@@ -347,7 +354,7 @@ mod tests {
                             let bytes = Bytes::from(writer.to_string());
                             let put = store
                                 .lock()
-                                .put("b", &key, bytes, Headers::default(), &Condition::Absent, None);
+                                .put("b", &key, bytes, Headers::default(), &Condition::Absent);
                             usize::from(put.is_ok())
                         })
                     })
@@ -369,7 +376,6 @@ mod tests {
                 Bytes::from_static(bytes.as_bytes()),
                 Headers::default(),
                 &condition,
-                None,
             )
         };
         assert_eq!(put("1", Condition::Matches("x".into())).unwrap_err().code, "NoSuchKey");

@@ -155,7 +155,8 @@ impl Aws {
             source: Box::new(error),
         })?;
         Ok(Found::Object {
-            bytes: body.to_vec(),
+            // Its own `to_vec` goes from byte to byte.
+            bytes: body.into_bytes().into(),
             etag,
         })
     }

@@ -129,7 +129,7 @@ pub(super) async fn put(store: &Store, request: S3Request<PutObjectInput>) -> An
     let encryption = store.encryption(&input.bucket, headers.encryption.clone());
     let etag = store
         .lock()
-        .put(&input.bucket, &input.key, bytes, headers, &condition, None)?;
+        .put(&input.bucket, &input.key, bytes, headers, &condition)?;
     let output = PutObjectOutput {
         e_tag: Some(ETag::Strong(etag)),
         server_side_encryption: Some(encryption.algorithm()),

@@ -61,7 +61,7 @@ impl EventLog {
     pub(super) fn head(&mut self, head: &Head<'_>) {
         let started = ms(head.context_started_at);
         self.push(event("LogStart").text("Spark Version", SPARK_VERSION));
-        let amount = |name: &str, amount: u64| {
+        let amount = |name: &'static str, amount: u64| {
             let request = Object::new().text("Resource Name", name).raw("Amount", amount);
             request.text("Discovery Script", "").text("Vendor", "").finish()
         };
@@ -82,7 +82,7 @@ impl EventLog {
         let properties = head
             .properties
             .iter()
-            .fold(Object::new(), |object, (key, value)| object.text(key, value));
+            .fold(Object::new(), |object, (key, value)| object.property(key, value));
         self.push(
             event("EnvironmentUpdate")
                 .raw("JVM Information", r#"{"Java Home":"/usr/lib/jvm/java-17-amazon-corretto","Java Version":"17.0.15 (Amazon.com Inc.)","Scala Version":"version 2.12.18"}"#)

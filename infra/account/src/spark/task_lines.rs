@@ -17,22 +17,22 @@ impl EventLog {
         let start = event("TaskStart")
             .raw("Stage ID", task.stage)
             .raw("Stage Attempt ID", task.stage_attempt);
-        self.push(start.raw("Task Info", task_info(id, task, host, 0, "")));
+        self.push(start.json("Task Info", &task_info(id, task, host, 0, "")));
     }
 
     pub(super) fn task_succeeded(&mut self, id: usize, task: &Task, host: &str, is_result: bool, reads: bool) {
         let end = task_end(task, is_result, Object::new().text("Reason", "Success"));
-        let end = end.raw("Task Info", task_info(id, task, host, finish_ms(task), ""));
+        let end = end.json("Task Info", &task_info(id, task, host, finish_ms(task), ""));
         self.push(
-            end.raw("Task Executor Metrics", EXECUTOR_METRICS)
-                .raw("Task Metrics", metrics(task, is_result, reads)),
+            end.json("Task Executor Metrics", EXECUTOR_METRICS)
+                .json("Task Metrics", &metrics(task, is_result, reads)),
         );
     }
 
     pub(super) fn task_resubmitted(&mut self, id: usize, task: &Task, host: &str) {
         let reason = Object::new().text("Reason", "Resubmitted");
-        let end = task_end(task, false, reason).raw("Task Info", task_info(id, task, host, finish_ms(task), ""));
-        self.push(end.raw("Task Executor Metrics", EXECUTOR_METRICS));
+        let end = task_end(task, false, reason).json("Task Info", &task_info(id, task, host, finish_ms(task), ""));
+        self.push(end.json("Task Executor Metrics", EXECUTOR_METRICS));
     }
 
     pub(super) fn task_executor_lost(&mut self, id: usize, task: &Task, host: &str, is_result: bool, why: &str) {
@@ -75,29 +75,29 @@ impl EventLog {
             .text("Reason", "ExceptionFailure")
             .text("Class Name", "org.apache.spark.api.python.PythonException")
             .text("Description", &format!("ValueError: {message}"))
-            .raw("Stack Trace", "[]")
+            .json("Stack Trace", "[]")
             .text(
                 "Full Stack Trace",
                 &format!("org.apache.spark.api.python.PythonException: ValueError: {message}\n"),
             )
-            .raw("Accumulator Updates", "[]");
+            .json("Accumulator Updates", "[]");
         self.task_failed(id, task, host, is_result, reason);
     }
 
     fn task_failed(&mut self, id: usize, task: &Task, host: &str, is_result: bool, reason: Object) {
         let end = task_end(task, is_result, reason);
-        let end = end.raw("Task Info", task_info(id, task, host, finish_ms(task), "failed"));
-        self.push(end.raw("Task Executor Metrics", EXECUTOR_METRICS));
+        let end = end.json("Task Info", &task_info(id, task, host, finish_ms(task), "failed"));
+        self.push(end.json("Task Executor Metrics", EXECUTOR_METRICS));
     }
 
     pub(super) fn task_killed(&mut self, id: usize, task: &Task, host: &str, is_result: bool, why: &str) {
         let reason = Object::new()
             .text("Reason", "TaskKilled")
             .text("Kill Reason", why)
-            .raw("Accumulator Updates", "[]");
+            .json("Accumulator Updates", "[]");
         let end = task_end(task, is_result, reason);
-        let end = end.raw("Task Info", task_info(id, task, host, finish_ms(task), "killed"));
-        self.push(end.raw("Task Executor Metrics", EXECUTOR_METRICS));
+        let end = end.json("Task Info", &task_info(id, task, host, finish_ms(task), "killed"));
+        self.push(end.json("Task Executor Metrics", EXECUTOR_METRICS));
     }
 }
 
@@ -110,7 +110,7 @@ fn task_end(task: &Task, is_result: bool, reason: Object) -> Object {
         .raw("Stage ID", task.stage)
         .raw("Stage Attempt ID", task.stage_attempt)
         .text("Task Type", if is_result { "ResultTask" } else { "ShuffleMapTask" })
-        .raw("Task End Reason", reason.finish())
+        .json("Task End Reason", &reason.finish())
 }
 
 fn task_info(id: usize, task: &Task, host: &str, finish_ms: i64, end: &str) -> String {
@@ -128,7 +128,7 @@ fn task_info(id: usize, task: &Task, host: &str, finish_ms: i64, end: &str) -> S
         .raw("Finish Time", finish_ms)
         .raw("Failed", end == "failed")
         .raw("Killed", end == "killed")
-        .raw("Accumulables", "[]")
+        .json("Accumulables", "[]")
         .finish()
 }
 
@@ -147,7 +147,7 @@ fn metrics(task: &Task, is_result: bool, reads: bool) -> String {
         .raw("Local Bytes Read", read / 16)
         .raw("Total Records Read", read / 100)
         .raw("Remote Requests Duration", read / 50_000)
-        .raw("Push Based Shuffle", PUSH_METRICS);
+        .json("Push Based Shuffle", PUSH_METRICS);
     let shuffle_write = Object::new()
         .raw("Shuffle Bytes Written", written)
         .raw("Shuffle Write Time", written * 20)
@@ -163,8 +163,8 @@ fn metrics(task: &Task, is_result: bool, reads: bool) -> String {
         .raw("Result Serialization Time", 1)
         .raw("Memory Bytes Spilled", 0)
         .raw("Disk Bytes Spilled", 0)
-        .raw("Shuffle Read Metrics", shuffle_read.finish())
-        .raw("Shuffle Write Metrics", shuffle_write.finish())
+        .json("Shuffle Read Metrics", &shuffle_read.finish())
+        .json("Shuffle Write Metrics", &shuffle_write.finish())
         .raw(
             "Input Metrics",
             Object::new()
@@ -179,6 +179,6 @@ fn metrics(task: &Task, is_result: bool, reads: bool) -> String {
                 .raw("Records Written", output / 100)
                 .finish(),
         )
-        .raw("Updated Blocks", "[]")
+        .json("Updated Blocks", "[]")
         .finish()
 }

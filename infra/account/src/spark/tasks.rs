@@ -5,7 +5,7 @@
 
 use chrono::TimeDelta;
 
-use super::driver::{Driver, Timer};
+use super::driver::{Container, Driver, Timer};
 use super::stage::{Fate, Task};
 use super::truth::TaskCounts;
 use super::workload::Failure;
@@ -111,30 +111,14 @@ impl Driver {
             0
         };
         let run_ms = (self.stages[stage].plan.task_seconds * 1000.0 * spread * straggles) as i64 + cold;
-        for &parent in &self.stages[stage].plan.parents {
-            for (map, output) in (0..).zip(&self.stages[parent].outputs) {
-                // What the driver has forgotten fails at once, for want of a location.
-                let Some(holder) = *output else {
-                    return (
-                        Fate::FetchFails {
-                            parent,
-                            map,
-                            executor: None,
-                        },
-                        cold + 80 + i64::from(partition % 40),
-                    );
-                };
-                if self.dead.contains(&self.executors[&holder].container.instance_id) {
-                    return (
-                        Fate::FetchFails {
-                            parent,
-                            map,
-                            executor: Some(holder),
-                        },
-                        self.retry_ms(),
-                    );
-                }
-            }
+        if let Some((parent, map, holder)) = self.missing_input(stage) {
+            // What the driver has forgotten fails at once, for want of a location.
+            let fails_after_ms = match holder {
+                None => cold + 80 + i64::from(partition % 40),
+                Some(_) => self.retry_ms(),
+            };
+            let executor = holder;
+            return (Fate::FetchFails { parent, map, executor }, fails_after_ms);
         }
         match &self.workload.failure {
             Some(Failure::Task {
@@ -151,14 +135,49 @@ impl Driver {
         i64::from(self.settings.fetch_retry_seconds) * 1000 + self.rng.i64(20..400)
     }
 
+    /// The first of a stage's input that is not to be had: its stage and partition, and the executor that has it, as far as
+    /// the driver knows.
+    fn missing_input(&self, stage: usize) -> Option<(usize, u32, Option<u32>)> {
+        let dead = self.executors_where(|container| self.dead.contains(&container.instance_id));
+        for &parent in &self.stages[stage].plan.parents {
+            let outputs = &self.stages[parent].outputs;
+            // Each task asks for all outputs: mostly nothing is lost, and then there is little to ask.
+            let missing = match self.dead.is_empty() {
+                true => outputs.iter().position(Option::is_none),
+                false => outputs
+                    .iter()
+                    .position(|output| output.is_none_or(|holder| dead[holder as usize])),
+            };
+            if let Some(map) = missing {
+                return Some((parent, map as u32, outputs[map]));
+            }
+        }
+        None
+    }
+
+    /// For each executor, by its id: does it hold of its container?
+    fn executors_where(&self, is: impl Fn(&Container) -> bool) -> Vec<bool> {
+        let ids = self.executors.keys().next_back().map_or(0, |last| *last as usize + 1);
+        let mut those = vec![false; ids];
+        for (id, executor) in &self.executors {
+            those[*id as usize] = is(&executor.container);
+        }
+        those
+    }
+
     /// A fifth of a reduce task's input on a node makes that node preferred.
     fn locality(&self, stage: usize, executor: u32) -> &'static str {
+        let parents = &self.stages[stage].plan.parents;
+        if parents.is_empty() {
+            return NO_PREFERENCE;
+        }
         let here = &self.executors[&executor].container.instance_id;
+        let here = self.executors_where(|container| container.instance_id == *here);
         let (mut near, mut all) = (0, 0);
-        for &parent in &self.stages[stage].plan.parents {
+        for &parent in parents {
             for holder in self.stages[parent].outputs.iter().flatten() {
                 all += 1;
-                near += u32::from(self.executors[holder].container.instance_id == *here);
+                near += u32::from(here[*holder as usize]);
             }
         }
         match (near, all) {

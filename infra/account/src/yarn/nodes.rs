@@ -34,6 +34,8 @@ pub(super) struct Size {
 struct Joined {
     node: Node,
     decommissioning: bool,
+    /// What its containers have.
+    held_mb: u64,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl Nodes {
         self.joined.push(Joined {
             node,
             decommissioning: false,
+            held_mb: 0,
         });
     }
 
@@ -82,10 +85,21 @@ impl Nodes {
 
     pub(super) fn release(&mut self, container: &str) {
         self.containers.remove(container);
+        self.count_held();
     }
 
     pub(super) fn release_all(&mut self, application: usize) {
         self.containers.retain(|_, placed| placed.application != application);
+        self.count_held();
+    }
+
+    /// Containers come and go much less often than somebody asks where there is room.
+    fn count_held(&mut self) {
+        for joined in &mut self.joined {
+            let here = self.containers.values();
+            let here = here.filter(|placed| placed.instance_id == joined.node.instance_id);
+            joined.held_mb = here.map(|placed| placed.size.memory_mb).sum();
+        }
     }
 
     pub(super) fn memory_held_mb(&self, application: usize) -> u64 {
@@ -153,7 +167,7 @@ impl Nodes {
 
     /// An executor's container, on the node with most free memory; the one that joined first among equals.
     pub(super) fn place_executor(&mut self, application: usize, name: &str, size: Size) -> Option<Container> {
-        let chosen = self.fitting(size).rev().max_by_key(|joined| self.free_mb(joined))?;
+        let chosen = self.fitting(size).rev().max_by_key(|joined| free_mb(joined))?;
         let container = at(&chosen.node, name);
         self.place(application, container, size)
     }
@@ -165,25 +179,19 @@ impl Nodes {
             size,
         };
         self.containers.insert(container.id.clone(), placed);
+        self.count_held();
         Some(container)
     }
 
     fn fitting(&self, size: Size) -> impl DoubleEndedIterator<Item = &Joined> {
         self.joined
             .iter()
-            .filter(move |joined| !joined.decommissioning && self.free_mb(joined) >= size.memory_mb)
+            .filter(move |joined| !joined.decommissioning && free_mb(joined) >= size.memory_mb)
     }
+}
 
-    fn free_mb(&self, joined: &Joined) -> u64 {
-        let here = self
-            .containers
-            .values()
-            .filter(|placed| placed.instance_id == joined.node.instance_id);
-        joined
-            .node
-            .memory_mb
-            .saturating_sub(here.map(|placed| placed.size.memory_mb).sum())
-    }
+fn free_mb(joined: &Joined) -> u64 {
+    joined.node.memory_mb.saturating_sub(joined.held_mb)
 }
 
 fn at(node: &Node, name: &str) -> Container {
