@@ -17,7 +17,7 @@ const NAME_PREFIX: &[u8] = br#"{"Event":""#;
 /// Reads all blocks to the end.
 pub(super) fn read(blocks: &mut dyn Blocks, limits: &Limits, progress: &dyn Fn(u64)) -> SparkRun {
     let mut reader = Reader {
-        replay: Replay::default(),
+        replay: Replay::new(limits.tasks_max),
         reading: Reading::default(),
         next_event: Finder::new(NAME_PREFIX),
         task_end_bytes_min: usize::MAX / 2,
