@@ -1,5 +1,7 @@
 //! Real logs played again without any hit take as long as they say.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
