@@ -180,6 +180,8 @@ pub(super) struct StageInfo {
     /// The first of `RDD Info` is the stage's own: the same for all stages that compute it, whatever their ids.
     #[serde(rename = "RDD Info", default, deserialize_with = "first_id")]
     pub(super) rdd_id: Option<i64>,
+    #[serde(rename = "Parent IDs", default)]
+    pub(super) parent_ids: Vec<i64>,
     #[serde(rename = "Submission Time")]
     pub(super) submission_time: Option<i64>,
     #[serde(rename = "Completion Time")]

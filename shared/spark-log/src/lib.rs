@@ -24,7 +24,7 @@
 //!   hand and only as far as needed; `event`: all other events, as serde types that skip what they do not name.
 //! * `reader`: what becomes of each line; `replay`, `stages`, `executors`: the events applied as Spark's own listener
 //!   does, so that the outcome is what the History Server says; `attempts`: the finished tasks, 16 bytes each;
-//!   `failures`: the last that failed; `exclusions`: where Spark would run no more tasks.
+//!   `task_attempt`: the same for who asks for them, with their executors; `failures`: the last that failed; `exclusions`: where Spark would run no more tasks.
 //! * `run`, `summary`: the value that comes out; `settings`: which properties; `removal`, `cancellation`, `host`: what an
 //!   executor's end, a job's end and a host's name mean; `wording`: words without what is one executor's alone.
 //!
@@ -57,6 +57,7 @@ mod snappy_stream;
 mod source;
 mod stages;
 mod summary;
+mod task_attempt;
 mod task_line;
 mod wording;
 mod zstd_frames;
@@ -70,6 +71,7 @@ pub use run::{
     Executor, FetchFailure, Job, LostWork, Reading, SparkRun, SqlExecution, StageAttempt, StageStatus, TaskCounts,
 };
 pub use summary::{FailedStageAttempt, Rerun, Summary};
+pub use task_attempt::TaskAttempt;
 
 use std::io::Read;
 
@@ -98,6 +100,8 @@ pub struct Limits {
     pub zstd_window_log_max: u32,
     /// Decoded bytes handed from the decoder to the parser at a time.
     pub block_bytes: usize,
+    /// Task attempts kept one by one; none unless asked for, since they are most of what a log says.
+    pub tasks_max: usize,
 }
 
 impl Default for Limits {
@@ -109,6 +113,7 @@ impl Default for Limits {
             faults_max: 1_000,
             zstd_window_log_max: 27,
             block_bytes: 1 << 20,
+            tasks_max: 0,
         }
     }
 }

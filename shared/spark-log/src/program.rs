@@ -13,14 +13,16 @@ use std::io::{self, ErrorKind, Write as _};
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::{SparkRun, is_rolled, order_parts};
+pub use files::read;
+
+use crate::{Limits, SparkRun, is_rolled, order_parts};
 
 /// Reads the log at `path`, one file or the folder of a rolling log, and prints it.
 ///
 /// # Errors
 /// Nothing lies there, several logs do, or no line of what lies there is an event log's.
 pub fn run(path: &str, table: bool) -> anyhow::Result<()> {
-    show(path, &files::read(path)?, table)
+    show(path, &read(path, &Limits::default())?, table)
 }
 
 /// Prints what a log says: as tables if `table`, else as JSON. `path` is where it lies, for the message.

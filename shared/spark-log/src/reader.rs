@@ -17,7 +17,7 @@ const NAME_PREFIX: &[u8] = br#"{"Event":""#;
 /// Reads all blocks to the end.
 pub(super) fn read(blocks: &mut dyn Blocks, limits: &Limits, progress: &dyn Fn(u64)) -> SparkRun {
     let mut reader = Reader {
-        replay: Replay::default(),
+        replay: Replay::new(limits.tasks_max),
         reading: Reading::default(),
         next_event: Finder::new(NAME_PREFIX),
         task_end_bytes_min: usize::MAX / 2,
@@ -80,12 +80,12 @@ impl TakesLines for Reader<'_> {
                 task_line::parse(rest)
             };
             if let Some(task) = task.as_ref().filter(|task| self.is_one_line(rest, task)) {
-                self.use_task_line(task);
+                self.use_task_line(task, rest);
                 return;
             }
             let Some(before_next) = self.next_event.find(&rest[1..]) else {
                 match &task {
-                    Some(task) => self.use_task_line(task),
+                    Some(task) => self.use_task_line(task, rest),
                     None => self.use_line(rest, is_torn),
                 }
                 return;
@@ -101,7 +101,7 @@ impl TakesLines for Reader<'_> {
     fn long_line(&mut self, head: &[u8], stream: &mut LongLine<'_, '_>) {
         if let Some(task) = task_line::parse(head) {
             if stream.finish() {
-                self.use_task_line(&task);
+                self.use_task_line(&task, head);
             } else {
                 self.reading.lines += 1;
                 self.reading.skip("lines cut short");
@@ -146,10 +146,11 @@ impl Reader<'_> {
         is_usual
     }
 
-    fn use_task_line(&mut self, task: &TaskEvent<'_>) {
+    fn use_task_line(&mut self, task: &TaskEvent<'_>, line: &[u8]) {
         self.reading.lines += 1;
         self.reading.lines_parsed += 1;
         self.replay.apply_task(task);
+        self.replay.keep_shuffle_read(task, line);
     }
 
     fn use_line(&mut self, line: &[u8], is_torn: bool) {

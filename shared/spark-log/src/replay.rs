@@ -13,8 +13,9 @@ use super::exclusions::{Exclusions, takes_back};
 use super::executors::Executors;
 use super::failures::Failures;
 use super::stages::{Stages, TaskStatus, is_loss};
+use super::task_attempt::shuffle_read;
 use super::task_line::TaskEvent;
-use super::{Job, SparkRun, SqlExecution, Summary, settings};
+use super::{Job, SparkRun, SqlExecution, Summary, TaskAttempt, settings};
 
 /// The start of the names of the SQL events that matter.
 const SQL_PREFIX: &str = "org.apache.spark.sql.execution.ui.";
@@ -69,9 +70,19 @@ pub(super) struct Replay {
     failures: Failures,
     /// Task attempts that have started and not ended, with stage and attempt.
     running: BTreeMap<i64, (i64, i64)>,
+    /// Task attempts that may be kept one by one.
+    tasks_max: usize,
 }
 
 impl Replay {
+    /// Nothing yet; it is to keep so many task attempts one by one.
+    pub(super) fn new(tasks_max: usize) -> Self {
+        Self {
+            tasks_max,
+            ..Self::default()
+        }
+    }
+
     /// Applies an event; a task's in the usual form does not come here.
     pub(super) fn apply(&mut self, name: &str, text: &mut Text<'_>) -> Result<(), Unread> {
         match name {
@@ -155,6 +166,9 @@ impl Replay {
         }
         let duration_ms = task.duration_ms();
         lost.total_task_time_ms += duration_ms;
+        if self.run.task_attempts.len() < self.tasks_max {
+            self.run.task_attempts.push(TaskAttempt::of(task, end));
+        }
         match task.status() {
             TaskStatus::Running => (),
             TaskStatus::Success => {
@@ -178,6 +192,16 @@ impl Replay {
                     lost.failed_attempts_ms += duration_ms;
                 }
             }
+        }
+    }
+
+    /// Keeps what the line of a task's end says of its reading, if that task is kept.
+    pub(super) fn keep_shuffle_read(&mut self, task: &TaskEvent<'_>, line: &[u8]) {
+        let is_kept = task.end.is_some() && self.run.task_attempts.len() < self.tasks_max;
+        if let Some(attempt) = self.run.task_attempts.last_mut().filter(|_| is_kept)
+            && let Some((wait_ms, kib)) = shuffle_read(line)
+        {
+            (attempt.fetch_wait_ms, attempt.remote_read_kib) = (wait_ms, kib);
         }
     }
 

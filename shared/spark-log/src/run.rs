@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exclusion, FailedTask, Removal, Summary};
+use super::{Exclusion, FailedTask, Removal, Summary, TaskAttempt};
 
 /// One application attempt, as its event log tells it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,10 @@ pub struct SparkRun {
     pub jobs: Vec<Job>,
     /// Task attempts, counted.
     pub tasks: TaskCounts,
+    /// Task attempts one by one, in the order of their ends: as many as [`Limits::tasks_max`](super::Limits::tasks_max)
+    /// lets in. No part of the JSON.
+    #[serde(skip)]
+    pub task_attempts: Vec<TaskAttempt>,
     /// The last 500 task attempts that failed, in the log's order.
     #[serde(default)]
     pub failed_tasks: Vec<FailedTask>,
@@ -157,6 +161,12 @@ pub struct StageAttempt {
     pub tasks_speculative_successful: u64,
     /// Time of all its task attempts that ended, ms.
     pub task_time_ms: u64,
+    /// The RDD it computes: the same for all stages that compute it, whatever their ids.
+    #[serde(default)]
+    pub rdd_id: Option<i64>,
+    /// Stages whose shuffle output it reads.
+    #[serde(default)]
+    pub parent_ids: Vec<i64>,
 }
 
 /// The shuffle output that could not be fetched.

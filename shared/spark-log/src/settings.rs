@@ -8,7 +8,7 @@
 
 /// Starts of the properties that are kept: they decide how the application takes the loss of a node, how it ends and
 /// writes its output, or how it logs.
-const PREFIXES: [&str; 37] = [
+const PREFIXES: [&str; 38] = [
     "spark.blacklist.",
     "spark.checkpoint.",
     "spark.decommission",
@@ -42,6 +42,7 @@ const PREFIXES: [&str; 37] = [
     "spark.stage.",
     "spark.storage.decommission.",
     "spark.submit.deployMode",
+    "spark.task.cpus",
     "spark.task.maxFailures",
     "spark.yarn.am.",
     "spark.yarn.executor.",

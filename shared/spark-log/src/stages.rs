@@ -96,8 +96,6 @@ pub(super) struct Stage {
     is_live: bool,
     /// Tasks started less tasks ended.
     active: i64,
-    /// The RDD it computes.
-    rdd_id: Option<i64>,
     successes: Successes,
     /// Of these, those whose output was lost with its executor while the attempt ran.
     lost: Successes,
@@ -239,13 +237,14 @@ impl Stages {
     pub(super) fn recomputed_under_another_id(&self) -> (u64, u64) {
         let mut by_rdd: BTreeMap<i64, Vec<&Stage>> = BTreeMap::new();
         for stage in self.known() {
-            if let Some(rdd_id) = stage.rdd_id {
+            if let Some(rdd_id) = stage.record.rdd_id {
                 by_rdd.entry(rdd_id).or_default().push(stage);
             }
         }
         let (mut tasks, mut time_ms) = (0, 0);
         for stage in self.reruns().filter(|stage| stage.is_after_loss) {
             let same = stage
+                .record
                 .rdd_id
                 .and_then(|id| by_rdd.get(&id))
                 .map_or(&[][..], Vec::as_slice);
@@ -276,7 +275,7 @@ impl Stages {
             let attempts = self.attempts.range((*stage_id, i64::MIN)..=(*stage_id, i64::MAX));
             let attempts: Vec<&Successes> = attempts.map(|(_, stage)| &stage.successes).collect();
             let is_later = |later: &&&Stage| later.record.stage_id > *stage_id;
-            let same = |later: &&&Stage| later.rdd_id.is_some() && later.rdd_id == stage.rdd_id;
+            let same = |later: &&&Stage| later.record.rdd_id.is_some() && later.record.rdd_id == stage.record.rdd_id;
             // What those ran again is counted as recomputed under another id.
             let elsewhere = reruns.iter().filter(is_later).filter(same);
             let elsewhere: Vec<&Successes> = elsewhere.map(|later| &later.successes).collect();
@@ -329,6 +328,7 @@ impl Stages {
                 task_time_ms: stage.record.task_time_ms,
                 tasks_speculative: stage.record.tasks_speculative,
                 tasks_speculative_successful: stage.record.tasks_speculative_successful,
+                rdd_id: stage.record.rdd_id,
                 ..StageAttempt::default()
             };
             stage.active = 0;
@@ -354,7 +354,8 @@ impl Stage {
 
     fn describe(&mut self, info: StageInfo) {
         let record = &mut self.record;
-        self.rdd_id = info.rdd_id.or(self.rdd_id);
+        record.rdd_id = info.rdd_id.or(record.rdd_id);
+        record.parent_ids = info.parent_ids;
         record.stage_id = info.stage_id;
         record.attempt = info.attempt;
         if record.name != info.name {

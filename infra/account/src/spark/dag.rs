@@ -4,14 +4,12 @@
 //= https://spark.apache.org/docs/3.5.6/configuration.html#scheduling
 
 use serde_json::json;
+use spark_rules::RESUBMIT_MS;
 
 use super::driver::{Driver, Timer};
 use super::stage::{Fate, StageAttempt};
 use super::truth::{StageAttemptTruth, StageStatus, TaskCounts};
 use super::workload::{SideJob, Writes};
-
-/// Spark's pause before it submits failed stages again, in which it gathers further failures.
-const RESUBMIT_MS: i64 = 200;
 
 impl Driver {
     /// The script starts its one job.
@@ -143,16 +141,19 @@ impl Driver {
         if self.stages[stage].running().is_none() {
             return;
         }
-        let excused = self.settings.ignore_decommission_fetch_failure
-            && executor.is_some_and(|id| {
-                self.decommissioning
-                    .contains(&self.executors[&id].container.instance_id)
-            });
-        if !excused {
+        let from_decommissioning = executor.is_some_and(|id| {
+            self.decommissioning
+                .contains(&self.executors[&id].container.instance_id)
+        });
+        if self.settings.rules.fetch_failure_counts(from_decommissioning) {
             self.stages[stage].failed_attempts.insert(attempt);
         }
         self.end_attempt(stage, Some(message));
-        if self.stages[stage].failed_attempts.len() >= self.settings.stage_attempts_max {
+        if self
+            .settings
+            .rules
+            .gives_stage_up(self.stages[stage].failed_attempts.len())
+        {
             let kind = if self.stages[stage].is_result {
                 "ResultStage"
             } else {
@@ -161,7 +162,7 @@ impl Driver {
             self.abort(format!(
                 "{kind} {stage} ({}) has failed the maximum allowable number of times: {}. Most recent failure reason:\n\
                  {message}",
-                self.stages[stage].plan.name, self.settings.stage_attempts_max
+                self.stages[stage].plan.name, self.settings.rules.stage_attempts_max
             ));
             return;
         }

@@ -80,7 +80,7 @@ impl Driver {
             format!("executor {id} added"),
             json!({"executor": id, "instance": instance}),
         );
-        if self.settings.decommission && self.decommissioning.contains(&instance) {
+        if self.settings.rules.decommission && self.decommissioning.contains(&instance) {
             self.decommission_executor(id);
         }
         self.watch_idle(id);
@@ -88,8 +88,8 @@ impl Driver {
 
     /// Whether an executor gets no new tasks.
     pub(super) fn is_excluded(&self, executor: &Executor) -> bool {
-        executor.decommissioned
-            || (self.settings.exclude_decommissioning && self.decommissioning.contains(&executor.container.instance_id))
+        let node = self.decommissioning.contains(&executor.container.instance_id);
+        self.settings.rules.excludes(executor.decommissioned, node)
     }
 
     /// Executors that all waiting and running tasks could use.
@@ -143,7 +143,7 @@ impl Driver {
             return;
         }
         let is_needed = self.held() <= self.target.max(self.settings.executors_min);
-        let is_tracked = !self.settings.shuffle_service && self.blocks_of(id) > 0;
+        let is_tracked = !self.settings.rules.shuffle_service && self.blocks_of(id) > 0;
         if is_needed || is_tracked {
             self.after_ms(IDLE_CHECK_MS, Timer::Idle(id));
         } else {

@@ -5,17 +5,12 @@
 //= https://spark.apache.org/docs/3.5.6/job-scheduling.html#graceful-decommission-of-executors
 
 use serde_json::json;
+use spark_rules::LEAVE_CHECK_MS;
 
 use super::driver::{Driver, Executor, Timer};
 use super::stage::{Fate, Stage};
 use super::truth::LossTruth;
 use crate::api::Time;
-
-/// A decommissioned executor looks this often whether it may leave.
-const LEAVE_CHECK_MS: i64 = 1_000;
-
-/// Handing over one shuffle block to another executor takes about this long.
-const MIGRATION_MS_PER_BLOCK: i64 = 150;
 
 /// Why an executor goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +31,7 @@ impl Driver {
         if !self.decommissioning.insert(instance_id.to_owned()) {
             return;
         }
-        if self.settings.decommission {
+        if self.settings.rules.decommission {
             for id in self.executors_on(instance_id) {
                 self.decommission_executor(id);
             }
@@ -53,12 +48,8 @@ impl Driver {
         if executor.is_live() && !executor.decommissioned {
             executor.decommissioned = true;
             self.note(format!("executor {id} decommissioned"), json!({"executor": id}));
-            let blocks = if self.settings.migrate_shuffle {
-                self.blocks_of(id) as i64
-            } else {
-                0
-            };
-            self.after_ms(LEAVE_CHECK_MS + blocks * MIGRATION_MS_PER_BLOCK, Timer::Leave(id));
+            let leave_after_ms = self.settings.rules.leave_after_ms(self.blocks_of(id));
+            self.after_ms(leave_after_ms, Timer::Leave(id));
         }
     }
 
@@ -67,7 +58,7 @@ impl Driver {
         if !self.executors[&id].is_live() || self.ending.is_some() {
             return;
         }
-        if self.settings.migrate_shuffle {
+        if self.settings.rules.migrate_shuffle {
             self.migrate_blocks(id);
         }
         if self.executors[&id].running.is_empty() {
@@ -112,7 +103,7 @@ impl Driver {
         for id in self.executors_on(instance_id) {
             self.remove_executor(id, Farewell::Lost);
         }
-        if self.settings.cleanup_expired_host {
+        if self.settings.rules.cleanup_expired_host {
             let gone: Vec<u32> = self
                 .executors
                 .iter()
@@ -235,7 +226,7 @@ impl Driver {
                 container.id, container.host
             ),
         };
-        if decommissioned || !self.settings.shuffle_service {
+        if self.settings.rules.forgets_output(decommissioned) {
             let forgotten = self.forget_outputs(|holder| holder == id);
             self.resubmit_completed(id, &forgotten);
         }

@@ -4,6 +4,8 @@
 //= https://spark.apache.org/docs/3.5.6/configuration.html
 //= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-configure.html
 
+use spark_rules::Rules;
+
 use super::submission::{EMR_DEFAULTS, Submission, is_true, memory_mb};
 
 /// What the properties of one submission say.
@@ -29,24 +31,8 @@ pub struct Settings {
     pub(super) executors_max: u32,
     /// An executor without tasks is given back after this long.
     pub(super) idle_seconds: u32,
-    /// Shuffle output is served by the node, and outlives its executor.
-    pub(super) shuffle_service: bool,
-    /// EMR: no new tasks on a node that is being decommissioned.
-    pub(super) exclude_decommissioning: bool,
-    /// EMR: the output of a node is forgotten as soon as the node is gone.
-    pub(super) cleanup_expired_host: bool,
-    /// EMR: fetch failures from decommissioned nodes do not count towards a stage's attempts.
-    pub(super) ignore_decommission_fetch_failure: bool,
-    /// `spark.decommission.enabled`: executors of a decommissioned node leave when they are done.
-    pub(super) decommission: bool,
-    /// `spark.storage.decommission.*`: and hand their shuffle blocks to others first.
-    pub(super) migrate_shuffle: bool,
-    /// `spark.stage.maxConsecutiveAttempts`.
-    pub(super) stage_attempts_max: usize,
-    /// `spark.task.maxFailures`.
-    pub(super) task_failures_max: u32,
-    /// How long a fetch from a dead node is tried.
-    pub(super) fetch_retry_seconds: u32,
+    /// What the loss of a node costs.
+    pub(super) rules: Rules,
     /// Where the event log goes, if it goes to S3: no slash at the end.
     pub(super) log_dir: Option<String>,
     /// `spark.eventLog.compress`.
@@ -107,17 +93,7 @@ impl Settings {
             executors_min: minimum,
             executors_max: number("spark.dynamicAllocation.maxExecutors", u32::MAX),
             idle_seconds: number("spark.dynamicAllocation.executorIdleTimeout", 60),
-            shuffle_service: on("spark.shuffle.service.enabled", false),
-            exclude_decommissioning: on("spark.blacklist.decommissioning.enabled", false),
-            cleanup_expired_host: on("spark.resourceManager.cleanupExpiredHost", false),
-            ignore_decommission_fetch_failure: on("spark.stage.attempt.ignoreOnDecommissionFetchFailure", false),
-            decommission: on("spark.decommission.enabled", false),
-            migrate_shuffle: on("spark.decommission.enabled", false)
-                && on("spark.storage.decommission.enabled", false)
-                && on("spark.storage.decommission.shuffleBlocks.enabled", true),
-            stage_attempts_max: number("spark.stage.maxConsecutiveAttempts", 4).max(1) as usize,
-            task_failures_max: number("spark.task.maxFailures", 4).max(1),
-            fetch_retry_seconds: number("spark.shuffle.io.maxRetries", 3) * number("spark.shuffle.io.retryWait", 5),
+            rules: Rules::of(&get),
             log_dir: get("spark.eventLog.dir")
                 .filter(|dir| dir.starts_with("s3://") && on("spark.eventLog.enabled", false))
                 .map(|dir| dir.trim_end_matches('/').to_owned()),

@@ -4,14 +4,12 @@
 //= https://spark.apache.org/docs/3.5.6/job-scheduling.html
 
 use chrono::TimeDelta;
+use spark_rules::FETCH_SHARE;
 
 use super::driver::{Container, Driver, Timer};
 use super::stage::{Fate, Task};
 use super::truth::TaskCounts;
 use super::workload::Failure;
-
-/// A reduce task reads its shuffle input during this part of its run time.
-const FETCH_SHARE: f64 = 0.4;
 
 /// An executor whose JVM is cold needs this much longer for the first task on each core.
 const COLD_START_MS: i64 = 1_200;
@@ -132,7 +130,7 @@ impl Driver {
 
     /// How long a task tries to reach a node that is gone.
     pub(super) fn retry_ms(&mut self) -> i64 {
-        i64::from(self.settings.fetch_retry_seconds) * 1000 + self.rng.i64(20..400)
+        self.settings.rules.fetch_retry_ms + self.rng.i64(20..400)
     }
 
     /// The first of a stage's input that is not to be had: its stage and partition, and the executor that has it, as far as
@@ -234,7 +232,7 @@ impl Driver {
         let entry = &mut self.stages[stage].attempts[attempt];
         entry.failures[index] += 1;
         let failures = entry.failures[index];
-        if failures >= self.settings.task_failures_max && !entry.ended {
+        if self.settings.rules.gives_task_up(failures) && !entry.ended {
             self.abort(format!(
                 "Task {index} in stage {stage}.{attempt} failed {failures} times, most recent failure: Lost task \
                  {index}.{number} in stage {stage}.{attempt} (TID {id}) ({host} executor {executor}): {description}\n\n\

@@ -9,8 +9,11 @@ use super::{Folder, log_in, progress_bar};
 use crate::{Limits, Part, SparkRun, read_parallel};
 use anyhow::Context;
 
-/// Reads the log at `path`.
-pub(super) fn read(path: &str) -> anyhow::Result<SparkRun> {
+/// Reads the log at `path`, one file or the folder of a rolling log.
+///
+/// # Errors
+/// Nothing lies there, several logs do, or a file cannot be opened.
+pub fn read(path: &str, limits: &Limits) -> anyhow::Result<SparkRun> {
     let mut bytes_total = 0;
     let mut parts = Vec::new();
     for file in log_files(Path::new(path))? {
@@ -25,7 +28,7 @@ pub(super) fn read(path: &str) -> anyhow::Result<SparkRun> {
         });
     }
     let bar = progress_bar(bytes_total);
-    let run = read_parallel(parts, &Limits::default(), |bytes_read| bar.set_position(bytes_read));
+    let run = read_parallel(parts, limits, |bytes_read| bar.set_position(bytes_read));
     bar.finish_and_clear();
     Ok(run)
 }

@@ -1,0 +1,208 @@
+//! What the runs come to: one value, which is the JSON, and of which the page is made.
+//!
+//! Separate because it is what others read. Times are seconds from the application's start; chances are from 0 to 1.
+
+use serde::Serialize;
+
+use crate::course::Ending;
+use crate::distribution::{Distribution, round, seconds};
+use crate::experiment::Run;
+use crate::plan::Plan;
+use crate::remedy::Effect;
+
+/// The parts into which the curve cuts the run.
+const PARTS: u32 = 24;
+
+/// The whole answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// The schema's version; it changes when a field changes its meaning or goes.
+    pub schema: &'static str,
+    /// What the log says of itself.
+    pub application: Application,
+    /// How long the run took, by the log.
+    pub logged_seconds: f64,
+    /// How long it takes when it is played again as it was, with what the log itself holds of losses, and no other.
+    pub replayed_seconds: f64,
+    /// How long it takes without those.
+    pub undisturbed_seconds: f64,
+    /// What was asked.
+    pub question: Question,
+    /// What the runs came to.
+    pub result: Spread,
+    /// The same by the moment of the hit.
+    pub curve: Vec<Part>,
+    /// The same by the number of nodes that go at once.
+    pub by_victims: Vec<ByVictims>,
+    /// A month of this job.
+    pub month: Option<Month>,
+    /// What would help, the best first.
+    pub remedies: Vec<Effect>,
+    /// What was taken for granted.
+    pub assumed: Vec<String>,
+}
+
+/// What the log says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Application {
+    /// `App ID`.
+    pub id: Option<String>,
+    /// `App Name`.
+    pub name: Option<String>,
+    /// `Spark Version`.
+    pub spark_version: Option<String>,
+    /// Jobs.
+    pub jobs: usize,
+    /// Stages that ran, each shuffle's once.
+    pub stages: usize,
+    /// Tasks of them.
+    pub tasks: usize,
+    /// Executors.
+    pub executors: usize,
+    /// Nodes.
+    pub nodes: usize,
+    /// Whether the log has no end.
+    pub in_progress: bool,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Question {
+    /// Runs.
+    pub runs: u32,
+    /// Their seed.
+    pub seed: u64,
+    /// Who is hit and when, in words.
+    pub hit: String,
+    /// How long before it goes a node is told.
+    pub notice_seconds: f64,
+    /// From a node's loss to its replacement; none if nothing comes.
+    pub replaced_after_seconds: Option<f64>,
+    /// Whether the driver's node may be hit: none if no executor shares a node with it.
+    pub driver_may_go: Option<bool>,
+}
+
+/// What runs came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Spread {
+    /// Run time of those that finished.
+    pub run_seconds: Distribution,
+    /// Run time beyond the undisturbed one, of those that finished.
+    pub added_seconds: Distribution,
+    /// Task time thrown away, hours.
+    pub lost_task_hours: Distribution,
+    /// Stage attempts that failed.
+    pub failed_stages: Distribution,
+    /// The chance that the run fails, for whatever reason.
+    pub failed: f64,
+    /// The chance that a stage is given up.
+    pub stage_given_up: f64,
+    /// The chance that a driver goes, whether it is started again or not.
+    pub driver_lost: f64,
+    /// The chance that no executor is left.
+    pub no_executors: f64,
+    /// The chance that nothing of the run is hit.
+    pub not_hit: f64,
+}
+
+/// A part of the run, and what a hit within it comes to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Part {
+    /// From this moment.
+    pub from_seconds: f64,
+    /// To this one.
+    pub to_seconds: f64,
+    /// Runs that were hit within it.
+    pub runs: usize,
+    /// Run time beyond the undisturbed one, of those that finished.
+    pub added_seconds: Distribution,
+    /// The chance that the run fails.
+    pub failed: f64,
+    /// The stage that ran most often when the hit came.
+    pub stage: Option<String>,
+}
+
+/// What so many victims come to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ByVictims {
+    /// Nodes that go at once.
+    pub victims: u32,
+    /// What the runs came to.
+    pub result: Spread,
+}
+
+/// A month of the job.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Month {
+    /// The market, in words.
+    pub market: String,
+    /// Runs in a month.
+    pub runs: u32,
+    /// Nodes that a run uses.
+    pub nodes: usize,
+    /// Node hours on Spot, lost work and runs done again included.
+    pub spot_node_hours: f64,
+    /// Node hours on On-Demand, where nothing is taken.
+    pub on_demand_node_hours: f64,
+    /// Cost on Spot, in the unit of the prices that were given.
+    pub spot_cost: f64,
+    /// Cost on On-Demand.
+    pub on_demand_cost: f64,
+    /// What a run comes to in this market.
+    pub result: Spread,
+}
+
+impl Spread {
+    /// Of these runs.
+    pub fn of(runs: &[Run], calm_ms: u32) -> Self {
+        let chance = |is: &dyn Fn(&Run) -> bool| {
+            round(runs.iter().filter(|run| is(run)).count() as f64 / runs.len().max(1) as f64)
+        };
+        let finished = || runs.iter().filter(|run| run.outcome.ending == Ending::Finished);
+        let added = |run: &Run| f64::from(run.outcome.run_ms) - f64::from(calm_ms);
+        Self {
+            run_seconds: Distribution::of(finished().map(|run| seconds(run.outcome.run_ms))),
+            added_seconds: Distribution::of(finished().map(|run| added(run) / 1_000.0)),
+            lost_task_hours: Distribution::of(runs.iter().map(|run| seconds(run.outcome.lost_task_ms) / 3_600.0)),
+            failed_stages: Distribution::of(runs.iter().map(|run| f64::from(run.outcome.stages_failed))),
+            failed: chance(&|run| run.outcome.ending != Ending::Finished),
+            stage_given_up: chance(&|run| matches!(run.outcome.ending, Ending::StageGivenUp(_))),
+            driver_lost: chance(&|run| run.outcome.driver_lost),
+            no_executors: chance(&|run| run.outcome.ending == Ending::NoExecutors),
+            not_hit: chance(&|run| run.outcome.nodes_lost == 0),
+        }
+    }
+}
+
+/// What runs came to, by the moment of their hit.
+pub(crate) fn curve(plan: &Plan, runs: &[Run], calm_ms: u32) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for part in 0..PARTS {
+        let moment = |part: u32| u64::from(calm_ms) * u64::from(part) / u64::from(PARTS);
+        let (from_ms, to_ms) = (moment(part), moment(part + 1));
+        let is_in = |run: &&Run| run.hit_ms.is_some_and(|at| (from_ms..to_ms).contains(&u64::from(at)));
+        let hit: Vec<Run> = runs.iter().filter(is_in).copied().collect();
+        if hit.is_empty() {
+            continue;
+        }
+        let mut stages: Vec<usize> = hit.iter().filter_map(|run| run.outcome.stage_hit).collect();
+        stages.sort_unstable();
+        let most = stages.chunk_by(|one, other| one == other).max_by_key(|same| same.len());
+        let spread = Spread::of(&hit, calm_ms);
+        parts.push(Part {
+            from_seconds: seconds(from_ms),
+            to_seconds: seconds(to_ms),
+            runs: hit.len(),
+            added_seconds: spread.added_seconds,
+            failed: spread.failed,
+            stage: most.map(|same| stage_name(plan, same[0])),
+        });
+    }
+    parts
+}
+
+/// A stage as Spark's pages call it.
+pub(crate) fn stage_name(plan: &Plan, stage: usize) -> String {
+    let stage = &plan.stages[stage];
+    format!("stage {} ({})", stage.id, stage.name)
+}

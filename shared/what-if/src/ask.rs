@@ -1,0 +1,324 @@
+//! From a log and a question to the answer.
+//!
+//! Separate because programs ask it, and know nothing else of how it is answered.
+
+use spark_log::SparkRun;
+
+use crate::answer::{Answer, Application, ByVictims, Month, Question, Spread, curve};
+use crate::course::{Ending, Surroundings, Victims};
+use crate::distribution::{round, seconds};
+use crate::experiment::{Disturbance, Experiment, Run};
+use crate::facts::Facts;
+use crate::market::Market;
+use crate::plan::Plan;
+use crate::rebuild::{Unfit, rebuild};
+use crate::remedy::{effects, remedies};
+use crate::simulation::Simulation;
+
+/// A replacement's time where neither the log nor whoever asks says one, ms: an assumption.
+const REPLACED_AFTER_MS: u32 = 180_000;
+
+/// Which market a month is spent in.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MarketChoice {
+    /// [`Market::calm`].
+    Calm,
+    /// [`Market::busy`].
+    Busy,
+    /// Each node is taken so many times an hour, alone.
+    Hourly(f64),
+    /// The text of a trace, for [`Market::trace`].
+    Trace(String),
+}
+
+/// What a month is to be reckoned with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MonthAsked {
+    /// The market.
+    pub market: MarketChoice,
+    /// A node's price an hour on Spot.
+    pub spot_price: f64,
+    /// A node's price an hour on On-Demand.
+    pub on_demand_price: f64,
+    /// Runs in a month.
+    pub runs: u32,
+}
+
+/// When replacements come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replaced {
+    /// As the log shows it, or else after three minutes.
+    AsLogged,
+    /// After this long, ms.
+    AfterMs(u32),
+    /// Never.
+    Never,
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// Runs.
+    pub runs: u32,
+    /// Their seed.
+    pub seed: u64,
+    /// Threads.
+    pub threads: usize,
+    /// Who is hit.
+    pub victims: Victims,
+    /// From when to when, ms; the whole run if it does not say.
+    pub between_ms: Option<(u32, u32)>,
+    /// What happens around it; what comes back is [`replaced`](Self::replaced)'s to say.
+    pub around: Surroundings,
+    /// When replacements come.
+    pub replaced: Replaced,
+    /// A month to be reckoned.
+    pub month: Option<MonthAsked>,
+    /// Spark's properties that differ from the log's.
+    pub properties: Vec<(String, String)>,
+    /// Whether to try what would help.
+    pub remedies: bool,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The log cannot be played again.
+    #[error("this log cannot be played again: {0}")]
+    Unfit(#[from] Unfit),
+    /// The run cannot be played to its end even in peace.
+    #[error("played again without any hit this run does not end: the log lacks executors")]
+    NoEnd,
+    /// Nobody may be hit.
+    #[error("no node of this run may be hit")]
+    NobodyToHit,
+    /// The driver has no node that executors share.
+    #[error("the driver is on no node of the executors, or not in a container of the cluster: it cannot be hit")]
+    DriverElsewhere,
+    /// The trace is none.
+    #[error("the trace has no two lines of seconds and instances in order of time, with a comma between")]
+    Trace,
+    /// The window is none.
+    #[error("the moments end before they begin, or begin after the run's end")]
+    Window,
+}
+
+/// Answers. The log must have been read with its task attempts, `tasks_max` of them at most; `done` is told of each run.
+///
+/// # Errors
+/// The log or the question does not allow it.
+pub fn ask(run: &SparkRun, tasks_max: usize, asked: &Asked, done: &(impl Fn() + Sync)) -> Result<Answer, Error> {
+    let mut run = std::borrow::Cow::Borrowed(run);
+    if !asked.properties.is_empty() {
+        run.to_mut().settings.extend(asked.properties.iter().cloned());
+    }
+    let logged = rebuild(&run, tasks_max)?;
+    let plan = logged.undisturbed();
+    let mut around = asked.around.clone();
+    let (replaced_after_ms, replaced_words) = replaced(asked.replaced, &logged);
+    around.replaced_after_ms = replaced_after_ms;
+    let calm_ms = ending_well(&plan, &around)?;
+    let nodes = nodes_at_risk(&plan, &around);
+    if nodes == 0 {
+        return Err(Error::NobodyToHit);
+    }
+    if asked.victims == Victims::Driver && plan.driver_node.is_none() {
+        return Err(Error::DriverElsewhere);
+    }
+    let (from_ms, to_ms) = asked.between_ms.unwrap_or((0, calm_ms));
+    if from_ms > to_ms || from_ms > calm_ms {
+        return Err(Error::Window);
+    }
+    let experiment = Experiment {
+        runs: asked.runs,
+        seed: asked.seed,
+        threads: asked.threads,
+        disturbance: Disturbance::Swept {
+            from_ms,
+            to_ms,
+            victims: asked.victims.clone(),
+        },
+    };
+    let runs = experiment.play(&plan, &around, done);
+    let mut assumed = logged.assumed.clone();
+    assumed.extend(replaced_words);
+    assumed.push(
+        "A driver that YARN starts again begins from nothing on a whole cluster. Speculation is not simulated."
+            .to_owned(),
+    );
+    Ok(Answer {
+        schema: "what-if/1",
+        application: application(&run, &plan),
+        logged_seconds: seconds(logged.logged_ms),
+        replayed_seconds: seconds(ending_well(&logged, &around)?),
+        undisturbed_seconds: seconds(calm_ms),
+        question: Question {
+            runs: asked.runs,
+            seed: asked.seed,
+            hit: words(&asked.victims, from_ms, to_ms),
+            notice_seconds: seconds(around.notice_ms),
+            replaced_after_seconds: around.replaced_after_ms.map(seconds),
+            driver_may_go: plan.driver_node.map(|_| around.driver_may_go),
+        },
+        result: Spread::of(&runs, calm_ms),
+        curve: curve(&plan, &runs, calm_ms),
+        by_victims: by_victims(&plan, &around, &experiment, nodes, calm_ms, done),
+        month: month(asked, &plan, &around, nodes, calm_ms, done)?,
+        remedies: if asked.remedies {
+            effects(remedies(&plan, &around, &experiment), &runs, calm_ms, done)
+        } else {
+            Vec::new()
+        },
+        assumed,
+    })
+}
+
+/// How many runs a question takes at most, for a bar.
+pub fn runs_at_most(asked: &Asked) -> u64 {
+    const REMEDIES_MAX: u64 = 11;
+    const VICTIMS_MAX: u64 = 2;
+    let times = 1 + VICTIMS_MAX + u64::from(asked.month.is_some()) + if asked.remedies { REMEDIES_MAX } else { 0 };
+    u64::from(asked.runs) * times
+}
+
+fn ending_well(plan: &Plan, around: &Surroundings) -> Result<u32, Error> {
+    let facts = Facts::of(plan);
+    let mut simulation = Simulation::new(plan, &facts, around);
+    let outcome = simulation.run(0, &[]);
+    (outcome.ending == Ending::Finished)
+        .then_some(outcome.run_ms)
+        .ok_or(Error::NoEnd)
+}
+
+fn replaced(replaced: Replaced, logged: &Plan) -> (Option<u32>, Option<String>) {
+    match (replaced, logged.replaced_after_ms) {
+        (Replaced::AfterMs(after_ms), _) => (Some(after_ms), None),
+        (Replaced::Never, _) => (None, None),
+        (Replaced::AsLogged, Some(after_ms)) => {
+            let words = format!("A replacement comes after {} s, as in the log.", seconds(after_ms));
+            (Some(after_ms), Some(words))
+        }
+        (Replaced::AsLogged, None) => {
+            let words = "The log shows no replacement: one is taken to come after 180 s.".to_owned();
+            (Some(REPLACED_AFTER_MS), Some(words))
+        }
+    }
+}
+
+/// The nodes of a run that may be hit.
+fn nodes_at_risk(plan: &Plan, around: &Surroundings) -> u32 {
+    let may_go = |(number, name): &(u32, &String)| {
+        let has_executor = plan.executors.iter().any(|executor| executor.node == *number);
+        let is_driver = plan.driver_node == Some(*number);
+        !around.nodes_that_stay.contains(*name) && has_executor && (!is_driver || around.driver_may_go)
+    };
+    (0..).zip(&plan.nodes).filter(may_go).count() as u32
+}
+
+fn words(victims: &Victims, from_ms: u32, to_ms: u32) -> String {
+    let who = match victims {
+        Victims::Random(count) => format!("{count} nodes at once, drawn from those that may be hit"),
+        Victims::MostOutput(count) => format!("the {count} nodes with most shuffle output, at once"),
+        Victims::Driver => "the driver's node".to_owned(),
+        Victims::All => "all nodes that may be hit, at once".to_owned(),
+    };
+    let (from, to) = (seconds(from_ms), seconds(to_ms));
+    if from_ms == to_ms {
+        format!("{who}, {from} s after the application's start")
+    } else {
+        format!("{who}, at a moment from {from} s to {to} s after the application's start")
+    }
+}
+
+fn application(run: &SparkRun, plan: &Plan) -> Application {
+    Application {
+        id: run.application_id.clone(),
+        name: run.application_name.clone(),
+        spark_version: run.spark_version.clone(),
+        jobs: plan.jobs.len(),
+        stages: plan.stages.len(),
+        tasks: plan.tasks(),
+        executors: plan.executors.len(),
+        nodes: plan.nodes.len(),
+        in_progress: run.reading.in_progress,
+    }
+}
+
+fn by_victims(
+    plan: &Plan,
+    around: &Surroundings,
+    experiment: &Experiment,
+    nodes: u32,
+    calm_ms: u32,
+    done: &(impl Fn() + Sync),
+) -> Vec<ByVictims> {
+    let mut answers = Vec::new();
+    for count in [1, 2, 3, 5, 8, 13, 21].into_iter().filter(|count| *count <= nodes) {
+        let mut fewer = Experiment {
+            runs: (experiment.runs / 5).max(1),
+            ..experiment.clone()
+        };
+        if let Disturbance::Swept { victims, .. } = &mut fewer.disturbance {
+            *victims = Victims::Random(count);
+        }
+        answers.push(ByVictims {
+            victims: count,
+            result: Spread::of(&fewer.play(plan, around, done), calm_ms),
+        });
+    }
+    answers
+}
+
+fn month(
+    asked: &Asked,
+    plan: &Plan,
+    around: &Surroundings,
+    nodes: u32,
+    calm_ms: u32,
+    done: &(impl Fn() + Sync),
+) -> Result<Option<Month>, Error> {
+    let Some(month) = &asked.month else { return Ok(None) };
+    let market = match &month.market {
+        MarketChoice::Calm => Market::calm(nodes),
+        MarketChoice::Busy => Market::busy(nodes),
+        MarketChoice::Hourly(hourly) => Market::Rate {
+            nodes,
+            hourly: *hourly,
+            together: 1,
+        },
+        MarketChoice::Trace(text) => Market::trace(text, nodes).ok_or(Error::Trace)?,
+    };
+    let experiment = Experiment {
+        runs: asked.runs,
+        seed: asked.seed,
+        threads: asked.threads,
+        disturbance: Disturbance::Market(market.clone()),
+    };
+    let runs = experiment.play(plan, around, done);
+    let slots: u32 = plan.executors.iter().map(|executor| executor.slots).sum();
+    let slots_per_node = f64::from(slots) / plan.nodes.len() as f64;
+    let node_hours = |runs: &[Run]| {
+        let slot_ms: u64 = runs.iter().map(|run| run.outcome.slot_ms).sum();
+        slot_ms as f64 / runs.len().max(1) as f64 / slots_per_node / 3_600_000.0
+    };
+    let facts = Facts::of(plan);
+    let calm = Run {
+        hit_ms: None,
+        outcome: Simulation::new(plan, &facts, around).run(0, &[]),
+    };
+    let failed = runs.iter().filter(|run| run.outcome.ending != Ending::Finished).count() as f64;
+    // A run that failed is begun again, in the same market, until one ends well.
+    let attempts = 1.0 / (1.0 - failed / runs.len() as f64).max(1.0 / runs.len() as f64);
+    let spot_node_hours = node_hours(&runs) * attempts * f64::from(month.runs);
+    let on_demand_node_hours = node_hours(&[calm]) * f64::from(month.runs);
+    Ok(Some(Month {
+        market: market.words(),
+        runs: month.runs,
+        nodes: plan.nodes.len(),
+        spot_node_hours: round(spot_node_hours),
+        on_demand_node_hours: round(on_demand_node_hours),
+        spot_cost: round(spot_node_hours * month.spot_price),
+        on_demand_cost: round(on_demand_node_hours * month.on_demand_price),
+        result: Spread::of(&runs, calm_ms),
+    }))
+}

@@ -1,0 +1,44 @@
+//! What interruptions would do to a Spark job, from its own event log.
+//!
+//! A crate of its own, and pure: no AWS, no clock, no task runtime. `program` is what the program `what-if` adds.
+//!
+//! # Layout
+//!
+//! * `rebuild`, `executors`: a log's facts to a `plan`: a run that can be played again; `facts`: what follows from it.
+//! * `course`: how a run is disturbed, and what it came to; `market`: how often that happens.
+//! * `simulation`: one run, played: `queue`, `stage` for what it keeps; `schedule`, `loss` for what happens. What Spark
+//!   does when a node goes is in the crate `spark_rules`, which the simulated account obeys too.
+//! * `experiment`: many runs; `remedy`: the same with one change each; `distribution`, `answer`: what they come to; `ask`:
+//!   from a question to the answer; `page`: the answer for people.
+
+mod answer;
+mod ask;
+mod course;
+mod distribution;
+mod executors;
+mod experiment;
+mod facts;
+mod loss;
+mod market;
+pub mod page;
+mod plan;
+#[cfg(feature = "program")]
+pub mod program;
+mod queue;
+mod rebuild;
+mod remedy;
+mod schedule;
+mod simulation;
+mod stage;
+
+pub use answer::{Answer, Application, ByVictims, Month, Part, Question, Spread};
+pub use ask::{Asked, Error, MarketChoice, MonthAsked, Replaced, ask, runs_at_most};
+pub use course::{Ending, Hit, Outcome, Surroundings, Victims};
+pub use distribution::Distribution;
+pub use experiment::{Disturbance, Experiment, Run};
+pub use facts::Facts;
+pub use market::Market;
+pub use plan::{Anchor, End, Executor, Job, Plan, Stage};
+pub use rebuild::{Unfit, rebuild};
+pub use remedy::{Effect, Remedy, effects, remedies};
+pub use simulation::Simulation;

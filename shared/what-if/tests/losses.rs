@@ -1,0 +1,241 @@
+//! What a loss does to small plans that can be reckoned by hand.
+
+use what_if::{
+    Anchor, Disturbance, Ending, Executor, Experiment, Facts, Hit, Job, Outcome, Plan, Simulation, Stage, Surroundings,
+    Victims,
+};
+
+const AT_ONCE: Anchor = Anchor {
+    jobs_ended: 0,
+    then_ms: 0,
+};
+
+/// Properties of Spark by their defaults, or as they are given.
+fn rules(properties: &[(&str, &'static str)]) -> spark_rules::Rules {
+    spark_rules::Rules::of(|key| {
+        properties
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| *value)
+    })
+}
+
+fn stage(id: i64, tasks: usize, task_ms: u32, parents: &[usize], is_map: bool) -> Stage {
+    Stage {
+        id,
+        name: format!("stage {id}"),
+        durations_ms: vec![task_ms; tasks],
+        parents: parents.to_vec(),
+        is_map,
+        reads_ms: 0,
+        lead_ms: 0,
+        tail_ms: 0,
+        gap_ms: 0,
+    }
+}
+
+/// Four map tasks of ten seconds and four reduce tasks of ten, on four nodes of one core: twenty seconds.
+fn two_stages(properties: &[(&str, &'static str)]) -> Plan {
+    let executor = |node: u32| Executor {
+        id: node,
+        node,
+        slots: 1,
+        comes: AT_ONCE,
+        ends: None,
+    };
+    Plan {
+        logged_ms: 20_000,
+        jobs: vec![Job {
+            id: 0,
+            starts: AT_ONCE,
+            rank: 0,
+            targets: vec![1],
+            tail_ms: 0,
+        }],
+        stages: vec![stage(0, 4, 10_000, &[], true), stage(1, 4, 10_000, &[0], false)],
+        executors: (0..4).map(executor).collect(),
+        nodes: (0..4).map(|node| format!("node-{node}")).collect(),
+        driver_node: None,
+        driver_in_cluster: false,
+        driver_attempts_max: 2,
+        rules: rules(properties),
+        tail_ms: 0,
+        replaced_after_ms: None,
+        assumed: Vec::new(),
+    }
+}
+
+fn around() -> Surroundings {
+    Surroundings {
+        notice_ms: 0,
+        replaced_after_ms: None,
+        ..Surroundings::default()
+    }
+}
+
+fn play(plan: &Plan, around: &Surroundings, at_ms: u32, victims: u32) -> Outcome {
+    let facts = Facts::of(plan);
+    let hit = Hit {
+        at_ms,
+        victims: Victims::Random(victims),
+    };
+    Simulation::new(plan, &facts, around).run(1, &[hit])
+}
+
+#[test]
+fn in_peace_it_takes_what_its_tasks_take() {
+    let plan = two_stages(&[]);
+    assert_eq!(Simulation::new(&plan, &Facts::of(&plan), &around()).calm_ms(), 20_000);
+}
+
+#[test]
+fn a_map_task_that_is_lost_while_it_runs_runs_again() {
+    let outcome = play(&two_stages(&[]), &around(), 5_000, 1);
+    // Three maps end at 10 s, the fourth at 20 s; then four reduces on three cores.
+    assert_eq!((outcome.ending, outcome.run_ms), (Ending::Finished, 40_000));
+    assert_eq!((outcome.lost_task_ms, outcome.stages_failed), (5_000, 0));
+}
+
+#[test]
+fn output_that_goes_with_its_executor_is_computed_again() {
+    let outcome = play(&two_stages(&[]), &around(), 15_000, 1);
+    // The reduce that ran there waits for a core until 20 s and fails at 20.1 s for want of a location. After a pause of
+    // 0.2 s the map runs again, and then the last reduce.
+    assert_eq!((outcome.ending, outcome.stages_failed), (Ending::Finished, 1));
+    assert_eq!(outcome.stages_again, 2);
+    assert_eq!(outcome.run_ms, 40_300);
+}
+
+#[test]
+fn output_that_is_safe_is_not() {
+    let safe = Surroundings {
+        output_is_safe: true,
+        ..around()
+    };
+    let outcome = play(&two_stages(&[]), &safe, 15_000, 1);
+    assert_eq!((outcome.stages_failed, outcome.run_ms), (0, 30_000));
+    let checkpoint = Surroundings {
+        checkpoint: Some(0),
+        ..around()
+    };
+    assert_eq!(play(&two_stages(&[]), &checkpoint, 15_000, 1), outcome);
+}
+
+#[test]
+fn where_a_shuffle_service_stays_silent_the_fetch_is_tried_before_it_fails() {
+    let served = two_stages(&[("spark.shuffle.service.enabled", "true")]);
+    let outcome = play(&served, &around(), 15_000, 1);
+    let cleaned = two_stages(&[
+        ("spark.shuffle.service.enabled", "true"),
+        ("spark.resourceManager.cleanupExpiredHost", "true"),
+    ]);
+    let at_once = play(&cleaned, &around(), 15_000, 1);
+    assert_eq!((outcome.stages_failed, at_once.stages_failed), (1, 1));
+    // Three tries of five seconds.
+    assert!(
+        outcome.run_ms > at_once.run_ms + 4_000,
+        "{} and {}",
+        outcome.run_ms,
+        at_once.run_ms
+    );
+}
+
+#[test]
+fn a_stage_that_fails_too_often_is_given_up() {
+    let plan = two_stages(&[("spark.stage.maxConsecutiveAttempts", "1")]);
+    let outcome = play(&plan, &around(), 15_000, 1);
+    assert_eq!(outcome.ending, Ending::StageGivenUp(1));
+    // The reduce that was lost waits for a core until the others are done, and fails within a tenth of a second.
+    assert_eq!(outcome.run_ms, 20_100);
+}
+
+#[test]
+fn a_decommissioned_executor_hands_its_output_over_and_nothing_fails() {
+    let plan = two_stages(&[
+        ("spark.decommission.enabled", "true"),
+        ("spark.storage.decommission.enabled", "true"),
+    ]);
+    let told = Surroundings {
+        notice_ms: 14_000,
+        ..around()
+    };
+    // Told at 11 s, its reduce ends at 20 s, it leaves; it would have gone at 25 s.
+    let outcome = play(&plan, &told, 25_000, 1);
+    assert_eq!(
+        (outcome.stages_failed, outcome.lost_task_ms, outcome.run_ms),
+        (0, 0, 20_000)
+    );
+}
+
+#[test]
+fn without_nodes_it_ends_unless_others_come() {
+    let outcome = play(&two_stages(&[]), &around(), 5_000, 4);
+    assert_eq!((outcome.ending, outcome.run_ms), (Ending::NoExecutors, 5_000));
+    let replaced = Surroundings {
+        replaced_after_ms: Some(60_000),
+        replaced_spread: 0.0,
+        ..around()
+    };
+    let outcome = play(&two_stages(&[]), &replaced, 5_000, 4);
+    assert_eq!((outcome.ending, outcome.run_ms), (Ending::Finished, 85_000));
+}
+
+#[test]
+fn a_driver_that_goes_takes_everything_along_and_yarn_begins_anew() {
+    let mut plan = two_stages(&[]);
+    plan.driver_node = Some(0);
+    plan.driver_in_cluster = true;
+    let outcome = play(&plan, &around(), 5_000, 4);
+    assert!(outcome.driver_lost);
+    // Five seconds lost, thirty until the next driver begins, twenty for the work.
+    assert_eq!((outcome.ending, outcome.run_ms), (Ending::Finished, 55_000));
+    plan.driver_attempts_max = 1;
+    assert_eq!(play(&plan, &around(), 5_000, 4).ending, Ending::DriverLost);
+    let elsewhere = Surroundings {
+        driver_may_go: false,
+        ..around()
+    };
+    assert!(!play(&plan, &elsewhere, 5_000, 4).driver_lost);
+}
+
+#[test]
+fn threads_change_nothing_and_seeds_do() {
+    let plan = two_stages(&[]);
+    let around = Surroundings {
+        replaced_after_ms: Some(8_000),
+        ..around()
+    };
+    let play = |seed, threads| {
+        let disturbance = Disturbance::Swept {
+            from_ms: 0,
+            to_ms: 20_000,
+            victims: Victims::Random(2),
+        };
+        let experiment = Experiment {
+            runs: 200,
+            seed,
+            threads,
+            disturbance,
+        };
+        experiment.play(&plan, &around, &|| ())
+    };
+    assert_eq!(play(7, 1), play(7, 3));
+    assert_ne!(play(7, 1), play(8, 1));
+}
+
+#[test]
+fn the_logs_own_losses_are_left_out_with_those_who_came_for_them() {
+    let mut plan = two_stages(&[]);
+    let lost_at = Anchor {
+        jobs_ended: 0,
+        then_ms: 5_000,
+    };
+    plan.executors[0].ends = Some((lost_at, what_if::End::Lost));
+    let mut came = plan.executors[1].clone();
+    (came.id, came.comes.then_ms) = (9, 9_000);
+    plan.executors.push(came);
+    let played = |plan: &Plan| Simulation::new(plan, &Facts::of(plan), &around()).calm_ms();
+    assert!(played(&plan) > 20_000);
+    let calm = plan.undisturbed();
+    assert_eq!((calm.executors.len(), played(&calm)), (4, 20_000));
+}
