@@ -155,7 +155,7 @@ pub fn ask(run: &SparkRun, tasks_max: usize, asked: &Asked, done: &(impl Fn() + 
         question: Question {
             runs: asked.runs,
             seed: asked.seed,
-            hit: words(&asked.victims, from_ms, to_ms),
+            hit: words(&asked.victims, asked.between_ms),
             notice_seconds: seconds(around.notice_ms),
             replaced_after_seconds: around.replaced_after_ms.map(seconds),
             driver_may_go: plan.driver_node.map(|_| around.driver_may_go),
@@ -215,18 +215,22 @@ fn nodes_at_risk(plan: &Plan, around: &Surroundings) -> u32 {
     (0..).zip(&plan.nodes).filter(may_go).count() as u32
 }
 
-fn words(victims: &Victims, from_ms: u32, to_ms: u32) -> String {
+fn words(victims: &Victims, between_ms: Option<(u32, u32)>) -> String {
     let who = match victims {
+        Victims::Random(1) => "one node, drawn from those that may be hit".to_owned(),
         Victims::Random(count) => format!("{count} nodes at once, drawn from those that may be hit"),
+        Victims::MostOutput(1) => "the node with most shuffle output".to_owned(),
         Victims::MostOutput(count) => format!("the {count} nodes with most shuffle output, at once"),
         Victims::Driver => "the driver's node".to_owned(),
         Victims::All => "all nodes that may be hit, at once".to_owned(),
     };
-    let (from, to) = (seconds(from_ms), seconds(to_ms));
-    if from_ms == to_ms {
-        format!("{who}, {from} s after the application's start")
-    } else {
-        format!("{who}, at a moment from {from} s to {to} s after the application's start")
+    match between_ms {
+        None => format!("{who}, at any moment of the run"),
+        Some((at, to)) if at == to => format!("{who}, {} s after the application's start", seconds(at)),
+        Some((from, to)) => {
+            let (from, to) = (seconds(from), seconds(to));
+            format!("{who}, at a moment from {from} s to {to} s after the application's start")
+        }
     }
 }
 

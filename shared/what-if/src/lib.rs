@@ -9,10 +9,11 @@
 //! * `simulation`: one run, played: `queue`, `stage` for what it keeps; `schedule`, `loss` for what happens. What Spark
 //!   does when a node goes is in the crate `spark_rules`, which the simulated account obeys too.
 //! * `experiment`: many runs; `remedy`: the same with one change each; `distribution`, `answer`: what they come to; `ask`:
-//!   from a question to the answer; `page`: the answer for people.
+//!   from a question to the answer; `page`, `chart`: the answer for people.
 
 mod answer;
 mod ask;
+mod chart;
 mod course;
 mod distribution;
 mod executors;

@@ -6,14 +6,7 @@
 use askama::Template;
 
 use crate::answer::{Answer, Month, Spread};
-
-/// The chart's size, in the units of its view box.
-const WIDTH: f64 = 1_000.0;
-const LEFT: f64 = 60.0;
-const TOP: f64 = 14.0;
-const HEIGHT: f64 = 190.0;
-/// Failures are drawn in a strip of their own below.
-const STRIP: f64 = 36.0;
+use crate::chart::Chart;
 
 #[derive(Template)]
 #[template(path = "what-if.html")]
@@ -31,15 +24,6 @@ struct Page<'a> {
     facts: Vec<(&'static str, String)>,
     assumed: Vec<String>,
     schema: &'a str,
-}
-
-/// The curve over the run.
-struct Chart {
-    median: String,
-    band: String,
-    failures: Vec<(f64, f64, f64, f64, String)>,
-    x_ticks: Vec<(f64, String)>,
-    y_ticks: Vec<(f64, String)>,
 }
 
 struct SpreadRow {
@@ -83,7 +67,7 @@ pub fn render(answer: &Answer) -> Result<String, askama::Error> {
             _ => "survived",
         },
         figures: figures(answer),
-        chart: chart(answer),
+        chart: Chart::of(answer),
         fragile: fragile(answer),
         spreads: spreads(answer),
         remedies: remedy_rows(answer),
@@ -175,68 +159,10 @@ fn figures(answer: &Answer) -> Vec<(&'static str, String, String)> {
         ("The driver goes", percent(result.driver_lost), "of the runs".to_owned()),
         (
             "Work thrown away",
-            format!("{:.2} h", result.lost_task_hours.p50),
-            "task time, the median".to_owned(),
+            time(result.lost_task_hours.mean * 3_600.0),
+            "task time of a run, the mean".to_owned(),
         ),
     ]
-}
-
-/// A number of seconds that makes about so many steps up to `most`.
-fn step(most: f64, steps: f64) -> f64 {
-    let rough = (most / steps).max(0.001);
-    let power = 10_f64.powf(rough.log10().floor());
-    let times = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|times| times * power >= rough)
-        .unwrap_or(10.0);
-    times * power
-}
-
-fn chart(answer: &Answer) -> Chart {
-    let run = answer.undisturbed_seconds.max(0.001);
-    let most = answer
-        .curve
-        .iter()
-        .map(|part| part.added_seconds.p90)
-        .fold(1.0, f64::max);
-    let x = |at: f64| LEFT + at / run * (WIDTH - LEFT - 10.0);
-    let y = |added: f64| TOP + HEIGHT - added.max(0.0) / most * HEIGHT;
-    let parts: Vec<_> = answer.curve.iter().filter(|part| part.failed < 1.0).collect();
-    let middle = |part: &crate::answer::Part| x(f64::midpoint(part.from_seconds, part.to_seconds));
-    let point = |(at, y): (f64, f64)| format!("{at:.1},{y:.1}");
-    let medians = parts
-        .iter()
-        .map(|part| point((middle(part), y(part.added_seconds.p50))));
-    let upper = parts
-        .iter()
-        .map(|part| point((middle(part), y(part.added_seconds.p90))));
-    let lower = parts
-        .iter()
-        .rev()
-        .map(|part| point((middle(part), y(part.added_seconds.p5))));
-    let base = TOP + HEIGHT + 10.0;
-    let failures = answer.curve.iter().filter(|part| part.failed > 0.0).map(|part| {
-        let high = (part.failed * STRIP).max(2.0);
-        let (left, right) = (x(part.from_seconds), x(part.to_seconds));
-        let words = format!(
-            "{} fail when hit from {} to {} s",
-            percent(part.failed),
-            part.from_seconds,
-            part.to_seconds
-        );
-        (left, base + STRIP - high, (right - left - 1.0).max(1.0), high, words)
-    });
-    let ticks = |most: f64, steps: f64| {
-        let step = step(most, steps);
-        (0..=(most / step) as u32).map(move |at| f64::from(at) * step)
-    };
-    Chart {
-        median: medians.collect::<Vec<_>>().join(" "),
-        band: upper.chain(lower).collect::<Vec<_>>().join(" "),
-        failures: failures.collect(),
-        x_ticks: ticks(run, 8.0).map(|at| (x(at), time(at))).collect(),
-        y_ticks: ticks(most, 4.0).map(|at| (y(at), format!("+{}", time(at)))).collect(),
-    }
 }
 
 /// The moments at which a hit costs most.
@@ -248,7 +174,11 @@ fn fragile(answer: &Answer) -> Vec<[String; 4]> {
         [
             format!("{} to {}", time(part.from_seconds), time(part.to_seconds)),
             part.stage.as_deref().map_or_else(|| "between stages".to_owned(), plain),
-            format!("+{}", time(part.added_seconds.p50.max(0.0))),
+            if part.failed < 1.0 {
+                format!("+{}", time(part.added_seconds.p50.max(0.0)))
+            } else {
+                "none ends".to_owned()
+            },
             percent(part.failed),
         ]
     };
@@ -352,7 +282,7 @@ fn facts(answer: &Answer) -> Vec<(&'static str, String)> {
 }
 
 /// Seconds for people.
-fn time(seconds: f64) -> String {
+pub(crate) fn time(seconds: f64) -> String {
     match seconds {
         short if short < 60.0 => format!("{short:.1} s"),
         middle if middle < 3_600.0 => {
@@ -371,7 +301,8 @@ fn signed(seconds: f64) -> String {
     format!("{sign}{}", time(seconds.abs()))
 }
 
-fn percent(chance: f64) -> String {
+/// A chance for people.
+pub(crate) fn percent(chance: f64) -> String {
     format!("{:.1} %", chance * 100.0)
 }
 
@@ -384,13 +315,6 @@ fn plain(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_numbers() {
-        for (most, expected) in [(100.0, 20.0), (7.3, 1.0), (0.9, 0.2), (4_000.0, 500.0)] {
-            assert!((step(most, 8.0) - expected).abs() < 1e-9, "{most}: {}", step(most, 8.0));
-        }
-    }
 
     #[test]
     fn times_are_as_long_as_they_need() {

@@ -53,6 +53,9 @@ pub struct Stage {
     pub gap_ms: i32,
 }
 
+/// Executors of one wave come within this time of one another, ms.
+const TOGETHER_MS: u32 = 30_000;
+
 /// Why an executor's time ends in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
@@ -80,9 +83,25 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// When it went against the driver's will, if it did.
-    fn lost_at(&self) -> Option<Anchor> {
-        self.ends.filter(|(_, end)| *end != End::Released).map(|(at, _)| at)
+    /// Whether it went against the driver's will.
+    fn is_taken(&self) -> bool {
+        self.ends.is_some_and(|(_, end)| end != End::Released)
+    }
+
+    /// Whether it can have come for one that was taken.
+    fn came_for(&self, gone: &Self) -> bool {
+        let moment = |anchor: Anchor| (anchor.jobs_ended, anchor.then_ms);
+        match gone.ends {
+            Some((at, End::Lost)) => moment(self.comes) > moment(at),
+            Some((_, End::Left)) => {
+                let together = Anchor {
+                    then_ms: gone.comes.then_ms.saturating_add(TOGETHER_MS),
+                    ..gone.comes
+                };
+                moment(self.comes) > moment(together)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -125,17 +144,11 @@ impl Plan {
     #[must_use]
     pub fn undisturbed(&self) -> Self {
         let mut plan = self.clone();
-        let moment = |anchor: Anchor| (anchor.jobs_ended, anchor.then_ms);
-        let lost_at: Vec<_> = self
-            .executors
-            .iter()
-            .filter_map(Executor::lost_at)
-            .map(moment)
-            .collect();
-        for lost_at in lost_at {
-            // The next that came, came for it, which is there all the time now.
-            if let Some(next) = plan.executors.iter().position(|it| moment(it.comes) > lost_at) {
-                plan.executors.remove(next);
+        for gone in self.executors.iter().filter(|executor| executor.is_taken()) {
+            // Who came for it came after it had gone, or while it was leaving; it is there all the time now.
+            let came = plan.executors.iter().position(|other| other.came_for(gone));
+            if let Some(came) = came {
+                plan.executors.remove(came);
             }
         }
         for executor in &mut plan.executors {

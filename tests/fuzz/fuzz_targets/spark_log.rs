@@ -35,6 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
         faults_max: 20,
         zstd_window_log_max: 20,
         block_bytes: 3_000,
+        tasks_max: 0,
     };
     let run = read(parts(name, bytes), &limits);
     let reading = &run.reading;
