@@ -171,7 +171,8 @@ impl Simulation<'_> {
         if !std::mem::replace(&mut self.executors[id as usize].decommissioned, true) {
             let blocks: u32 = self.stages.iter().map(|stage| stage.held_by(id)).sum();
             let leave_after_ms = self.plan.rules.leave_after_ms(blocks as usize) as u32;
-            self.queue.push(self.now_ms + leave_after_ms, Event::Leave(id));
+            let at_ms = self.now_ms.saturating_add(leave_after_ms);
+            self.queue.push(at_ms, Event::Leave(id));
         }
     }
 
@@ -187,7 +188,8 @@ impl Simulation<'_> {
             self.lose_executor(id, false);
             self.dispatch();
         } else {
-            self.queue.push(self.now_ms + LEAVE_CHECK_MS as u32, Event::Leave(id));
+            let at_ms = self.now_ms.saturating_add(LEAVE_CHECK_MS as u32);
+            self.queue.push(at_ms, Event::Leave(id));
         }
     }
 

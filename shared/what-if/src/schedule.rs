@@ -174,7 +174,7 @@ impl Simulation<'_> {
             partition,
             attempt: self.stages[id as usize].attempts - 1,
             started_ms,
-            fetches_until_ms: started_ms + plan.reads_ms,
+            fetches_until_ms: started_ms.saturating_add(plan.reads_ms),
             fate,
             ..*place
         };
@@ -211,7 +211,8 @@ impl Simulation<'_> {
 
     /// How long a task tries to reach an executor that is gone, ms.
     pub(crate) fn retry_ms(&mut self) -> u32 {
-        u32::try_from(self.plan.rules.fetch_retry_ms).unwrap_or(u32::MAX / 2) + self.rng.u32(20..400)
+        let retry_ms = u32::try_from(self.plan.rules.fetch_retry_ms).unwrap_or(u32::MAX);
+        retry_ms.saturating_add(self.rng.u32(20..400))
     }
 
     #[inline]
@@ -279,7 +280,8 @@ impl Simulation<'_> {
             return;
         }
         if !std::mem::replace(&mut self.resubmit_waits, true) {
-            self.queue.push(self.now_ms + RESUBMIT_MS as u32, Event::Resubmit);
+            let at_ms = self.now_ms.saturating_add(RESUBMIT_MS as u32);
+            self.queue.push(at_ms, Event::Resubmit);
         }
         self.stages[parent as usize].failed = true;
         self.stages[task.stage as usize].failed = true;

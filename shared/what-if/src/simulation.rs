@@ -157,6 +157,11 @@ impl<'p> Simulation<'p> {
                 break;
             };
             self.now_ms = at_ms;
+            if at_ms == u32::MAX {
+                // Beyond all time: only a damaged log's task can last so long.
+                self.end(Ending::NoExecutors);
+                break;
+            }
             self.happen(number, event, hits);
             if self.outcome.tasks as usize > 1_000 + ATTEMPTS_PER_TASK_MAX * self.facts.tasks {
                 self.end(Ending::StageGivenUp(

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 use spark_log::{Limits, Part, SparkRun, read};
@@ -122,4 +123,69 @@ fn what_cannot_be_asked_is_said() {
     );
     let refused = ask(&streaming, TASKS_MAX, &asked(), &|| ()).unwrap_err();
     assert!(refused.to_string().contains("streaming"), "{refused}");
+}
+
+/// A log's text, as much of it as is given, with something replaced.
+fn damaged(bytes: &[u8]) -> SparkRun {
+    let part = Part {
+        name: "app-1".to_owned(),
+        bytes,
+    };
+    let limits = Limits {
+        tasks_max: TASKS_MAX,
+        ..Limits::default()
+    };
+    read(vec![part], &limits)
+}
+
+#[test]
+fn a_log_that_is_cut_off_anywhere_is_played_as_far_as_it_goes_or_refused() {
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wordcount-two-lost.gz")).unwrap();
+    let mut text = Vec::new();
+    flate2::read::GzDecoder::new(&whole[..]).read_to_end(&mut text).unwrap();
+    let asked = Asked { runs: 12, ..asked() };
+    let mut longest = 0.0;
+    let mut played = 0;
+    for cut in (1..=60).map(|part| text.len() * part / 60) {
+        let Ok(answer) = ask(&damaged(&text[..cut]), TASKS_MAX, &asked, &|| ()) else {
+            continue;
+        };
+        played += 1;
+        assert!(
+            answer.logged_seconds >= longest,
+            "{cut}: {} after {longest}",
+            answer.logged_seconds
+        );
+        longest = answer.logged_seconds;
+        let says_so = answer.assumed.iter().any(|words| words.contains("The log has no end"));
+        assert_eq!(says_so, cut < text.len(), "{cut}");
+    }
+    assert!(played > 30, "{played}");
+}
+
+#[test]
+fn a_task_without_end_or_sense_does_not_keep_it_running() {
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wordcount.gz")).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&whole[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    let asked = Asked { runs: 12, ..asked() };
+    for (from, to) in [
+        ("\"Finish Time\":1", "\"Finish Time\":9"),
+        ("\"Launch Time\":1", "\"Launch Time\":-1"),
+        ("\"Parent IDs\":[", "\"Parent IDs\":[9,"),
+        ("\"Total Cores\":1", "\"Total Cores\":-1"),
+        ("\"Completion Time\":1", "\"Completion Time\":0"),
+        ("\"Partition ID\":1", "\"Partition ID\":9"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        // It ends: with an answer or a refusal.
+        drop(ask(
+            &damaged(text.replace(from, to).as_bytes()),
+            TASKS_MAX,
+            &asked,
+            &|| (),
+        ));
+    }
 }
