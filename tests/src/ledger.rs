@@ -35,15 +35,18 @@ fn at_most_one_experiment_for_each_wave(state: &State) -> Vec<String> {
 /// The ledger's recorded interruptions, by instance and time of the notice.
 pub fn recorded(state: &State) -> BTreeMap<(String, DateTime<Utc>), u64> {
     let table = state.template.tables.values().next().expect("the template has a table");
-    let request = json!({"TableName": table.name}).to_string();
-    let answer = state
-        .account
-        .dynamodb
-        .call("Scan", request.as_bytes())
-        .expect("the ledger can be scanned");
-    let answer: Value = serde_json::from_slice(&answer).expect("DynamoDB answers JSON");
-    assert!(answer.get("LastEvaluatedKey").is_none(), "the ledger fits one page");
-    let items = answer["Items"].as_array().cloned().unwrap_or_default();
+    let mut request = json!({"TableName": table.name});
+    let mut items = Vec::new();
+    loop {
+        let answer = state.account.dynamodb.call("Scan", request.to_string().as_bytes());
+        let answer = answer.expect("the ledger can be scanned");
+        let answer: Value = serde_json::from_slice(&answer).expect("DynamoDB answers JSON");
+        items.extend(answer["Items"].as_array().cloned().unwrap_or_default());
+        match answer.get("LastEvaluatedKey") {
+            Some(last) => request["ExclusiveStartKey"] = last.clone(),
+            None => break,
+        }
+    }
     let mut found = BTreeMap::new();
     for item in items {
         let sort_key = item["sk"]["S"].as_str().unwrap_or_default();
