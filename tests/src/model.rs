@@ -20,6 +20,7 @@ use account::emr::{Cluster, Step};
 use account::spark::{ApplicationTruth, SideJob};
 use chrono::{DateTime, TimeDelta, Utc};
 use local::run::{Run, StepRun};
+use local::truth;
 use local::world::State;
 use serde_json::Value;
 
@@ -118,8 +119,10 @@ impl<'a> Case<'a> {
     pub fn wrongs<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> Vec<String> {
         let Some(report) = &self.report else {
             return match self.application {
-                Some(_) => vec![format!("report: step {} has none", self.step.id)],
-                None => Vec::new(),
+                Some(_) if truth::report_is_due(self.state, self.cluster, self.step) => {
+                    vec![format!("report: step {} has none", self.step.id)]
+                }
+                _ => Vec::new(),
             };
         };
         let verdict = report["verdict"].as_str().unwrap_or_default();

@@ -81,6 +81,10 @@ impl Story {
         };
         let begins = added.first().map_or(0, |deed| deed.seconds);
         let mut deeds = deeds::draw(&mut chance, &shape, count, begins, &parameters, &mut kinds);
+        if kinds.contains(&"opted out") {
+            // The steps that begin later are told of too.
+            parameters.insert("ReportOn".into(), "all".into());
+        }
         deeds.extend(added);
         let cluster = shape.request(&jobs, concurrent);
         let page = chance.percent(40).then(|| chance.between(1, 5) as usize);

@@ -1,28 +1,28 @@
 //! The wait for the delay and for Spot task instances.
 //!
 //! EC2 is polled, whose quota is large, not EMR, whose quota is one call in two seconds for the whole account. That
-//! the step has ended is seen in the ledger, where write-report notes it, and now and then asked of EMR, because the
-//! event that tells write-report can be lost. Which of the instances are nodes already, only EMR knows; it is asked when
-//! enough of them run.
+//! the step has ended is seen in the ledger, where write-report notes it, and seldom asked of EMR, because the event that
+//! tells write-report can be lost. Whether the cluster may be drilled, and which of the instances are nodes already, only
+//! EMR knows; it is asked when enough of them run.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws::Error;
 use chrono::{DateTime, TimeDelta, Utc};
-use rules::cluster::Cluster;
 use rules::victim::Victim;
 use sha2::{Digest, Sha256};
 
-use crate::policy::Policy;
+use crate::policy::{Policy, Reading, Terms};
 use crate::work::{Work, why_not};
 
 /// How the wait ended.
 pub(crate) enum Wait {
-    /// So many run.
-    Ready(Vec<Victim>),
+    /// These run, and this may be done to them.
+    Ready(Box<Policy>, Vec<Victim>),
     /// There will be no experiment, for this reason.
     Over(String),
+    /// There may be none, for this reason.
+    Refused(String),
 }
 
 /// The first and the longest time between two looks, in seconds.
@@ -30,16 +30,16 @@ const POLL_SECONDS: f64 = 8.0;
 const POLL_SECONDS_MAX: f64 = 25.0;
 /// Each time, so much longer than the last.
 const POLL_GROWTH: f64 = 1.4;
-/// How often EMR is asked.
-const EMR_EVERY: TimeDelta = TimeDelta::seconds(75);
-/// How often EMR is asked which instances are nodes: an instance takes a minute and more to become one.
-const NODES_EVERY: TimeDelta = TimeDelta::seconds(60);
+/// How often EMR is asked whether the step goes on: once in the longest of the usual waits.
+const EMR_EVERY: TimeDelta = TimeDelta::seconds(400);
+/// From the first look at which instances are nodes to the second: an instance takes a minute and more to become one.
+/// Each time, twice as long as the last.
+const NODES_AFTER: TimeDelta = TimeDelta::seconds(60);
 
-/// Waits until `begin`, and until at least as many instances as the policy needs are nodes of the cluster, besides those
-/// that earlier waves
-/// interrupted.
-pub(crate) async fn wait(work: &Work<'_>, policy: &Policy, begin: DateTime<Utc>) -> Result<Wait, Error> {
-    let needs = policy.selection.needs();
+/// Waits until `begin`, and until at least as many instances as the terms need are nodes of the cluster, besides those
+/// that earlier waves interrupted. What may be done is read when they are.
+pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -> Result<Wait, Error> {
+    let needs = terms.selection.needs();
     let entered_at = work.aws.now();
     let limit = work.wait_limit(entered_at, begin);
     let mut asked_emr_at = entered_at;
@@ -53,13 +53,14 @@ pub(crate) async fn wait(work: &Work<'_>, policy: &Policy, begin: DateTime<Utc>)
         }
         let now = work.aws.now();
         if now >= begin {
-            let candidates = candidates(work, policy).await?;
+            let candidates = candidates(work, terms).await?;
             running = candidates.len();
-            if running >= needs
-                && let Some(candidates) = nodes.among(work, &policy.cluster, candidates, now >= limit).await?
-                && candidates.len() >= needs
-            {
-                return Ok(Wait::Ready(candidates));
+            if running >= needs && nodes.are_due(now, now >= limit) {
+                match nodes.look(work, needs, candidates).await? {
+                    Look::Enough(policy, candidates) => return Ok(Wait::Ready(policy, candidates)),
+                    Look::NotYet => {}
+                    Look::Refused(refusal) => return Ok(Wait::Refused(refusal)),
+                }
             }
             pause_seconds = (pause_seconds * POLL_GROWTH).min(POLL_SECONDS_MAX);
         }
@@ -84,8 +85,8 @@ pub(crate) async fn wait(work: &Work<'_>, policy: &Policy, begin: DateTime<Utc>)
 }
 
 /// The running Spot task instances that no wave of this drill has chosen before.
-async fn candidates(work: &Work<'_>, policy: &Policy) -> Result<Vec<Victim>, Error> {
-    let partition = policy.template.partition();
+async fn candidates(work: &Work<'_>, terms: &Terms) -> Result<Vec<Victim>, Error> {
+    let partition = terms.template.partition();
     let mut running = work
         .aws
         .running_spot_task_instances(&work.drill.cluster_id, partition)
@@ -101,45 +102,93 @@ async fn candidates(work: &Work<'_>, policy: &Policy) -> Result<Vec<Victim>, Err
     Ok(running)
 }
 
-/// What EMR last said of which instances are its nodes.
+/// What EMR last said of the cluster and of its nodes.
 #[derive(Default)]
 struct Nodes {
-    asked_at: Option<DateTime<Utc>>,
+    /// When it is asked again.
+    due_at: Option<DateTime<Utc>>,
+    pause: Option<TimeDelta>,
+    /// What may be done, as it was when EMR was first asked.
+    policy: Option<Box<Policy>>,
+    /// How many of the instances are nodes.
     count: Option<usize>,
+    /// Why EMR's word did not do, where it was of the cluster.
+    not_yet: Option<String>,
+}
+
+/// What came of asking EMR.
+enum Look {
+    /// These are nodes, and this may be done, as of now.
+    Enough(Box<Policy>, Vec<Victim>),
+    /// Not enough are, or EMR answers nobody at the moment, or the cluster is not up.
+    NotYet,
+    /// It may not be done, in words.
+    Refused(String),
 }
 
 impl Nodes {
-    /// Those of the instances that EMR calls RUNNING: one that is still being set up hosts nothing of the job. `None`:
-    /// EMR was asked a short while ago, or answers nobody at the moment. `last`: there will be no other look.
-    async fn among(
-        &mut self,
-        work: &Work<'_>,
-        cluster: &Cluster,
-        mut candidates: Vec<Victim>,
-        last: bool,
-    ) -> Result<Option<Vec<Victim>>, Error> {
-        let now = work.aws.now();
-        if !last && self.asked_at.is_some_and(|asked| now - asked < NODES_EVERY) {
-            return Ok(None);
-        }
-        self.asked_at = Some(now);
-        let nodes: BTreeSet<String> = match work.aws.running_task_nodes(cluster).await {
-            Ok(nodes) => nodes,
+    /// Is it time to ask? `last`: there will be no other look.
+    fn are_due(&self, now: DateTime<Utc>, last: bool) -> bool {
+        last || self.due_at.is_none_or(|due| now >= due)
+    }
+
+    /// Asks EMR which of the instances it calls RUNNING: one that is still being set up hosts nothing of the job. The
+    /// policy is as old as this look, whichever look it is.
+    async fn look(&mut self, work: &Work<'_>, needs: usize, mut candidates: Vec<Victim>) -> Result<Look, Error> {
+        let pause = self.pause.map_or(NODES_AFTER, |pause| pause * 2);
+        self.pause = Some(pause);
+        self.due_at = Some(work.aws.now() + pause);
+        let mut is_fresh = false;
+        let policy = match self.policy.take() {
+            Some(policy) => policy,
+            None => match self.read(work).await? {
+                Ok(policy) => {
+                    is_fresh = true;
+                    policy
+                }
+                Err(look) => return Ok(look),
+            },
+        };
+        match work.aws.running_task_nodes(&policy.cluster).await {
+            Ok(nodes) => candidates.retain(|one| nodes.contains(&one.instance_id)),
             Err(error) if error.is_code("ThrottlingException") => {
                 tracing::warn!(error = error.chain(), "which instances are nodes is not known yet");
-                return Ok(None);
+                self.policy = Some(policy);
+                return Ok(Look::NotYet);
             }
             Err(error) => return Err(error),
-        };
-        candidates.retain(|one| nodes.contains(&one.instance_id));
+        }
         self.count = Some(candidates.len());
-        Ok(Some(candidates))
+        if candidates.len() < needs {
+            self.policy = Some(policy);
+            return Ok(Look::NotYet);
+        }
+        if is_fresh {
+            return Ok(Look::Enough(policy, candidates));
+        }
+        // The wait was long: look again at everything that says no.
+        Ok(match self.read(work).await? {
+            Ok(policy) => Look::Enough(policy, candidates),
+            Err(look) => look,
+        })
+    }
+
+    async fn read(&mut self, work: &Work<'_>) -> Result<Result<Box<Policy>, Look>, Error> {
+        Ok(match Policy::read(work).await? {
+            Reading::May(policy) => Ok(policy),
+            Reading::NotYet(why) => {
+                self.not_yet = Some(why);
+                Err(Look::NotYet)
+            }
+            Reading::Refused(refusal) => Err(Look::Refused(refusal)),
+        })
     }
 
     fn words(&self) -> String {
-        match self.count {
-            Some(count) => format!(", of which EMR called {count} RUNNING"),
-            None => String::new(),
+        match (self.count, &self.not_yet) {
+            (Some(count), _) => format!(", of which EMR called {count} RUNNING"),
+            (None, Some(why)) => format!(", and {why}"),
+            (None, None) => String::new(),
         }
     }
 }

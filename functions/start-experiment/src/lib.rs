@@ -14,14 +14,14 @@ mod policy;
 mod wave;
 mod work;
 
-use aws::config::{Blank, Clients, Clusters, Mode};
+use aws::config::{Blank, Clients, Clusters, Mode, ReportOn, watches_all};
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
 use clap::Parser;
 use rules::event::StepStatusChange;
 use rules::ledger::ActiveStep;
 
-use policy::{Policy, Reading};
+use policy::Terms;
 use wave::After;
 use work::{Taken, Work};
 
@@ -38,6 +38,9 @@ pub struct Config {
     /// Which clusters may be drilled.
     #[arg(long, env = "CLUSTERS", value_enum, default_value_t = Clusters::Tagged)]
     pub clusters: Clusters,
+    /// Which steps are reported on. Those of other clusters cost EMR no call.
+    #[arg(long, env = "REPORT_ON", value_enum, default_value_t = ReportOn::OptedIn)]
+    pub report_on: ReportOn,
     /// Interrupt, only show who would be interrupted, or do nothing.
     #[arg(long, env = "MODE", value_enum, default_value_t = Mode::Run)]
     pub mode: Mode,
@@ -88,6 +91,15 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     if event.state != "RUNNING" {
         return Ok(Outcome::ignored(format!("the step is {}, not RUNNING", event.state)));
     }
+    if !watches_all(config.clusters, config.report_on) {
+        let tags = aws.cluster_tags(&event.cluster_id).await?;
+        if tags.is_some_and(|tags| !Clusters::opts_in(&tags)) {
+            // When the step ends, EC2 may know nothing of the cluster any more.
+            let unwatched = ActiveStep::unwatched(&event.cluster_id, &event.step_id, aws.now());
+            aws.note_unwatched(&config.table_name, &unwatched).await?;
+            return Ok(Outcome::ignored(policy::not_opted_in(&event.cluster_id)));
+        }
+    }
     let Some(step) = aws.step(&event.cluster_id, &event.step_id).await? else {
         return Ok(Outcome::ignored(format!(
             "EMR knows no step {} on {}",
@@ -110,16 +122,15 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         Taken::No(outcome) => return Ok(outcome),
     };
     work.find_experiments_already_asked_for().await?;
-    let policy = match Policy::read_when_up(&work).await? {
-        Reading::May(policy) => policy,
-        Reading::NotYet(reason) => return work.give_up(reason).await,
-        Reading::Refused(refusal) => return work.refuse(refusal).await,
+    let terms = match Terms::read_first(&work).await? {
+        Ok(terms) => terms,
+        Err(refusal) => return work.refuse(refusal).await,
     };
     if let Some(refusal) = work.claim_cluster().await? {
         return work.refuse(refusal).await;
     }
     for number in 1..=config.waves {
-        match wave::run(&mut work, &policy, number).await? {
+        match wave::run(&mut work, &terms, number).await? {
             After::Next => {}
             After::Stop(outcome) => return Ok(outcome),
         }

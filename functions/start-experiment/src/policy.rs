@@ -1,9 +1,7 @@
-//! May this step and this cluster be drilled, and what does the stack's FIS template ask for? Asked before the wait, and
-//! again right before each experiment: tags, levers and templates change.
+//! May this step and this cluster be drilled, and what does the stack's FIS template ask for? Asked before the wait, of
+//! everybody but EMR, and again right before each experiment: tags, levers and templates change.
 
-use std::time::Duration;
-
-use aws::config::Clusters;
+use aws::config::{Clusters, ReportOn};
 use aws::{ACTION, ExperimentTemplate, Lever, RESOURCE_TYPE};
 use aws::{Aws, Error};
 use rules::cluster::Cluster;
@@ -12,12 +10,18 @@ use rules::victim::Selection;
 
 use crate::work::Work;
 
-/// What may be done, and to how many.
-pub(crate) struct Policy {
+/// What FIS is to do, and to how many.
+pub(crate) struct Terms {
     /// The stack's template.
     pub template: ExperimentTemplate,
     /// How many victims.
     pub selection: Selection,
+}
+
+/// What may be done to which cluster.
+pub(crate) struct Policy {
+    /// What FIS is to do.
+    pub terms: Terms,
     /// The cluster, as it was found when the policy was read.
     pub cluster: Cluster,
 }
@@ -32,23 +36,7 @@ pub(crate) enum Reading {
     Refused(String),
 }
 
-/// How often a cluster that is starting is looked at.
-const STARTING_EVERY: Duration = Duration::from_secs(30);
-
 impl Policy {
-    /// Reads the policy once the cluster is up. A step's event can come while `DescribeCluster` still says
-    /// BOOTSTRAPPING; that a cluster never comes up is seen at the limit of the wait for capacity.
-    pub(crate) async fn read_when_up(work: &Work<'_>) -> Result<Reading, Error> {
-        let now = work.aws.now();
-        let limit = work.wait_limit(now, now);
-        loop {
-            match Self::read(work).await? {
-                Reading::NotYet(_) if work.aws.now() < limit => tokio::time::sleep(STARTING_EVERY).await,
-                reading => return Ok(reading),
-            }
-        }
-    }
-
     /// Reads the policy as it is now.
     pub(crate) async fn read(work: &Work<'_>) -> Result<Reading, Error> {
         let cluster = match may_be_drilled(work).await? {
@@ -58,18 +46,37 @@ impl Policy {
             Ok(cluster) => cluster,
             Err(refusal) => return Ok(Reading::Refused(refusal)),
         };
-        let id = &work.config.experiment_template_id;
-        let Some(template) = work.aws.experiment_template(id).await? else {
-            return Ok(Reading::Refused(format!("there is no FIS experiment template {id}")));
-        };
-        Ok(match check(&template, work.config.victims.0) {
-            Ok(selection) => Reading::May(Box::new(Self {
-                template,
-                selection,
-                cluster,
-            })),
+        Ok(match Terms::read(work).await? {
+            Ok(terms) => Reading::May(Box::new(Self { terms, cluster })),
             Err(refusal) => Reading::Refused(refusal),
         })
+    }
+}
+
+impl Terms {
+    /// Reads the terms before the wait, if the cluster is opted in, as far as anybody but EMR can tell; else, why not.
+    pub(crate) async fn read_first(work: &Work<'_>) -> Result<Result<Self, String>, Error> {
+        let (config, id) = (work.config, &work.drill.cluster_id);
+        // Where only those are watched that are opted in, somebody has looked already.
+        if config.clusters == Clusters::Tagged && config.report_on == ReportOn::All {
+            let tags = work.aws.cluster_tags(id).await?;
+            if !tags.is_some_and(|tags| Clusters::opts_in(&tags)) {
+                return Ok(Err(not_opted_in(id)));
+            }
+        }
+        Self::read(work).await
+    }
+
+    /// Reads the terms as they are now; or why there can be no experiment.
+    async fn read(work: &Work<'_>) -> Result<Result<Self, String>, Error> {
+        if let Lever::Engaged(reason) = work.aws.safety_lever().await? {
+            return Ok(Err(format!("the account's FIS safety lever is engaged: {reason}")));
+        }
+        let id = &work.config.experiment_template_id;
+        let Some(template) = work.aws.experiment_template(id).await? else {
+            return Ok(Err(format!("there is no FIS experiment template {id}")));
+        };
+        Ok(check(&template, work.config.victims.0).map(|selection| Self { template, selection }))
     }
 }
 
@@ -95,7 +102,16 @@ pub(crate) async fn no_drill_for(aws: &Aws, cluster_id: &str, step: &Step) -> Re
     }
 }
 
-/// Is the cluster there and opted in, and does nobody hold the lever?
+/// Nobody watches the steps of the cluster, in words.
+pub(crate) fn not_opted_in(cluster_id: &str) -> String {
+    format!(
+        "cluster {cluster_id} is not opted in: it has no tag {}={}",
+        Clusters::TAG_KEY,
+        Clusters::TAG_VALUE
+    )
+}
+
+/// Is the cluster there and opted in, by EMR's word?
 async fn may_be_drilled(work: &Work<'_>) -> Result<Result<Cluster, String>, Error> {
     let id = &work.drill.cluster_id;
     let Some(cluster) = work.aws.cluster(id).await? else {
@@ -104,18 +120,10 @@ async fn may_be_drilled(work: &Work<'_>) -> Result<Result<Cluster, String>, Erro
     if cluster.is_going() {
         return Ok(Err(format!("cluster {id} is {}", cluster.state)));
     }
-    let tag = cluster.tags.get(Clusters::TAG_KEY).map(String::as_str);
-    if work.config.clusters == Clusters::Tagged && tag != Some(Clusters::TAG_VALUE) {
-        return Ok(Err(format!(
-            "cluster {id} is not opted in: it has no tag {}={}",
-            Clusters::TAG_KEY,
-            Clusters::TAG_VALUE
-        )));
+    if work.config.clusters == Clusters::Tagged && !Clusters::opts_in(&cluster.tags) {
+        return Ok(Err(not_opted_in(id)));
     }
-    match work.aws.safety_lever().await? {
-        Lever::Disengaged => Ok(Ok(cluster)),
-        Lever::Engaged(reason) => Ok(Err(format!("the account's FIS safety lever is engaged: {reason}"))),
-    }
+    Ok(Ok(cluster))
 }
 
 /// Does the template do what a drill does, and nothing else?

@@ -10,7 +10,7 @@ use rules::drill::{DrillState, Wave, is_end_status};
 use rules::victim;
 
 use crate::capacity::{self, Wait};
-use crate::policy::{Policy, Reading};
+use crate::policy::{Policy, Reading, Terms};
 use crate::work::{Kept, Work};
 
 /// What comes after a wave.
@@ -35,7 +35,7 @@ const FINAL_ERRORS: [&str; 4] = [
 ];
 
 /// Runs a wave, or goes on with one that an earlier invocation began.
-pub(crate) async fn run(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<After, Error> {
+pub(crate) async fn run(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<After, Error> {
     // Of a wave that was left without a template FIS cannot have heard either.
     let is_unasked = |wave: &Wave| wave.template_id.is_none();
     work.unasked = work.drill.wave(number).is_some_and(is_unasked).then_some(number);
@@ -46,8 +46,8 @@ pub(crate) async fn run(work: &mut Work<'_>, policy: &Policy, number: u32) -> Re
             let reason = "an earlier invocation asked FIS for an experiment and did not live to hear the answer";
             Some(work.unknown(format!("wave {number}: {reason}")).await?)
         }
-        Some(_) => ask(work, policy, number).await?,
-        None => begin(work, policy, number).await?,
+        Some(_) => go_on(work, number).await?,
+        None => begin(work, terms, number).await?,
     };
     match stop {
         Some(outcome) => Ok(After::Stop(outcome)),
@@ -59,34 +59,30 @@ pub(crate) async fn run(work: &mut Work<'_>, policy: &Policy, number: u32) -> Re
 }
 
 /// Waits for capacity, chooses the victims, and writes them down before anything is asked of FIS.
-async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option<Outcome>, Error> {
+async fn begin(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<Option<Outcome>, Error> {
     if work.drill.state != Some(DrillState::Started) {
         work.drill.state = Some(DrillState::Waiting);
         if let Some(stop) = keep(work).await? {
             return Ok(Some(stop));
         }
     }
-    let candidates = match capacity::wait(work, policy, begins_at(work, number)).await? {
-        Wait::Ready(candidates) => candidates,
+    let (policy, candidates) = match capacity::wait(work, terms, begins_at(work, number)).await? {
+        Wait::Ready(policy, candidates) => (policy, candidates),
         Wait::Over(reason) => return work.give_up(named(number, &reason)).await.map(Some),
+        Wait::Refused(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
     };
-    // The wait was long: look again at everything that says no; at the step itself last of all, before FIS is asked.
-    let policy = match Policy::read(work).await? {
-        Reading::May(policy) => policy,
-        Reading::NotYet(reason) => return work.give_up(named(number, &reason)).await.map(Some),
-        Reading::Refused(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
-    };
+    let Policy { terms, cluster } = *policy;
     if work.drill.waves.is_empty() {
         // The report compares with it; a drill is not worth losing for it.
-        match work.aws.pools(&policy.cluster).await {
+        match work.aws.pools(&cluster).await {
             Ok(pools) => work.drill.pools = pools,
             Err(error) => tracing::warn!(error = error.chain(), "what is asked for in task capacity is not known"),
         }
     }
     let drill = &mut work.drill;
-    let count = policy.selection.of(candidates.len());
+    let count = terms.selection.of(candidates.len());
     let victims = victim::choose(candidates, count, &drill.cluster_id, &drill.step_id, number);
-    drill.has_stop_condition = Some(policy.template.has_stop_condition);
+    drill.has_stop_condition = Some(terms.template.has_stop_condition);
     drill.state = Some(DrillState::Starting);
     let wave = Wave {
         number,
@@ -105,11 +101,20 @@ async fn begin(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Opti
     if let Some(stop) = keep(work).await? {
         return Ok(Some(stop));
     }
-    ask(work, &policy, number).await
+    ask(work, &terms, number).await
+}
+
+/// Goes on with a wave that an earlier invocation wrote down, if it may be still.
+async fn go_on(work: &mut Work<'_>, number: u32) -> Result<Option<Outcome>, Error> {
+    match Policy::read(work).await? {
+        Reading::May(policy) => ask(work, &policy.terms, number).await,
+        Reading::NotYet(reason) => work.give_up(named(number, &reason)).await.map(Some),
+        Reading::Refused(refusal) => work.refuse(named(number, &refusal)).await.map(Some),
+    }
 }
 
 /// Asks FIS for the experiment of a wave that is written down. Asked again with the same token, it is the same one.
-async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option<Outcome>, Error> {
+async fn ask(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<Option<Outcome>, Error> {
     let Some(wave) = work.drill.wave(number).cloned() else {
         return Ok(None);
     };
@@ -124,7 +129,7 @@ async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option
         Some(template_id) => template_id,
         None => {
             let arns: Vec<String> = wave.victims.iter().map(|victim| victim.arn.clone()).collect();
-            match work.aws.create_throw_away(&policy.template, &arns, whose).await {
+            match work.aws.create_throw_away(&terms.template, &arns, whose).await {
                 Ok(template_id) => template_id,
                 Err(error) => return not_started(work, number, None, error).await.map(Some),
             }
@@ -138,7 +143,7 @@ async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option
         return Ok(Some(stop));
     }
     // Nothing lies between these looks and the experiment.
-    if let Some(reason) = not_now(work, policy).await? {
+    if let Some(reason) = not_now(work, terms).await? {
         work.aws.delete_throw_away(&template_id).await?;
         work.forget_wave_not_asked_for();
         return work.give_up(named(number, &reason)).await.map(Some);
@@ -163,8 +168,8 @@ async fn ask(work: &mut Work<'_>, policy: &Policy, number: u32) -> Result<Option
 /// starts an experiment under such an alarm, AWS does not say; and one that runs gives its notices before it is stopped.
 /// An alarm that cannot be looked at is FIS's matter, as ever, and is said.
 /// <https://docs.aws.amazon.com/fis/latest/userguide/stop-conditions.html>
-async fn not_now(work: &mut Work<'_>, policy: &Policy) -> Result<Option<String>, Error> {
-    let alarms = policy.template.alarm_arns();
+async fn not_now(work: &mut Work<'_>, terms: &Terms) -> Result<Option<String>, Error> {
+    let alarms = terms.template.alarm_arns();
     if !alarms.is_empty() {
         match work.aws.alarms_on(&alarms).await {
             Ok(on) if on.is_empty() => {}

@@ -4,13 +4,13 @@
 //! schedule has an item in the ledger, and the step carries the execution's id among its properties: after a crash
 //! between adding the step and remembering it, the step itself tells that it is there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws::config::Clients;
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
-use aws::{Saved, expires_at};
+use aws::{STEP_IDS_MAX, Saved, expires_at};
 use chrono::TimeDelta;
 use clap::Parser;
 use rules::event::is_cluster_id;
@@ -25,6 +25,11 @@ const PROPERTY: &str = "spot-drill.execution-id";
 
 /// Steps that EMR is asked for at most, one by one, because the ledger says that they stand in the way.
 const NOTED_MAX: usize = 40;
+/// The time between two calls to EMR where the ledger does not know what steps write to: half of what `ListSteps` gets
+/// back. <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
+const PAUSE: Duration = Duration::from_secs(4);
+/// What emptying a place and adding a step need of Lambda's time.
+const RESERVE: TimeDelta = TimeDelta::seconds(60);
 
 /// Settings, from the environment.
 #[derive(Debug, Clone, Parser)]
@@ -132,7 +137,7 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     }
     let objects_deleted = match &results {
         None => 0,
-        Some(results) => empty(aws, config, results, &active).await?,
+        Some(results) => empty(aws, config, &invocation, results, &active).await?,
     };
     let properties = [(PROPERTY, submission.execution_id.as_str())];
     let step_id = aws
@@ -157,13 +162,20 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
 
 /// Empties the results' place, unless a step that is active names it, a place above it, or one below it: on this
 /// cluster, of which EMR tells all steps, or on another, of which the ledger does.
-async fn empty(aws: &Aws, config: &Config, results: &S3Location, active: &[Step]) -> Result<usize, Error> {
+async fn empty(
+    aws: &Aws,
+    config: &Config,
+    invocation: &Invocation,
+    results: &S3Location,
+    active: &[Step],
+) -> Result<usize, Error> {
     let place = Place::from(results);
     let names_it = |places: &BTreeSet<Place>| places.iter().any(|one| one.overlaps(&place));
     if let Some(writer) = active.iter().find(|step| names_it(&place::named_in(step.words()))) {
         return Err(in_the_way(results, writer, "this cluster"));
     }
-    let mut noted = aws.active_steps(&config.table_name).await?;
+    let noted = aws.active_steps(&config.table_name).await?;
+    let (mut noted, unwatched): (Vec<ActiveStep>, Vec<ActiveStep>) = noted.into_iter().partition(|step| step.watched);
     noted.retain(|step| names_it(&step.places));
     if noted.len() > NOTED_MAX {
         return Err(Error::Refused(format!(
@@ -182,7 +194,54 @@ async fn empty(aws: &Aws, config: &Config, results: &S3Location, active: &[Step]
             }
         }
     }
+    let known: BTreeSet<&str> = active.iter().map(|step| step.id.as_str()).collect();
+    let others = unwatched
+        .into_iter()
+        .filter(|step| !known.contains(step.step_id.as_str()));
+    if let Some((cluster_id, writer)) = unwatched_writer(aws, config, invocation, others, names_it).await? {
+        return Err(in_the_way(results, &writer, &cluster_id));
+    }
     aws.empty(results).await
+}
+
+/// Of steps that nobody watches the ledger does not know the places: EMR is asked for them, ten of a cluster a call, with
+/// pauses. The first that has not ended and names the place, with its cluster.
+async fn unwatched_writer(
+    aws: &Aws,
+    config: &Config,
+    invocation: &Invocation,
+    unwatched: impl Iterator<Item = ActiveStep>,
+    names_it: impl Fn(&BTreeSet<Place>) -> bool,
+) -> Result<Option<(String, Step)>, Error> {
+    let mut by_cluster: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for step in unwatched {
+        by_cluster.entry(step.cluster_id).or_default().push(step.step_id);
+    }
+    for (cluster_id, ids) in &by_cluster {
+        for ids in ids.chunks(STEP_IDS_MAX) {
+            if invocation.time_left(aws.now(), RESERVE) <= TimeDelta::zero() {
+                return Err(Error::Refused(format!(
+                    "emptying the results: steps run on {} clusters that are not opted in, more than EMR can be asked for \
+                     what they write to; nothing was deleted or added",
+                    by_cluster.len()
+                )));
+            }
+            let steps = match aws.steps_by_id(cluster_id, ids).await {
+                Ok(steps) => steps,
+                Err(error) if error.is_code("InvalidRequestException") => Vec::new(),
+                Err(error) => return Err(error),
+            };
+            for step in steps {
+                if step.is_over() {
+                    aws.forget_active(&config.table_name, cluster_id, &step.id).await?;
+                } else if names_it(&place::named_in(step.words())) {
+                    return Ok(Some((cluster_id.clone(), step)));
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    Ok(None)
 }
 
 fn in_the_way(results: &S3Location, writer: &Step, cluster: &str) -> Error {
@@ -202,6 +261,7 @@ async fn note(aws: &Aws, config: &Config, cluster_id: &str, step_id: &str, step:
         step_id: step_id.into(),
         name: step.name.clone(),
         places: place::named_in(words),
+        watched: true,
         seen_at: aws.now(),
     };
     if let Err(error) = aws.note_active(&config.table_name, &active).await {

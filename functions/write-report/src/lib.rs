@@ -13,6 +13,7 @@
 //! * [`witness`]: what these say together; [`output`]: what the job wrote;
 //! * [`history`]: the job's earlier runs, to compare with;
 //! * [`interim`]: a step that still runs long after its losses;
+//! * [`opt_in`]: is the step of a cluster that is watched?
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
 
 mod event_log;
@@ -22,6 +23,7 @@ mod gathered;
 mod history;
 mod interim;
 mod interruptions;
+mod opt_in;
 mod output;
 mod recovery;
 mod refusal;
@@ -30,7 +32,7 @@ mod step_report;
 mod sweep;
 mod witness;
 
-use aws::config::{Blank, Clients};
+use aws::config::{Blank, Clients, Clusters, ReportOn};
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
 use clap::Parser;
@@ -45,6 +47,12 @@ pub struct Config {
     /// The ledger's DynamoDB table.
     #[arg(long, env = "TABLE_NAME")]
     pub table_name: String,
+    /// Which clusters may be drilled.
+    #[arg(long, env = "CLUSTERS", value_enum, default_value_t = Clusters::Tagged)]
+    pub clusters: Clusters,
+    /// Which steps are reported on. Those of other clusters cost EMR no call.
+    #[arg(long, env = "REPORT_ON", value_enum, default_value_t = ReportOn::OptedIn)]
+    pub report_on: ReportOn,
     /// The bucket that reports go to.
     #[arg(long, env = "REPORT_BUCKET")]
     pub report_bucket: String,
@@ -91,6 +99,9 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
             "the step is {}, which is no end",
             event.state
         )));
+    }
+    if let Some(reason) = opt_in::not_watched(aws, config, &event.cluster_id, &event.step_id).await? {
+        return Ok(Outcome::ignored(reason));
     }
     let outcome = step_report::write(aws, config, &invocation, &event.cluster_id, &event.step_id).await?;
     // A step that is not Spark's may have been in somebody's way too.

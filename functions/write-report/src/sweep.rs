@@ -1,8 +1,16 @@
 //! The sweep: EMR's events are best effort, so some ends are never told; and a function that dies leaves its
 //! throw-away template behind. Every few minutes the sweep finds both.
 //!
-//! It reaches every step that ended in the last hours at the account's real quotas: a cluster that was looked at after
-//! its end is not looked at again, and where time or EMR's throttling ends a sweep, the next one goes on.
+//! It looks at the clusters that are watched, and at no others; it is over in a minute; where time or EMR's throttling ends
+//! it, the next one goes on; and a cluster that was looked at after its end is not looked at again.
+//!
+//! # Layout
+//!
+//! * here: one sweep, from cluster to cluster, and what becomes of a cluster's steps;
+//! * [`clusters`]: which clusters are watched; [`unwatched`]: notes of steps that nobody watches.
+
+mod clusters;
+mod unwatched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,24 +21,22 @@ use aws::{Aws, Error, Outcome};
 use aws::{STEP_IDS_MAX, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::cluster::Cluster;
-use rules::ledger::{ActiveStep, Sweep};
+use rules::ledger::{ActiveStep, Sweep, Watch};
 use rules::step::{Launch, Step};
 
-use crate::{Config, interim, step_report};
+use crate::{Config, interim, recovery, step_report};
 
-/// Before the first sweep, or after a long pause, clusters that ended and were created longer ago are not looked at.
-/// Later it is known which were active the last time.
-const CLUSTER_AGE_MAX: TimeDelta = TimeDelta::days(14);
 /// A throw-away template older than this serves nobody: no drill lasts as long.
 const TEMPLATE_AGE_MAX: TimeDelta = TimeDelta::hours(2);
 /// A step that ended less long ago is left to its own event, which may be on its way.
 const GRACE: TimeDelta = TimeDelta::minutes(10);
-/// What one report may need of Lambda's time.
-const REPORT_RESERVE: TimeDelta = TimeDelta::seconds(420);
-/// What ending in order needs of it.
+/// How long a sweep begins new work. With the pauses between its calls this is also what bounds them: at most twenty of
+/// each kind, four times an hour, are below a twentieth of what EMR's smallest buckets get back.
+const LASTS: TimeDelta = TimeDelta::seconds(60);
+/// What ending in order needs of Lambda's time.
 const RESERVE: TimeDelta = TimeDelta::seconds(60);
 /// The time between two calls to EMR. Its buckets for `ListSteps`, `DescribeStep`, `ListInstances` and others hold ten
-/// calls and get back one in two seconds, for the whole account: the sweep takes half of either.
+/// calls and get back one in two seconds, for the whole account: while it runs, the sweep takes half of that.
 /// <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
 const PAUSE: Duration = Duration::from_secs(4);
 /// So many turns come without a pause: where there is little to look at, Lambda's time is not spent on waiting.
@@ -42,37 +48,59 @@ const PROBLEMS_MAX: usize = 20;
 struct Broom<'a> {
     aws: &'a Aws,
     config: &'a Config,
-    invocation: &'a Invocation,
+    /// Ours, but for its deadline: reports that the sweep writes wait for nothing beyond its own time.
+    invocation: Invocation,
     /// When it began.
     now: DateTime<Utc>,
+    /// When it begins nothing new any more.
+    until: DateTime<Utc>,
     /// Steps that ended before this are none of its business.
     since: DateTime<Utc>,
-    /// What the ledger says of steps that have not ended, by cluster and step.
+    /// The watched steps that have not ended as far as the ledger says, by cluster.
     noted: BTreeMap<String, BTreeSet<String>>,
     steps: usize,
     reported: Vec<Reported>,
     problems: Vec<String>,
     first_error: Option<Error>,
-    /// Calls to EMR, or reports, which make one or two of each kind.
+    /// Calls to EMR. A report makes some of the other kinds than the listing that found its step: the first since a turn
+    /// belongs to it.
     turns: u32,
+    /// Was there a report since the last turn?
+    has_reported: bool,
 }
 
 /// How a cluster was looked at.
 enum Look {
     /// All of it; `true`: each step that ended has its report, or needs none.
     Whole(bool),
-    /// The sweep ends here: Lambda's time, or EMR's patience.
+    /// The sweep ends here: its time is up.
     Stopped,
 }
 
-/// Looks at every step that ended in the last hours, and reports on those that have no report.
+/// What there is to do for a step.
+enum Seen {
+    /// Nothing more.
+    Settled,
+    /// Something, by the next sweep.
+    Later,
+    /// Something, for which no time is left.
+    Stopped,
+}
+
+/// Looks at the watched steps that ended in the last hours, and reports on those that have no report.
 pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> Result<Outcome, Error> {
     let now = aws.now();
+    let until = (now + LASTS).min(invocation.deadline - RESERVE);
+    let invocation = Invocation {
+        deadline: invocation.deadline.min(until + recovery::RESERVE),
+        ..invocation.clone()
+    };
     let mut broom = Broom {
         aws,
         config,
         invocation,
         now,
+        until,
         since: now - TimeDelta::hours(i64::from(config.sweep_hours)),
         noted: BTreeMap::new(),
         steps: 0,
@@ -80,19 +108,25 @@ pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> 
         problems: Vec::new(),
         first_error: None,
         turns: 0,
+        has_reported: false,
     };
     // First of all, because it is little, and nothing else finds them.
     let templates_deleted = broom.delete_templates().await;
     let mut sweep = aws.sweep(&config.table_name).await?;
-    let running = aws.active_steps(&config.table_name).await?;
+    let (running, unwatched): (Vec<ActiveStep>, Vec<ActiveStep>) = aws
+        .active_steps(&config.table_name)
+        .await?
+        .into_iter()
+        .partition(|step| step.watched);
     for step in &running {
         let noted = broom.noted.entry(step.cluster_id.clone()).or_default();
         noted.insert(step.step_id.clone());
     }
-    let active = broom.open_clusters(&mut sweep).await;
-    let clusters = in_turn(&sweep);
-    let looked = broom.look_at(&clusters, active.as_ref(), &mut sweep).await?;
-    let not_recovered = interim::look(aws, config, invocation, &running).await;
+    let not_recovered = interim::look(aws, config, &broom.invocation, &running).await;
+    let living = broom.find_clusters(&mut sweep).await;
+    broom.tidy(unwatched, living.as_ref()).await;
+    let clusters = broom.in_turn(&sweep);
+    let looked = broom.look_at(&clusters, living.as_ref(), &mut sweep).await?;
     match broom.first_error {
         // Nothing could be done at all.
         Some(error) if looked == 0 && broom.reported.is_empty() => Err(error),
@@ -106,13 +140,6 @@ pub(crate) async fn run(aws: &Aws, config: &Config, invocation: &Invocation) -> 
             problems: broom.problems,
         }),
     }
-}
-
-/// The clusters to look at, from where the last sweep stopped.
-fn in_turn(sweep: &Sweep) -> Vec<String> {
-    let from = sweep.next.clone().unwrap_or_default();
-    let (before, after): (Vec<String>, Vec<String>) = sweep.open.iter().cloned().partition(|id| *id < from);
-    after.into_iter().chain(before).collect()
 }
 
 impl Broom<'_> {
@@ -134,54 +161,20 @@ impl Broom<'_> {
         deleted
     }
 
-    /// Brings up to date which clusters are to be looked at. Returns those that are active; `None`: nobody can say.
-    ///
-    /// A cluster that was created before the time looked at and ended in it was active when that time began: the sweeps
-    /// since then have seen it.
-    async fn open_clusters(&mut self, sweep: &mut Sweep) -> Option<BTreeSet<String>> {
-        let has_swept = sweep.swept_at.is_some_and(|swept| swept >= self.since);
-        let created_since = if has_swept {
-            self.since
-        } else {
-            self.now - CLUSTER_AGE_MAX
-        };
-        sweep.open.extend(self.noted.keys().cloned());
-        let listed = match self.aws.clusters_since(created_since, PAUSE).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.note_problem("the list of clusters", error);
-                sweep.open.retain(|id| !sweep.done.contains(id));
-                return None;
-            }
-        };
-        let listed_ids: BTreeSet<&str> = listed.iter().map(|one| one.id.as_str()).collect();
-        let noted = &self.noted;
-        sweep
-            .done
-            .retain(|id| listed_ids.contains(id.as_str()) && !noted.contains_key(id));
-        for one in &listed {
-            if one.ended_at.is_some_and(|ended| ended < self.since) {
-                sweep.open.remove(&one.id);
-            } else {
-                sweep.open.insert(one.id.clone());
-            }
-        }
-        sweep.open.retain(|id| !sweep.done.contains(id));
-        sweep.swept_at = Some(self.now);
-        Some(
-            listed
-                .into_iter()
-                .filter(|one| one.is_active)
-                .map(|one| one.id)
-                .collect(),
-        )
+    /// The clusters to look at, from where the last sweep stopped: those that are watched, and those of single steps that
+    /// are.
+    fn in_turn(&self, sweep: &Sweep) -> Vec<String> {
+        let all: BTreeSet<&String> = sweep.watches.keys().chain(self.noted.keys()).collect();
+        let from = sweep.next.as_deref().unwrap_or_default();
+        let (before, after): (Vec<&String>, Vec<&String>) = all.into_iter().partition(|id| id.as_str() < from);
+        after.into_iter().chain(before).cloned().collect()
     }
 
     /// Looks at the clusters in their turn, and keeps in the ledger how far it has come. Returns how many they were.
     async fn look_at(
         &mut self,
         clusters: &[String],
-        active: Option<&BTreeSet<String>>,
+        living: Option<&BTreeSet<String>>,
         sweep: &mut Sweep,
     ) -> Result<usize, Error> {
         let (table, expires) = (
@@ -192,11 +185,12 @@ impl Broom<'_> {
         sweep.next = None;
         for cluster_id in clusters {
             let reports = self.reported.len();
-            match self.look(cluster_id).await {
+            match self.look(cluster_id, sweep.watches.get(cluster_id).copied()).await {
                 Ok(Look::Whole(is_complete)) => {
                     looked += 1;
-                    if is_complete && active.is_some_and(|active| !active.contains(cluster_id)) {
-                        sweep.open.remove(cluster_id);
+                    let has_ended = living.is_some_and(|living| !living.contains(cluster_id));
+                    if is_complete && has_ended {
+                        sweep.watches.remove(cluster_id);
                         sweep.done.insert(cluster_id.clone());
                     }
                 }
@@ -217,7 +211,7 @@ impl Broom<'_> {
                 Err(error) if error.is_code("InvalidRequestException") => {
                     tracing::info!(cluster_id, "EMR no longer knows the cluster");
                     self.forget_all(cluster_id).await?;
-                    sweep.open.remove(cluster_id);
+                    sweep.watches.remove(cluster_id);
                     looked += 1;
                 }
                 Err(error) => self.note_problem(&format!("cluster {cluster_id}"), error),
@@ -235,46 +229,76 @@ impl Broom<'_> {
         Ok(looked)
     }
 
-    /// Looks at one cluster's steps.
-    async fn look(&mut self, cluster_id: &str) -> Result<Look, Error> {
-        if !self.has_time(RESERVE) {
+    /// Looks at one cluster's steps. Without a watch, only those count that are noted.
+    async fn look(&mut self, cluster_id: &str, watch: Option<Watch>) -> Result<Look, Error> {
+        if !self.has_time() {
             return Ok(Look::Stopped);
         }
         let mut is_complete = true;
         let mut cluster = None;
         for step in self.steps_of(cluster_id).await? {
-            self.keep_noted(cluster_id, &step).await?;
-            let is_old = step.ended_at.is_some_and(|ended| ended < self.since);
-            // A step that was cancelled before it began has nothing to report on.
-            if !step.is_over() || is_old || step.started_at.is_none() || step.launch() == Launch::Other {
+            let is_noted = self.noted.get(cluster_id).is_some_and(|noted| noted.contains(&step.id));
+            if !is_noted && !watch.is_some_and(|watch| watch.covers(&step)) {
                 continue;
             }
-            if step.ended_at.is_some_and(|ended| self.now - ended < GRACE) {
-                is_complete = false;
-                continue;
-            }
-            self.steps += 1;
-            let drill = self.aws.drill(&self.config.table_name, cluster_id, &step.id).await?;
-            if drill.is_some_and(|drill| drill.report.is_some()) {
-                continue;
-            }
-            if step.launch() == Launch::Unknown && self.is_not_spark(cluster_id, &mut cluster, &step).await? {
-                continue;
-            }
-            if !self.has_time(REPORT_RESERVE) {
-                return Ok(Look::Stopped);
-            }
-            match self.report(cluster_id, &step).await {
-                Ok(()) => {}
-                Err(error) if is_throttle(&error) => return Err(error),
-                // One step that cannot be reported on must not keep the others from it.
-                Err(error) => {
-                    self.note_problem(&format!("step {} of {cluster_id}", step.id), error);
-                    is_complete = false;
+            match self.look_at_step(cluster_id, &step, is_noted, &mut cluster).await? {
+                Seen::Settled if is_noted && step.is_over() => {
+                    self.aws
+                        .forget_active(&self.config.table_name, cluster_id, &step.id)
+                        .await?;
                 }
+                Seen::Settled => {}
+                Seen::Later => is_complete = false,
+                Seen::Stopped => return Ok(Look::Stopped),
             }
         }
         Ok(Look::Whole(is_complete))
+    }
+
+    /// `cluster`: once known, it is not asked for again.
+    async fn look_at_step(
+        &mut self,
+        cluster_id: &str,
+        step: &Step,
+        is_noted: bool,
+        cluster: &mut Option<Option<Cluster>>,
+    ) -> Result<Seen, Error> {
+        let table = &self.config.table_name;
+        if !step.is_over() {
+            if !is_noted {
+                let active = ActiveStep::of(cluster_id, step, self.aws.now());
+                self.aws.note_active(table, &active).await?;
+            }
+            return Ok(Seen::Settled);
+        }
+        let is_old = step.ended_at.is_some_and(|ended| ended < self.since);
+        // A step that was cancelled before it began has nothing to report on.
+        if is_old || step.started_at.is_none() || step.launch() == Launch::Other {
+            return Ok(Seen::Settled);
+        }
+        if step.ended_at.is_some_and(|ended| self.now - ended < GRACE) {
+            return Ok(Seen::Later);
+        }
+        self.steps += 1;
+        let drill = self.aws.drill(table, cluster_id, &step.id).await?;
+        if drill.is_some_and(|drill| drill.report.is_some()) {
+            return Ok(Seen::Settled);
+        }
+        if step.launch() == Launch::Unknown && self.is_not_spark(cluster_id, cluster, step).await? {
+            return Ok(Seen::Settled);
+        }
+        if !self.has_time() {
+            return Ok(Seen::Stopped);
+        }
+        match self.report(cluster_id, step).await {
+            Ok(()) => Ok(Seen::Settled),
+            Err(error) if is_throttle(&error) => Err(error),
+            // One step that cannot be reported on must not keep the others from it.
+            Err(error) => {
+                self.note_problem(&format!("step {} of {cluster_id}", step.id), error);
+                Ok(Seen::Later)
+            }
+        }
     }
 
     /// The cluster's steps that can matter: the latest, and those of which the ledger says that they have not ended.
@@ -291,20 +315,6 @@ impl Broom<'_> {
         Ok(steps)
     }
 
-    /// Keeps what the ledger says of a step in line with what EMR says.
-    async fn keep_noted(&self, cluster_id: &str, step: &Step) -> Result<(), Error> {
-        let table = &self.config.table_name;
-        let is_noted = self.noted.get(cluster_id).is_some_and(|steps| steps.contains(&step.id));
-        match (step.is_over(), is_noted) {
-            (true, true) => self.aws.forget_active(table, cluster_id, &step.id).await,
-            (false, false) => {
-                let active = ActiveStep::of(cluster_id, step, self.aws.now());
-                self.aws.note_active(table, &active).await
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// EMR knows nothing of the cluster any more: its steps are over.
     async fn forget_all(&self, cluster_id: &str) -> Result<(), Error> {
         for step_id in self.noted.get(cluster_id).into_iter().flatten() {
@@ -315,9 +325,9 @@ impl Broom<'_> {
         Ok(())
     }
 
-    /// Of a step that may be anything: nothing says that it ran Spark. `cluster`: once known, it is not asked for again.
+    /// Of a step that may be anything: nothing says that it ran Spark.
     async fn is_not_spark(
-        &self,
+        &mut self,
         cluster_id: &str,
         cluster: &mut Option<Option<Cluster>>,
         step: &Step,
@@ -331,8 +341,11 @@ impl Broom<'_> {
     }
 
     async fn report(&mut self, cluster_id: &str, step: &Step) -> Result<(), Error> {
-        self.take_turn().await;
-        let outcome = step_report::write(self.aws, self.config, self.invocation, cluster_id, &step.id).await?;
+        if self.has_reported {
+            self.take_turn().await;
+        }
+        self.has_reported = true;
+        let outcome = step_report::write(self.aws, self.config, &self.invocation, cluster_id, &step.id).await?;
         if let Outcome::Reported(report) = outcome {
             self.reported.push(report);
         }
@@ -342,13 +355,14 @@ impl Broom<'_> {
     /// Waits until the next call to EMR is due.
     async fn take_turn(&mut self) {
         self.turns += 1;
+        self.has_reported = false;
         if self.turns > TURNS_AT_ONCE {
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    fn has_time(&self, reserve: TimeDelta) -> bool {
-        self.invocation.time_left(self.aws.now(), reserve) > TimeDelta::zero()
+    fn has_time(&self) -> bool {
+        self.aws.now() < self.until
     }
 
     fn note_problem(&mut self, what: &str, error: Error) {
@@ -364,22 +378,4 @@ impl Broom<'_> {
 /// Was the call one too many for AWS's quota?
 fn is_throttle(error: &Error) -> bool {
     error.is_code("ThrottlingException")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sweep_goes_on_where_the_last_one_stopped_and_comes_round_to_the_first() {
-        let sweep = |next: Option<&str>| Sweep {
-            open: ["a", "b", "c"].map(str::to_owned).into(),
-            next: next.map(str::to_owned),
-            ..Sweep::default()
-        };
-        assert_eq!(in_turn(&sweep(Some("b"))), ["b", "c", "a"]);
-        assert_eq!(in_turn(&sweep(None)), ["a", "b", "c"]);
-        // It has ended and was looked at meanwhile.
-        assert_eq!(in_turn(&sweep(Some("bb"))), ["c", "a", "b"]);
-    }
 }

@@ -163,6 +163,12 @@ impl Ec2 {
         self.instances[position].tags.insert(key.to_owned(), value.to_owned());
     }
 
+    /// Takes a tag off, as services do.
+    pub fn untag(&mut self, instance_id: &str, key: &str) {
+        let position = self.position(instance_id);
+        self.instances[position].tags.remove(key);
+    }
+
     /// An instance, however long it has been gone.
     pub fn instance(&self, id: &str) -> Option<&Instance> {
         self.index.get(id).map(|position| &self.instances[*position])

@@ -27,7 +27,7 @@ pub(crate) const LOOK: Duration = Duration::from_secs(1);
 const OTHER_LOGS_TODAY: usize = 30_000;
 
 /// So long does EMR call a cluster bootstrapping whose step runs.
-const TOLD_READY_AFTER: TimeDelta = TimeDelta::seconds(75);
+const TOLD_READY_AFTER: TimeDelta = TimeDelta::seconds(140);
 
 /// Does what people, and EC2, do in the story.
 pub(crate) async fn direct(world: World, scenario: Scenario, settings: Settings) -> anyhow::Result<()> {

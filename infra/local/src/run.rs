@@ -16,6 +16,7 @@ use crate::fault::Faults;
 use crate::scenario::{DATA_BUCKET, Scenario};
 use crate::settings::Settings;
 use crate::strangers::{self, Veil};
+use crate::truth;
 use crate::world::{State, World};
 
 /// The stack that is deployed: the project's own.
@@ -178,7 +179,7 @@ fn note_first_reports(state: &State, first: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Every step is over, every function has answered, and each Spark step that ran has its report.
+/// Every step is over, every function has answered, and each Spark step that ran has the report that is due.
 fn is_over(state: &State) -> bool {
     let steps: Vec<(&Cluster, &Step)> = state
         .account
@@ -190,8 +191,8 @@ fn is_over(state: &State) -> bool {
         && state.is_quiet()
         && steps.into_iter().all(|(cluster, step)| {
             let is_over = step.ended_at.is_some();
-            let needs_report = step.application_id.is_some();
-            is_over && (!needs_report || has_report(state, &cluster.id, &step.id))
+            let needs_report = || step.application_id.is_some() && truth::report_is_due(state, cluster, step);
+            is_over && (has_report(state, &cluster.id, &step.id) || !needs_report())
         })
 }
 

@@ -3,7 +3,7 @@
 
 use account::api::Time;
 use account::ec2::{Cause, Instance};
-use account::emr::{Cluster, Role};
+use account::emr::{Cluster, Role, Step};
 use account::spark::ApplicationTruth;
 
 use crate::world::State;
@@ -95,4 +95,37 @@ pub fn whole_again_at(cluster: &Cluster, pool_id: &str, lost_at: Time, until: Ti
     times
         .into_iter()
         .find(|at| *at > lost_at && *at <= until && ready_at(*at) >= target_at(*at))
+}
+
+/// Whether a step's cluster was opted in as long as the step ran, or the deployment reports on every step. Where the tag
+/// came or went meanwhile, a report may be there and may be missing.
+pub fn report_is_due(state: &State, cluster: &Cluster, step: &Step) -> bool {
+    let environment = state.template.functions.get("WriteReport").map(|one| &one.environment);
+    let is = |name: &str| {
+        environment
+            .and_then(|all| all.get(name))
+            .is_some_and(|value| value == "all")
+    };
+    is("CLUSTERS") || is("REPORT_ON") || was_opted_in(state, cluster, step)
+}
+
+fn was_opted_in(state: &State, cluster: &Cluster, step: &Step) -> bool {
+    let (Some(began), Some(ended)) = (step.started_at, step.ended_at) else {
+        return false;
+    };
+    let mut is_on = cluster.request_tag("spot-drill") == Some("on");
+    for entry in state.account.journal.entries() {
+        if entry.at > ended {
+            break;
+        }
+        if entry.subject != cluster.id {
+            continue;
+        }
+        match entry.text.as_str() {
+            "tag spot-drill=on added" if entry.at <= began => is_on = true,
+            "tag spot-drill removed" => is_on = false,
+            _ => {}
+        }
+    }
+    is_on
 }

@@ -29,10 +29,29 @@ impl Clusters {
     /// That tag's value.
     pub const STEPS_TAG_VALUE: &str = "all";
 
+    /// Do a cluster's tags opt it in?
+    pub fn opts_in(tags: &BTreeMap<String, String>) -> bool {
+        tags.get(Self::TAG_KEY).map(String::as_str) == Some(Self::TAG_VALUE)
+    }
+
     /// Do a cluster's tags opt in its steps that are not known to be Spark?
     pub fn opts_in_all_steps(tags: &BTreeMap<String, String>) -> bool {
         tags.get(Self::STEPS_TAG_KEY).map(String::as_str) == Some(Self::STEPS_TAG_VALUE)
     }
+}
+
+/// Which steps are reported on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportOn {
+    /// Those of clusters that may be drilled. Of the others EMR is asked nothing.
+    OptedIn,
+    /// Those of every cluster in the account and Region.
+    All,
+}
+
+/// Are the steps of every cluster watched, whatever its tags are?
+pub fn watches_all(clusters: Clusters, report_on: ReportOn) -> bool {
+    clusters == Clusters::All || report_on == ReportOn::All
 }
 
 /// What a drill does to the instances that it chose.

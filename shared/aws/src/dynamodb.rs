@@ -283,7 +283,7 @@ impl Aws {
     }
 
     /// Writes an item under a condition; where it is not met, the answer is the item that stands there, if any.
-    async fn put_under<T: Serialize>(
+    pub(super) async fn put_under<T: Serialize>(
         &self,
         table: &str,
         key: &Key,

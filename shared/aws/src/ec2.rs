@@ -12,9 +12,9 @@ use crate::error::Error;
 
 /// EMR's tag with the cluster's id, on each of its instances.
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-tags.html>
-const TAG_CLUSTER: &str = "aws:elasticmapreduce:job-flow-id";
+pub(super) const TAG_CLUSTER: &str = "aws:elasticmapreduce:job-flow-id";
 /// EMR's tag with `MASTER`, `CORE` or `TASK`, on each of its instances.
-const TAG_ROLE: &str = "aws:elasticmapreduce:instance-group-role";
+pub(super) const TAG_ROLE: &str = "aws:elasticmapreduce:instance-group-role";
 
 /// EMR's tags with the fleet's or the group's id. The user guide names only the two above; where these are missing,
 /// the report finds the pool through EMR.
@@ -123,7 +123,7 @@ impl Aws {
         Ok(found)
     }
 
-    async fn describe(
+    pub(super) async fn describe(
         &self,
         doing: &'static str,
         filters: &[(String, Vec<String>)],
@@ -189,7 +189,7 @@ impl Aws {
     }
 }
 
-fn tag(instance: &aws_sdk_ec2::types::Instance, key: &str) -> Option<String> {
+pub(super) fn tag(instance: &aws_sdk_ec2::types::Instance, key: &str) -> Option<String> {
     instance
         .tags()
         .iter()
@@ -201,6 +201,6 @@ fn zone(instance: &aws_sdk_ec2::types::Instance) -> Option<String> {
     instance.placement.as_ref()?.availability_zone.clone()
 }
 
-fn state(instance: &aws_sdk_ec2::types::Instance) -> Option<&InstanceStateName> {
+pub(super) fn state(instance: &aws_sdk_ec2::types::Instance) -> Option<&InstanceStateName> {
     instance.state.as_ref()?.name.as_ref()
 }

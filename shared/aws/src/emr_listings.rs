@@ -40,8 +40,6 @@ pub struct ListedCluster {
     pub id: String,
     /// Its name; not unique.
     pub name: String,
-    /// Can steps be added to it?
-    pub is_active: bool,
     /// When it ended, if it did.
     pub ended_at: Option<DateTime<Utc>>,
 }
@@ -53,16 +51,13 @@ impl Aws {
         Ok(found.into_iter().map(|one| (one.id, one.name)).collect())
     }
 
-    /// The active clusters, and those that ended of the ones created since, with a pause before each further page: for
-    /// somebody who has time.
-    pub async fn clusters_since(
+    /// Those that ended of the clusters created since, with a pause before each further page: for somebody who has time.
+    pub async fn ended_clusters(
         &self,
         created_since: DateTime<Utc>,
         pause: Duration,
     ) -> Result<Vec<ListedCluster>, Error> {
-        let mut found = self.clusters(&ACTIVE, None, pause).await?;
-        found.extend(self.clusters(&ENDED, Some(created_since), pause).await?);
-        Ok(found)
+        self.clusters(&ENDED, Some(created_since), pause).await
     }
 
     async fn clusters(
@@ -89,12 +84,10 @@ impl Aws {
             let page = page.map_err(|error| Error::aws("listing the clusters", error))?;
             for summary in page.clusters.unwrap_or_default() {
                 let status = summary.status.as_ref();
-                let state = status.and_then(|status| status.state.clone());
                 let timeline = status.and_then(|status| status.timeline.as_ref());
                 found.push(ListedCluster {
                     id: required(summary.id, "Id of a cluster")?,
                     name: summary.name.unwrap_or_default(),
-                    is_active: state.is_some_and(|state| ACTIVE.contains(&state)),
                     ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
                 });
             }

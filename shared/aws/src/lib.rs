@@ -8,6 +8,7 @@
 mod active_steps;
 mod calls;
 mod cloudwatch;
+mod cluster_tags;
 pub mod config;
 mod dynamodb;
 mod ec2;
@@ -32,7 +33,9 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use chrono::{DateTime, Utc};
 
+pub use active_steps::Noted;
 pub use calls::Calls;
+pub use cluster_tags::Primary;
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
 pub use emr_listings::{ListedCluster, STEP_IDS_MAX};

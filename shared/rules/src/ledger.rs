@@ -13,11 +13,12 @@
 //! An active step's item names the places that the step may write to, so that nobody empties them; and it keeps a step
 //! that runs for weeks in the sweep's sight. start-experiment writes it when the step begins, submit-step when it adds
 //! the step, the sweep when it sees a step that nobody has noted; write-report deletes it when the step has ended, and so
-//! does whoever finds that out. The sweep's item is where the last one stopped.
+//! does whoever finds that out. Of a step that nobody watches it says just that, and names no place: write-report then
+//! knows that no report is due, when the cluster's instances may be gone. The sweep's item is where the last one stopped.
 //!
 //! The index `by-job` (`job`, `started_at`) holds the drills of one job by time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
@@ -169,10 +170,17 @@ pub struct ActiveStep {
     /// Its name, for whoever is told that it stands in the way.
     #[serde(default)]
     pub name: String,
-    /// What it may write to; empty where it names no place.
+    /// What it may write to; empty where it names no place, and where nobody watches it.
     pub places: BTreeSet<Place>,
+    /// Is it to be reported on? Else its cluster was not opted in when it began, and EMR was not asked what it runs.
+    #[serde(default = "yes")]
+    pub watched: bool,
     /// When it was seen.
     pub seen_at: DateTime<Utc>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl ActiveStep {
@@ -186,6 +194,19 @@ impl ActiveStep {
             step_id: step.id.clone(),
             name: step.name.clone(),
             places: place::named_in(step.words()),
+            watched: true,
+            seen_at: now,
+        }
+    }
+
+    /// What is to be noted of a step of a cluster that is not opted in.
+    pub fn unwatched(cluster_id: &str, step_id: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            cluster_id: cluster_id.into(),
+            step_id: step_id.into(),
+            name: String::new(),
+            places: BTreeSet::new(),
+            watched: false,
             seen_at: now,
         }
     }
@@ -194,12 +215,36 @@ impl ActiveStep {
 /// How far the sweeps have come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// When the last one began.
+    /// When the last one began that could list the clusters.
     pub swept_at: Option<DateTime<Utc>>,
-    /// The clusters that were active then, or that nobody has looked at since their end.
-    pub open: BTreeSet<String>,
-    /// Those that ended, and that were looked at after it: nothing can happen there any more.
+    /// The clusters whose steps are watched: those that lived then, and those that nobody has looked at since their end.
+    #[serde(default)]
+    pub watches: BTreeMap<String, Watch>,
+    /// Clusters that ended, and of which nobody has said whether they were opted in.
+    #[serde(default)]
+    pub unknown: BTreeSet<String>,
+    /// Clusters that ended and have nothing more to be looked at: nothing can happen there any more.
     pub done: BTreeSet<String>,
     /// Where the next one goes on: the first cluster that the last one did not come to. `None`: it came to all.
     pub next: Option<String>,
+}
+
+/// From when to when a cluster's steps are watched, as far as the sweeps have seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Steps that ended earlier are none of ours.
+    pub from: DateTime<Utc>,
+    /// Neither are those that began later: the cluster was opted out. `None`: it is opted in.
+    #[serde(default)]
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Watch {
+    /// Is a step that has ended, or runs, watched?
+    pub fn covers(&self, step: &Step) -> bool {
+        step.ended_at.is_none_or(|ended| ended >= self.from)
+            && self
+                .until
+                .is_none_or(|until| step.started_at.is_none_or(|began| began < until))
+    }
 }

@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 mod applications;
+mod busy;
 mod drills;
 mod interim;
 mod ledger;
+mod opt_in;
 mod places;
 mod spellings;
 mod staging;

@@ -126,6 +126,7 @@ fn a_writer_beyond_the_first_page_of_the_ledger_is_found() {
             step_id: step_id.to_owned(),
             name,
             places: rules::place::named_in([words]),
+            watched: true,
             seen_at: world.clock.now(),
         };
         // A page of a query ends at one megabyte, and the items come in the order of their keys.

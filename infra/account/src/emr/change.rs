@@ -40,7 +40,7 @@ pub(super) fn call(
         "PutManagedScalingPolicy" => put_scaling(emr, ctx, input),
         "RemoveManagedScalingPolicy" => remove_scaling(emr, ctx, input),
         "AddTags" => add_tags(emr, ctx, ec2, input),
-        "RemoveTags" => remove_tags(emr, ctx, input),
+        "RemoveTags" => remove_tags(emr, ctx, ec2, input),
         "ModifyCluster" => modify_cluster(emr, ctx, input),
         _ => return None,
     };
@@ -288,10 +288,14 @@ fn add_tags(emr: &mut Emr, ctx: &mut Ctx, ec2: &mut Ec2, input: &Value) -> Resul
     Ok(json!({}))
 }
 
-/// A known divergence: instances that have the tag keep it, as the simulated EC2 has no way to take one off.
-fn remove_tags(emr: &mut Emr, ctx: &mut Ctx, input: &Value) -> Result<Value, ApiError> {
+/// Tags go from the cluster and from its instances.
+//= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-tags.html
+fn remove_tags(emr: &mut Emr, ctx: &mut Ctx, ec2: &mut Ec2, input: &Value) -> Result<Value, ApiError> {
     let cluster = living(emr, input, "ResourceId")?;
     for key in texts(input, "TagKeys") {
+        for instance in cluster.instances.iter().filter(|instance| instance.ended_at.is_none()) {
+            ec2.untag(&instance.ec2_instance_id, key);
+        }
         if cluster.tags.remove(key).is_some() {
             ctx.transition("emr", &cluster.id, format!("tag {key} removed"), Value::Null);
         }

@@ -90,6 +90,13 @@ fn protection_tags_and_wrong_ids_are_answered_as_emr_does() {
         &json!({"ResourceId": id, "Tags": [{"Key": "team", "Value": "data"}]}),
     );
     assert!(world.ec2.instances().all(|instance| instance.tags["team"] == "data"));
+    world.ask("RemoveTags", &json!({"ResourceId": id, "TagKeys": ["team"]}));
+    assert!(
+        world
+            .ec2
+            .instances()
+            .all(|instance| !instance.tags.contains_key("team"))
+    );
     let error = world
         .call("DescribeCluster", &json!({"ClusterId": "j-NONE"}))
         .unwrap_err();
