@@ -245,7 +245,5 @@ fn in_a_busy_region_nobody_else_is_throttled_and_each_watched_step_has_its_repor
                 "{operation}: {calls} calls, {share:.3} of what comes back"
             );
         }
-        let by_start = invocations(&state, "spot-drill-StartExperiment");
-        assert!(by_start.len() as u64 >= watched, "the events came");
     });
 }
