@@ -138,7 +138,11 @@ fn the_sample_pages_are_what_their_reports_make() {
     for name in ["workshop", "driver-on-victim"] {
         let file = |ending: &str| format!("{}/samples/{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
         let report: Report = serde_json::from_slice(&std::fs::read(file("json")).unwrap()).unwrap();
-        assert_eq!(report.findings, crate::finding::find(&report), "{name}: run its drill anew");
+        assert_eq!(
+            report.findings,
+            crate::finding::find(&report),
+            "{name}: run its drill anew"
+        );
         let html = report.to_html().unwrap();
         if std::env::var_os("SAMPLES").is_some() {
             std::fs::write(file("html"), &html).unwrap();
