@@ -135,12 +135,15 @@ pub(crate) fn why_none(drill: Option<&Drill>) -> Option<String> {
             let words = wave
                 .reason
                 .as_deref()
-                .map(|reason| format!(": {reason}"))
+                .map(|reason| format!(": {}", reason.trim_end_matches('.')))
                 .unwrap_or_default();
-            format!(
-                "the experiment is {}{words}",
-                wave.status.as_deref().unwrap_or("in an unknown state")
-            )
+            match wave.status.as_deref() {
+                Some("failed") => format!("the experiment failed{words}"),
+                Some("stopped") => format!("the experiment was stopped{words}"),
+                Some("cancelled") => format!("the experiment was cancelled{words}"),
+                Some(status) => format!("the experiment is {status}{words}"),
+                None => format!("what became of the experiment is not known{words}"),
+            }
         })
         .collect();
     (ended.len() == with_experiment.len()).then(|| ended.join("; "))

@@ -7,8 +7,8 @@ use aws::TARGET_ARNS_MAX;
 use aws::invocation::Invocation;
 use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
-use report::finding;
-use report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets};
+use report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets, TimeLost};
+use report::{finding, secret};
 use rules::application::{Open, Run};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
@@ -75,7 +75,7 @@ pub(crate) async fn report(
     let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
     let run_seconds = run_seconds(&step);
     let comparison = history::compare(aws, config, drill, run_seconds).await;
-    let cost = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
+    let earlier = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
     let capacity = run.as_ref().filter(|_| recovery.instances.is_some()).and_then(|run| {
         let until = recovery.observed_at.max(step.ended_at?);
         Some(measure(
@@ -100,7 +100,8 @@ pub(crate) async fn report(
         drill: drill_facts(drill, experiments),
         interruptions,
         targets: targets(drill),
-        cost,
+        cost: earlier.cost,
+        earlier_runs: earlier.runs,
         capacity,
         spark,
         output,
@@ -109,6 +110,7 @@ pub(crate) async fn report(
         observed_at: recovery.observed_at,
         revisions: Vec::new(),
     };
+    report.step.args = secret::mask(&report.step.args);
     add_up(&mut report);
     report.findings = finding::find(&report);
     Ok(report)
@@ -270,6 +272,8 @@ fn targets(drill: &Drill) -> Targets {
 }
 
 fn add_up(report: &mut Report) {
+    let lost = TimeLost::of(report).filter(|_| report.judgement.failure.is_none());
+    report.cost.run_seconds_lost = lost.as_ref().map(TimeLost::seconds);
     let Cost {
         unit_seconds_lost,
         lost_task_ms,

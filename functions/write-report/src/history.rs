@@ -1,13 +1,23 @@
 //! The job's earlier runs, to compare with: from the ledger's index by job.
 
 use aws::{Aws, Error};
-use report::Cost;
-use rules::drill::Drill;
+use report::{Cost, EarlierRun};
+use rules::drill::{Drill, Written};
+use rules::verdict::Verdict;
 
 use crate::Config;
 
 /// So many of the latest runs are looked at.
 const RUNS_MAX: i32 = 50;
+
+/// The job's earlier runs.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier {
+    /// How a run compares with them.
+    pub cost: Cost,
+    /// Each with a report, the latest first.
+    pub runs: Vec<EarlierRun>,
+}
 
 /// Compares a run with the middle of the job's earlier runs that nothing interrupted. Later ones are left out, or what is
 /// said would depend on when the report is written.
@@ -16,36 +26,57 @@ pub(crate) async fn compare(
     config: &Config,
     drill: &Drill,
     run_seconds: Option<i64>,
-) -> Result<Cost, Error> {
-    let mut cost = Cost::default();
+) -> Result<Earlier, Error> {
     let Some(job) = drill.job.as_deref().filter(|job| !job.is_empty()) else {
-        return Ok(cost);
+        return Ok(Earlier::default());
     };
     let drills = aws.drills_of_job(&config.table_name, job, RUNS_MAX).await?;
-    let mut undisturbed: Vec<i64> = drills
+    let earlier: Vec<&Drill> = drills
         .iter()
         .filter(|other| other.step_id != drill.step_id && other.started_at < drill.started_at)
-        .filter(|drill| {
-            drill
-                .finished
-                .as_ref()
-                .is_some_and(|finished| finished.state == "COMPLETED")
-        })
-        .filter_map(|drill| drill.report.as_ref())
-        // A run that lost anything, to whomever, is none to compare with.
-        .filter(|report| report.interrupted == 0)
-        .filter_map(|report| report.run_seconds)
         .collect();
-    undisturbed.sort_unstable();
-    cost.undisturbed_runs = undisturbed.len();
-    cost.median_undisturbed_seconds = median(&undisturbed);
+    let completed = |drill: &&&Drill| drill.finished.as_ref().is_some_and(|one| one.state == "COMPLETED");
+    // A run that lost anything, to whomever, is none to compare with.
+    let (undisturbed, disturbed): (Vec<&Written>, Vec<&Written>) = earlier
+        .iter()
+        .filter(completed)
+        .filter_map(|drill| drill.report.as_ref())
+        .partition(|report| report.interrupted == 0);
+    let (undisturbed, disturbed) = (sorted(&undisturbed), sorted(&disturbed));
+    let mut cost = Cost {
+        undisturbed_runs: undisturbed.len(),
+        median_undisturbed_seconds: median(&undisturbed),
+        disturbed_runs: disturbed.len(),
+        median_disturbed_seconds: median(&disturbed),
+        ..Cost::default()
+    };
     if let (Some(median), Some(seconds)) = (
         cost.median_undisturbed_seconds.filter(|median| *median > 0),
         run_seconds,
     ) {
         cost.slowdown_percent = Some((seconds - median) * 100 / median);
     }
-    Ok(cost)
+    let runs = earlier.into_iter().filter_map(run).collect();
+    Ok(Earlier { cost, runs })
+}
+
+fn sorted(reports: &[&Written]) -> Vec<i64> {
+    let mut seconds: Vec<i64> = reports.iter().filter_map(|report| report.run_seconds).collect();
+    seconds.sort_unstable();
+    seconds
+}
+
+/// A run as the ledger remembers its report.
+fn run(drill: &Drill) -> Option<EarlierRun> {
+    let report = drill.report.as_ref()?;
+    Some(EarlierRun {
+        cluster_id: drill.cluster_id.clone(),
+        step_id: drill.step_id.clone(),
+        started_at: drill.started_at,
+        verdict: Verdict::parse(&report.verdict)?,
+        run_seconds: report.run_seconds,
+        interrupted: report.interrupted,
+    })
 }
 
 fn median(sorted: &[i64]) -> Option<i64> {

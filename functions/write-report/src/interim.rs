@@ -63,7 +63,7 @@ async fn look_at(
     if minutes < i64::from(config.not_recovered_minutes) {
         return Ok(None);
     }
-    let usual = history::compare(aws, config, &drill, None).await?;
+    let usual = history::compare(aws, config, &drill, None).await?.cost;
     let is_slow = |began: DateTime<Utc>, median: i64| (now - began).num_seconds() * 100 >= median * SLOWER_PERCENT;
     if let (Some(began), Some(median)) = (drill.started_at, usual.median_undisturbed_seconds)
         && !is_slow(began, median)

@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rules::verdict::Verdict;
 use serde_json::json;
 
+use crate::index_file;
 use crate::run::{self, Run, StepRun};
 use crate::scenario::{SCENARIOS, Scenario};
 
@@ -28,7 +29,7 @@ pub struct Drill {
     /// All chance is drawn from this: the same seed gives the same bytes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where the report and the journal go.
+    /// Where the report and the journal go, and an index.html over all runs that lie there.
     #[arg(long, default_value = "out", value_name = "DIR")]
     out: PathBuf,
     /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, lost,
@@ -89,6 +90,7 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
     screen.result?;
     let folder = drill.out.join(scenario.name);
     let written = write(&folder, &run)?;
+    index_file::keep(&drill.out)?;
     let mut status = ExitCode::SUCCESS;
     for (step, path) in run.steps.iter().zip(written) {
         let verdict = conclude(drill, step, path.as_deref())?;
@@ -156,11 +158,18 @@ fn write(folder: &Path, run: &Run) -> anyhow::Result<Vec<Option<PathBuf>>> {
         pages.push(
             step.html
                 .as_ref()
-                .map(|html| save(&format!("{name}.html"), html))
+                .map(|html| save(&format!("{name}.html"), &linked(html, &name)))
                 .transpose()?,
         );
     }
     Ok(pages)
+}
+
+/// The page as it lies in S3 leads to the `report.json` beside it; here several lie side by side.
+fn linked(html: &[u8], name: &str) -> Vec<u8> {
+    let page = String::from_utf8_lossy(html);
+    page.replace("href=\"report.json\"", &format!("href=\"{name}.json\""))
+        .into_bytes()
 }
 
 /// The whole journal as JSON lines: the same bytes for the same seed.

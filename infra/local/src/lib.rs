@@ -8,7 +8,7 @@
 //!   [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`plot`]: stories that are made up; [`run`]: a
 //!   story from begin to report; [`strangers`]: who else is there; [`truth`]: what really happened in it;
-//! * [`drill_command`], [`serve`], [`spark_log_command`]: the program.
+//! * [`drill_command`] with [`index_file`], [`serve`], [`spark_log_command`]: the program.
 //!
 //! What is simulated of AWS, and where it is known to differ, the crate `account` says.
 
@@ -18,6 +18,7 @@ pub mod drill_command;
 pub mod fault;
 pub mod functions;
 pub mod gate;
+pub mod index_file;
 mod lambda;
 pub mod plot;
 pub mod run;

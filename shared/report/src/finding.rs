@@ -1,184 +1,169 @@
-//! Hidden weaknesses that a drill brings to light, each with its evidence and what to do.
+//! Hidden weaknesses that a drill brings to light: a table of rules, each with the evidence of this drill, its price here,
+//! and what to do about it on this job.
 
-use rules::bearing::Bearing;
-use rules::replacement::Replacement;
+mod application;
+mod capacity;
+mod drill;
+mod output;
+mod shuffle;
+#[cfg(test)]
+mod tests;
 
-use crate::{Finding, Report};
+use serde::{Deserialize, Serialize};
 
-/// Looks for weaknesses in what a report holds. Pure; a rule whose facts are missing finds nothing.
+use crate::Report;
+use crate::time_lost::TimeLost;
+
+/// How much a weakness matters.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It can make the job fail.
+    Danger,
+    /// It costs time or capacity.
+    #[default]
+    Price,
+    /// It weakens what the drill can show.
+    Blindness,
+}
+
+/// A weakness.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// A name that stays the same from report to report.
+    pub id: String,
+    /// How much it matters.
+    #[serde(default)]
+    pub severity: Severity,
+    /// What is weak, in one sentence.
+    pub what: String,
+    /// What shows it.
+    pub evidence: String,
+    /// What it cost in this run. `None`: nothing, or it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<String>,
+    /// What to do.
+    pub advice: String,
+    /// The settings that do it, `key=value`, for this job as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
+    /// The page that the advice rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
+}
+
+/// What the rules look at.
+struct Seen<'a> {
+    report: &'a Report,
+    /// What the run lost. `None`: no event log tells.
+    lost: Option<TimeLost>,
+}
+
+/// What a rule finds: a finding without name and weight, which the table has.
+#[derive(Default)]
+struct Weakness {
+    what: String,
+    evidence: String,
+    price: Option<String>,
+    advice: String,
+    settings: Vec<String>,
+    page: Option<&'static str>,
+}
+
+type Rule = fn(&Seen<'_>) -> Option<Weakness>;
+
+/// The rules, by weight. A rule whose facts are missing finds nothing.
+const RULES: [(&str, Severity, Rule); 22] = [
+    ("foreign-targets", Severity::Danger, drill::foreign_targets),
+    ("application-began-again", Severity::Danger, application::began_again),
+    ("driver-on-spot", Severity::Danger, application::driver_on_spot),
+    (
+        "application-attempts-used-up",
+        Severity::Danger,
+        application::attempts_used_up,
+    ),
+    (
+        "stage-attempts-nearly-used-up",
+        Severity::Danger,
+        shuffle::attempts_nearly_used_up,
+    ),
+    ("output-without-marker", Severity::Danger, output::without_marker),
+    ("not-replaced", Severity::Price, capacity::not_replaced),
+    ("slow-replacement", Severity::Price, capacity::slow_replacement),
+    ("stages-ran-again", Severity::Price, shuffle::stages_ran_again),
+    ("much-work-repeated", Severity::Price, shuffle::much_work_repeated),
+    (
+        "tasks-longer-than-notice",
+        Severity::Price,
+        application::tasks_longer_than_notice,
+    ),
+    ("expired-hosts-kept", Severity::Price, shuffle::expired_hosts_kept),
+    (
+        "decommission-counts-as-failure",
+        Severity::Price,
+        shuffle::decommission_counts_as_failure,
+    ),
+    ("few-instance-types", Severity::Price, capacity::few_instance_types),
+    ("output-differs", Severity::Danger, output::differs),
+    ("not-injected", Severity::Blindness, drill::not_injected),
+    ("step-does-not-wait", Severity::Blindness, application::does_not_wait),
+    ("event-log-missing", Severity::Blindness, application::event_log_missing),
+    ("warnings-lost", Severity::Blindness, drill::warnings_lost),
+    ("warnings-late", Severity::Blindness, drill::warnings_late),
+    ("no-stop-condition", Severity::Blindness, drill::no_stop_condition),
+    ("stop-alarm-unknown", Severity::Blindness, drill::stop_alarm_unknown),
+];
+
+/// Looks for weaknesses in what a report holds, the weightiest first. Pure.
 pub fn find(report: &Report) -> Vec<Finding> {
-    [
-        driver_on_spot(report),
-        began_again(report),
-        no_stop_condition(report),
-        alarm_unknown(report),
-        foreign_targets(report),
-        not_replaced(report),
-        warnings_lost(report),
-        warnings_late(report),
-        stage_again(report),
-        not_waiting(report),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let seen = Seen {
+        report,
+        lost: TimeLost::of(report),
+    };
+    let mut found: Vec<Finding> = RULES
+        .iter()
+        .filter_map(|(id, severity, rule)| Some(named(id, *severity, rule(&seen)?)))
+        .collect();
+    found.sort_by_key(|finding| finding.severity);
+    found
 }
 
-fn finding(id: &str, what: &str, evidence: String, advice: &str) -> Option<Finding> {
-    Some(Finding {
+fn named(id: &str, severity: Severity, weakness: Weakness) -> Finding {
+    Finding {
         id: id.into(),
-        what: what.into(),
-        evidence,
-        advice: advice.into(),
-    })
+        severity,
+        what: weakness.what,
+        evidence: weakness.evidence,
+        price: weakness.price,
+        advice: weakness.advice,
+        settings: weakness.settings,
+        page: weakness.page.map(str::to_owned),
+    }
 }
 
-fn driver_on_spot(report: &Report) -> Option<Finding> {
-    let spark = report.spark.as_ref()?;
-    let host = spark.driver_host.as_deref()?;
-    (spark.driver_was_interrupted == Some(true)).then_some(())?;
-    finding(
-        "driver-on-spot",
-        "The driver ran on a Spot instance that was interrupted.",
-        format!("The driver's host was {host}."),
-        "Keep application masters off Spot task nodes: YARN node labels (yarn.node-labels.enabled, \
-         yarn.node-labels.am.default-node-label-expression=CORE, or ON_DEMAND from EMR 7.2 on).",
-    )
-}
+impl Seen<'_> {
+    /// A setting as the application ran with it.
+    fn setting(&self, key: &str) -> Option<&str> {
+        let spark = self.report.spark.as_ref()?;
+        spark.settings.get(key).map(|value| value.trim())
+    }
 
-fn began_again(report: &Report) -> Option<Finding> {
-    let spark = report.spark.as_ref()?;
-    let counted = report
-        .interruptions
-        .iter()
-        .any(|one| one.loss.bearing == Bearing::Counts);
-    (spark.attempts > 1 && counted).then_some(())?;
-    finding(
-        "application-began-again",
-        "The application had to begin again from nothing.",
-        format!(
-            "YARN made {} attempts, and {} instances were interrupted; {} of the earlier attempts left no event log.",
-            spark.attempts,
-            report.interruptions.len(),
-            spark.attempts_without_log
-        ),
-        "A driver that goes with its node takes all work with it. Keep application masters off Spot task nodes \
-         (YARN node labels), and let long jobs write checkpoints.",
-    )
-}
+    /// Is a setting true? Spark takes any case of letters.
+    fn is_true(&self, key: &str) -> bool {
+        self.setting(key)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
 
-fn no_stop_condition(report: &Report) -> Option<Finding> {
-    (report.drill.has_stop_condition == Some(false)).then_some(())?;
-    finding(
-        "no-stop-condition",
-        "The experiment template names no stop condition.",
-        "stopConditions of the FIS template has no CloudWatch alarm.".into(),
-        "Name an alarm that says when the drill does harm; FIS then stops the experiment by itself.",
-    )
-}
+    /// Spark's version as numbers: `3.5.6-amzn-0` is (3, 5).
+    fn spark_version(&self) -> Option<(u32, u32)> {
+        let version = self.report.spark.as_ref()?.version.as_deref()?;
+        let mut parts = version.split(['.', '-']).map(str::parse);
+        Some((parts.next()?.ok()?, parts.next()?.ok()?))
+    }
 
-fn alarm_unknown(report: &Report) -> Option<Finding> {
-    let why = report.drill.alarm_unknown.as_ref()?;
-    finding(
-        "stop-alarm-unknown",
-        "Whether the stop condition's alarm was on could not be looked at before an experiment.",
-        why.clone(),
-        "Let the role of start-experiment call cloudwatch:DescribeAlarms on the alarms that the FIS template names: an \
-         experiment gives its notices before FIS stops it.",
-    )
-}
-
-fn foreign_targets(report: &Report) -> Option<Finding> {
-    let foreign = report
-        .drill
-        .experiments
-        .iter()
-        .find(|experiment| !experiment.resolved_are_victims)?;
-    finding(
-        "foreign-targets",
-        "FIS resolved instances that were not chosen.",
-        format!("Experiment {}.", foreign.experiment_id.as_deref().unwrap_or("?")),
-        "Stop drills (the safety lever) and find out who changes experiment templates.",
-    )
-}
-
-fn not_replaced(report: &Report) -> Option<Finding> {
-    let count = report
-        .interruptions
-        .iter()
-        .filter(|one| one.loss.is_inside() && matches!(one.replacement, Replacement::NotReplaced { .. }))
-        .count();
-    (count > 0).then_some(())?;
-    finding(
-        "not-replaced",
-        "Interrupted capacity did not come back while the job needed it.",
-        format!("{count} of {} interrupted instances.", report.interruptions.len()),
-        "Let the task fleet choose among more instance types and Availability Zones, with the \
-         price-capacity-optimized allocation strategy.",
-    )
-}
-
-fn warnings_lost(report: &Report) -> Option<Finding> {
-    let count = report
-        .interruptions
-        .iter()
-        .filter(|one| one.interrupted.warnings == 0 && one.loss.is_inside())
-        .count();
-    (count > 0).then_some(())?;
-    finding(
-        "warnings-lost",
-        "Instances went without a warning reaching us.",
-        format!("{count} interrupted instances have no warning on record; EC2 says so only by their status."),
-        "Warnings are best effort. Look at the dead-letter queue; do not build on warnings alone.",
-    )
-}
-
-/// A warning that is this late leaves half of the two minutes.
-const LATE_MS: i64 = 60_000;
-
-fn warnings_late(report: &Report) -> Option<Finding> {
-    let latest = report
-        .interruptions
-        .iter()
-        .filter_map(|one| one.interrupted.latency_ms)
-        .max()?;
-    (latest >= LATE_MS).then_some(())?;
-    finding(
-        "warnings-late",
-        "Warnings reached us late.",
-        format!(
-            "The latest was {} s on its way, of the 120 s that a warning gives.",
-            latest / 1000
-        ),
-        "Look at the queue's age and the function's concurrency.",
-    )
-}
-
-fn stage_again(report: &Report) -> Option<Finding> {
-    let spark = report.spark.as_ref()?;
-    (spark.stage_attempts_again > 0).then_some(())?;
-    let setting = spark
-        .settings
-        .get("spark.decommission.enabled")
-        .map_or("not set", String::as_str);
-    finding(
-        "stages-ran-again",
-        "Stages had to run again because shuffle output went with its node.",
-        format!(
-            "{} repeated stage attempts; spark.decommission.enabled is {setting}.",
-            spark.stage_attempts_again
-        ),
-        "Shuffle output on task nodes goes with them. Let decommissioning nodes migrate their blocks \
-         (spark.decommission.enabled, spark.storage.decommission.shuffleBlocks.enabled) or keep stages short.",
-    )
-}
-
-fn not_waiting(report: &Report) -> Option<Finding> {
-    let doubt = report.completed_doubt.as_deref()?;
-    finding(
-        "step-does-not-wait",
-        "The step's own status says nothing of its application.",
-        format!("{doubt}."),
-        "Let the step be spark-submit itself and wait for its application, or its end says nothing of the job.",
-    )
+    /// Is it Amazon's build, which has settings of its own?
+    fn is_amazons(&self) -> bool {
+        let version = self.report.spark.as_ref().and_then(|spark| spark.version.as_deref());
+        version.is_some_and(|version| version.contains("amzn"))
+    }
 }

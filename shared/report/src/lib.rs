@@ -3,14 +3,23 @@
 //! The struct is the schema. A field is added freely; one that changes its meaning or goes needs a new [`SCHEMA`].
 
 pub mod finding;
+pub mod index;
 mod page;
+#[cfg(test)]
+mod sample;
+pub mod secret;
 mod spark;
-mod timeline;
+mod text;
+mod time_lost;
+mod words;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use spark::{ExecutorRow, Spark, StageRow};
+pub use finding::{Finding, Severity};
+pub use spark::{AttemptRow, ExecutorRow, Spark, StageRow};
+pub use text::Text;
+pub use time_lost::TimeLost;
 
 use rules::application::Run;
 use rules::capacity::Capacity;
@@ -67,9 +76,29 @@ pub struct Report {
     pub missing: Vec<Missing>,
     /// When the last of the facts was looked at.
     pub observed_at: DateTime<Utc>,
+    /// Earlier runs of the job whose reports are on record, the latest first.
+    #[serde(default)]
+    pub earlier_runs: Vec<EarlierRun>,
     /// Earlier reports of the same step whose place this one took, because it had to do without less.
     #[serde(default)]
     pub revisions: Vec<Revision>,
+}
+
+/// An earlier run of the job, as the ledger remembers its report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlierRun {
+    /// `j-…`
+    pub cluster_id: String,
+    /// `s-…`
+    pub step_id: String,
+    /// When the step began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// What its report said.
+    pub verdict: Verdict,
+    /// How long it ran.
+    pub run_seconds: Option<i64>,
+    /// How many of the cluster's instances were interrupted around it.
+    pub interrupted: usize,
 }
 
 /// An earlier report of the same step.
@@ -210,10 +239,19 @@ pub struct Cost {
     pub median_undisturbed_seconds: Option<i64>,
     /// Of how many runs.
     pub undisturbed_runs: usize,
+    /// How long the job's disturbed runs took, in the middle, this one aside. `None`: there is none on record.
+    #[serde(default)]
+    pub median_disturbed_seconds: Option<i64>,
+    /// Of how many runs.
+    #[serde(default)]
+    pub disturbed_runs: usize,
     /// How much longer this one took, in percent; negative when it was faster.
     pub slowdown_percent: Option<i64>,
     /// Capacity units missing × seconds.
     pub unit_seconds_lost: Option<i64>,
+    /// Seconds in which the application only failed and repeated work. `None`: no event log tells, or the job failed.
+    #[serde(default)]
+    pub run_seconds_lost: Option<i64>,
     /// Spark's task time that was lost or spent again.
     pub lost_task_ms: Option<u64>,
 }
@@ -225,19 +263,6 @@ pub struct Missing {
     pub what: String,
     /// Why, in words.
     pub why: String,
-}
-
-/// A weakness.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// A name that stays the same from report to report.
-    pub id: String,
-    /// What is weak, in one sentence.
-    pub what: String,
-    /// What shows it.
-    pub evidence: String,
-    /// What to do.
-    pub advice: String,
 }
 
 impl Report {

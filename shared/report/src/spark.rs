@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use rules::application::{Application, moment};
-use rules::cluster::Instance;
+use rules::cluster::{Instance, Market};
 use rules::hit::InterruptionFacts;
 use spark_log::{LostWork, Reading, SparkRun, StageStatus, TaskCounts, same_host};
 
@@ -33,6 +33,15 @@ pub struct Spark {
     pub driver_host: Option<String>,
     /// Did the driver sit on an interrupted instance? `None`: its host is not known.
     pub driver_was_interrupted: Option<bool>,
+    /// The driver's instance, if EMR lists one of that name.
+    #[serde(default)]
+    pub driver_instance_id: Option<String>,
+    /// How that instance was bought.
+    #[serde(default)]
+    pub driver_market: Option<Market>,
+    /// Earlier attempts of the application whose logs were found.
+    #[serde(default)]
+    pub earlier: Vec<AttemptRow>,
     /// The executors.
     pub executors: Vec<ExecutorRow>,
     /// Executors that left before the application ended.
@@ -62,6 +71,23 @@ pub struct Spark {
     pub settings: BTreeMap<String, String>,
     /// How well the log could be read.
     pub reading: Reading,
+}
+
+/// An earlier attempt of the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// YARN's number.
+    pub attempt: Option<String>,
+    /// When it began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended. `None`: its log breaks off.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// The driver's host.
+    pub driver_host: Option<String>,
+    /// Did the driver sit on an interrupted instance? `None`: its host is not known.
+    pub driver_was_interrupted: Option<bool>,
+    /// Time of its task attempts, ms: nothing of it was left to the next attempt.
+    pub task_time_ms: u64,
 }
 
 /// An executor.
@@ -102,6 +128,12 @@ pub struct StageRow {
     pub status: String,
     /// Spark's words on why it failed.
     pub failure_reason: Option<String>,
+    /// Time of its task attempts that ended, ms.
+    #[serde(default)]
+    pub task_time_ms: u64,
+    /// The host from which the first fetch that failed was to come.
+    #[serde(default)]
+    pub fetch_failed_from: Option<String>,
 }
 
 impl Spark {
@@ -121,16 +153,15 @@ impl Spark {
                     .is_some_and(|name| same_host(host, name))
             })
         };
+        let instance = |host: &str| instances.iter().find(|one| same_host(host, &one.private_dns_name));
+        let driver = run.driver_host.as_deref().and_then(instance);
         let rows: Vec<ExecutorRow> = run
             .executors
             .iter()
             .map(|executor| ExecutorRow {
                 id: executor.id.clone(),
                 host: executor.host.clone(),
-                instance_id: instances
-                    .iter()
-                    .find(|instance| same_host(&executor.host, &instance.private_dns_name))
-                    .map(|instance| instance.instance_id.clone()),
+                instance_id: instance(&executor.host).map(|one| one.instance_id.clone()),
                 on_interrupted: on_interrupted(&executor.host),
                 added_at: moment(executor.added_at_ms),
                 removed_at: moment(executor.removed_at_ms),
@@ -147,6 +178,9 @@ impl Spark {
             ended_at: moment(run.ended_at_ms),
             driver_host: run.driver_host.clone(),
             driver_was_interrupted: run.driver_host.as_deref().map(on_interrupted),
+            driver_instance_id: driver.map(|instance| instance.instance_id.clone()),
+            driver_market: driver.map(|instance| instance.market),
+            earlier: earlier(application, on_interrupted),
             executors_removed: rows.iter().filter(|row| row.removed_at.is_some()).count(),
             executors_on_interrupted: rows.iter().filter(|row| row.on_interrupted).count(),
             executors: rows.into_iter().take(ROWS_MAX).collect(),
@@ -178,10 +212,34 @@ impl Spark {
         }
     }
 
-    /// Task time lost: in attempts that failed, and in work that had to be done again.
+    /// Task time lost: in attempts that failed, in work that had to be done again, and in all that earlier attempts of the
+    /// application had done.
     pub fn lost_task_ms(&self) -> u64 {
-        self.lost_work.lost_ms()
+        let earlier: u64 = self.earlier.iter().map(|attempt| attempt.task_time_ms).sum();
+        self.lost_work.lost_ms().saturating_add(earlier)
     }
+
+    /// Task time of all attempts of the application whose logs were found.
+    pub fn total_task_ms(&self) -> u64 {
+        let earlier: u64 = self.earlier.iter().map(|attempt| attempt.task_time_ms).sum();
+        self.lost_work.total_task_time_ms.saturating_add(earlier)
+    }
+}
+
+/// All attempts but the last.
+fn earlier(application: Application<'_>, on_interrupted: impl Fn(&str) -> bool) -> Vec<AttemptRow> {
+    let Some((_, earlier)) = application.attempts.split_last() else {
+        return Vec::new();
+    };
+    let row = |run: &SparkRun| AttemptRow {
+        attempt: run.attempt_id.clone(),
+        started_at: moment(run.started_at_ms),
+        ended_at: moment(run.ended_at_ms),
+        driver_host: run.driver_host.clone(),
+        driver_was_interrupted: run.driver_host.as_deref().map(&on_interrupted),
+        task_time_ms: run.lost_work.total_task_time_ms,
+    };
+    earlier.iter().map(row).collect()
 }
 
 impl StageRow {
@@ -195,6 +253,8 @@ impl StageRow {
             completed_at: moment(stage.completed_at_ms),
             status: stage.status.as_str().to_owned(),
             failure_reason: stage.failure_reason.clone(),
+            task_time_ms: stage.task_time_ms,
+            fetch_failed_from: stage.fetch_failed_from.as_ref().map(|from| from.host.clone()),
         }
     }
 }

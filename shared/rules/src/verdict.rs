@@ -33,6 +33,13 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// Reads the word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Survived, Self::Degraded, Self::Failed, Self::Inconclusive]
+            .into_iter()
+            .find(|verdict| verdict.word() == word)
+    }
+
     /// The word in JSON and on the command line.
     pub fn word(self) -> &'static str {
         match self {
@@ -43,6 +50,9 @@ impl Verdict {
         }
     }
 }
+
+/// How the reason begins that a loss made YARN begin the application anew.
+pub const BEGAN_AGAIN: &str = "The application had to begin again";
 
 /// What the verdict rests on.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use spark_log::SparkRun;
 
-use super::Facts;
+use super::{BEGAN_AGAIN, Facts};
 use crate::application::{Application, Run, moment};
 use crate::bearing::Bearing;
 use crate::cause::{self, Blame, Traces};
@@ -51,7 +51,7 @@ fn began_again(
     let by_itself = earlier
         .last()
         .is_some_and(|attempt| attempt.ended_at_ms.is_some() && blame(facts, run, attempt) == Blame::Itself);
-    (!by_itself).then(|| format!("The application had to begin again: YARN made {made} attempts."))
+    (!by_itself).then(|| format!("{BEGAN_AGAIN}: YARN made {made} attempts."))
 }
 
 /// Spark jobs that failed after the first loss inside an application that ended well, unless their tasks show that they

@@ -1,0 +1,349 @@
+//! Each rule with a report that fires it and one that does not: the workshop's, changed in one place.
+
+use chrono::TimeDelta;
+use rules::cluster::Market;
+use rules::drill::DrillState;
+use rules::replacement::{Excuse, Replacement};
+
+use super::{RULES, find};
+use crate::sample::workshop;
+use crate::{AttemptRow, Baseline, Missing, OutputNamedBy, Report, Spark};
+
+fn spark(report: &mut Report) -> &mut Spark {
+    report.spark.as_mut().expect("the sample has Spark's side")
+}
+
+fn set(report: &mut Report, key: &str, value: &str) {
+    spark(report).settings.insert(key.into(), value.into());
+}
+
+fn known_output(report: &mut Report) {
+    report.output.as_mut().expect("the sample has an output").named_by = OutputNamedBy::Tag;
+}
+
+fn not_replaced(report: &mut Report) {
+    report.interruptions[0].replacement = Replacement::NotReplaced {
+        why: "none came".into(),
+    };
+}
+
+fn again(report: &mut Report) {
+    spark(report).attempts = 2;
+    let reason = format!("{}: YARN made 2 attempts.", rules::verdict::BEGAN_AGAIN);
+    report.judgement.reasons.push(reason);
+}
+
+type Change = fn(&mut Report);
+
+/// A rule, what fires it, and what is near to that and does not.
+const CASES: [(&str, Change, Change); 22] = [
+    (
+        "foreign-targets",
+        |r| r.drill.experiments[0].resolved_are_victims = false,
+        |_| {},
+    ),
+    ("application-began-again", again, |r| spark(r).attempts = 2),
+    (
+        "driver-on-spot",
+        |r| spark(r).driver_market = Some(Market::Spot),
+        |r| spark(r).driver_market = Some(Market::OnDemand),
+    ),
+    ("application-attempts-used-up", again, |r| {
+        again(r);
+        set(r, "spark.yarn.maxAppAttempts", "4");
+    }),
+    (
+        "stage-attempts-nearly-used-up",
+        |r| {
+            for attempt in 0..3 {
+                let mut row = spark(r).stages[0].clone();
+                (row.stage_id, row.attempt, row.status) = (9, attempt, "FAILED".into());
+                spark(r).stages.push(row);
+            }
+        },
+        |r| {
+            let mut row = spark(r).stages[0].clone();
+            (row.stage_id, row.attempt, row.status) = (9, 1, "FAILED".into());
+            spark(r).stages.push(row);
+        },
+    ),
+    (
+        "output-without-marker",
+        |r| {
+            known_output(r);
+            r.output.as_mut().unwrap().has_success_marker = false;
+        },
+        // A guess of the place is no ground for it.
+        |r| r.output.as_mut().unwrap().has_success_marker = false,
+    ),
+    ("not-replaced", not_replaced, |r| {
+        let why = "the target was lowered".into();
+        r.interruptions[0].replacement = Replacement::NotExpected {
+            excuse: Excuse::TargetLowered,
+            why,
+        };
+    }),
+    (
+        "slow-replacement",
+        |r| {
+            if let Replacement::Replaced {
+                seconds_after_notice, ..
+            } = &mut r.interruptions[0].replacement
+            {
+                *seconds_after_notice = Some(301);
+            }
+        },
+        |_| {},
+    ),
+    ("stages-ran-again", |_| {}, |r| spark(r).stage_attempts_again = 0),
+    (
+        "much-work-repeated",
+        |r| spark(r).lost_work.recomputed_ms = 20_000_000,
+        |_| {},
+    ),
+    (
+        "tasks-longer-than-notice",
+        |r| spark(r).stages[0].task_time_ms = 204 * 121_000,
+        |r| spark(r).stages[0].task_time_ms = 204 * 120_000,
+    ),
+    (
+        "expired-hosts-kept",
+        |r| set(r, "spark.resourceManager.cleanupExpiredHost", "false"),
+        |r| {
+            // Apache's Spark has no such setting.
+            set(r, "spark.resourceManager.cleanupExpiredHost", "false");
+            spark(r).version = Some("3.5.6".into());
+        },
+    ),
+    (
+        "decommission-counts-as-failure",
+        |r| {
+            drop(
+                spark(r)
+                    .settings
+                    .remove("spark.stage.attempt.ignoreOnDecommissionFetchFailure"),
+            )
+        },
+        |r| set(r, "spark.stage.attempt.ignoreOnDecommissionFetchFailure", " TRUE"),
+    ),
+    (
+        "few-instance-types",
+        |r| {
+            for pool in r.targets.at_start.as_mut().unwrap() {
+                pool.weights.clear();
+            }
+        },
+        |r| {
+            // On-Demand capacity does not run out by interruptions.
+            for pool in r.targets.at_start.as_mut().unwrap() {
+                pool.weights.clear();
+                pool.target_spot_units = 0;
+            }
+        },
+    ),
+    (
+        "output-differs",
+        |r| {
+            known_output(r);
+            r.output.as_mut().unwrap().baseline = Some(Baseline {
+                location: "s3://b/base/".into(),
+                objects: 136,
+                bytes: 1,
+            });
+        },
+        |r| {
+            known_output(r);
+            r.output.as_mut().unwrap().baseline = Some(Baseline {
+                location: "s3://b/base/".into(),
+                objects: 136,
+                bytes: 2_176,
+            });
+        },
+    ),
+    (
+        "not-injected",
+        |r| {
+            r.interruptions.clear();
+            r.drill.state = Some(DrillState::GaveUp);
+            r.drill.reason = Some("the step ended before the experiment could start".into());
+        },
+        // EC2 itself interrupted somebody: then something was shown.
+        |r| r.drill.reason = Some("the account's FIS safety lever is engaged".into()),
+    ),
+    (
+        "step-does-not-wait",
+        |r| r.completed_doubt = Some("the step does not wait".into()),
+        |_| {},
+    ),
+    (
+        "event-log-missing",
+        |r| {
+            r.spark = None;
+            r.missing.push(Missing {
+                what: "event log".into(),
+                why: "spark.eventLog.enabled is false".into(),
+            });
+        },
+        |r| r.spark = None,
+    ),
+    ("warnings-lost", |r| r.interruptions[0].interrupted.warnings = 0, |_| {}),
+    (
+        "warnings-late",
+        |r| r.interruptions[0].interrupted.latency_ms = Some(60_000),
+        |r| r.interruptions[0].interrupted.latency_ms = Some(59_999),
+    ),
+    (
+        "no-stop-condition",
+        |r| r.drill.has_stop_condition = Some(false),
+        |r| r.drill.has_stop_condition = None,
+    ),
+    (
+        "stop-alarm-unknown",
+        |r| r.drill.alarm_unknown = Some("AccessDenied".into()),
+        |_| {},
+    ),
+];
+
+fn ids(change: Change) -> Vec<String> {
+    let mut report = workshop();
+    change(&mut report);
+    find(&report).into_iter().map(|finding| finding.id).collect()
+}
+
+#[test]
+fn each_rule_fires_where_it_should_and_only_there() {
+    for (id, fires, quiet) in CASES {
+        assert!(
+            ids(fires).contains(&id.to_owned()),
+            "{id} does not fire: {:?}",
+            ids(fires)
+        );
+        assert!(
+            !ids(quiet).contains(&id.to_owned()),
+            "{id} fires though nothing is wrong"
+        );
+    }
+}
+
+#[test]
+fn no_rule_is_without_its_case() {
+    let rules: Vec<&str> = RULES.iter().map(|(id, _, _)| *id).collect();
+    let cases: Vec<&str> = CASES.iter().map(|(id, _, _)| *id).collect();
+    assert_eq!(rules, cases);
+}
+
+#[test]
+fn each_finding_says_what_to_do_in_whole_sentences() {
+    for (id, fires, _) in CASES {
+        let mut report = workshop();
+        fires(&mut report);
+        let found = find(&report);
+        let finding = found.iter().find(|finding| finding.id == id).expect("it fires");
+        for sentence in [&finding.what, &finding.evidence, &finding.advice] {
+            assert!(!sentence.is_empty() && !sentence.contains("  "), "{id}: {sentence:?}");
+        }
+        assert!(finding.advice.ends_with('.') && finding.what.ends_with('.'), "{id}");
+        assert!(finding.settings.iter().all(|setting| setting.contains('=')), "{id}");
+    }
+}
+
+fn advice(report: &Report) -> (String, Vec<String>) {
+    let found = find(report)
+        .into_iter()
+        .find(|finding| finding.id == "stages-ran-again");
+    let finding = found.expect("it fires");
+    (finding.advice, finding.settings)
+}
+
+#[test]
+fn the_advice_on_shuffle_is_checked_against_this_runs_spark() {
+    let mut report = workshop();
+    let (words, settings) = advice(&report);
+    // With the shuffle service on, YARN's allocator ignores decommissioning: the advice has to say so.
+    assert!(words.contains("shuffle service off"), "{words}");
+    assert!(
+        settings.contains(&"spark.shuffle.service.enabled=false".to_owned()),
+        "{settings:?}"
+    );
+    assert!(
+        settings.contains(&"spark.storage.decommission.enabled=true".to_owned()),
+        "{settings:?}"
+    );
+    // What is on already is not advised.
+    set(&mut report, "spark.decommission.enabled", "true");
+    assert!(
+        !advice(&report)
+            .1
+            .contains(&"spark.decommission.enabled=true".to_owned())
+    );
+    // A Spark that cannot is not told to.
+    spark(&mut report).version = Some("2.4.8-amzn-2".into());
+    let (words, settings) = advice(&report);
+    assert!(
+        settings.is_empty() && words.contains("older than 3.4"),
+        "{words} {settings:?}"
+    );
+}
+
+#[test]
+fn a_log_that_may_not_be_read_is_not_to_be_turned_on() {
+    let mut report = workshop();
+    report.spark = None;
+    let why = "reading s3://b/log: AccessDenied: kms:Decrypt".into();
+    report.missing.push(Missing {
+        what: "event log".into(),
+        why,
+    });
+    let found = find(&report)
+        .into_iter()
+        .find(|finding| finding.id == "event-log-missing");
+    let finding = found.expect("it fires");
+    assert!(
+        finding.settings.is_empty() && finding.advice.contains("KmsKeyArns"),
+        "{}",
+        finding.advice
+    );
+}
+
+#[test]
+fn a_price_is_this_runs() {
+    let found = find(&workshop());
+    let price = found
+        .iter()
+        .find(|finding| finding.id == "stages-ran-again")
+        .and_then(|finding| finding.price.clone());
+    assert_eq!(price.as_deref(), Some("56 s of run time, 14 min of task time."));
+}
+
+#[test]
+fn the_driver_of_an_earlier_attempt_counts_too() {
+    let mut report = workshop();
+    let began = report.step.started_at;
+    spark(&mut report).earlier.push(AttemptRow {
+        attempt: Some("1".into()),
+        started_at: began,
+        ended_at: None,
+        driver_host: Some("ip-10-0-0-71.us-sim-1.compute.internal".into()),
+        driver_was_interrupted: Some(true),
+        task_time_ms: 60_000,
+    });
+    let found = find(&report);
+    let finding = found
+        .iter()
+        .find(|finding| finding.id == "driver-on-spot")
+        .expect("it fires");
+    assert!(finding.evidence.contains("attempt 1"), "{}", finding.evidence);
+    // And all that it had done is lost.
+    let before = workshop();
+    let lost = |report: &Report| report.spark.as_ref().unwrap().lost_task_ms();
+    assert_eq!(lost(&report) - lost(&before), 60_000);
+}
+
+#[test]
+fn an_application_that_failed_by_itself_did_not_begin_again_by_a_loss() {
+    let mut report = workshop();
+    spark(&mut report).attempts = 2;
+    spark(&mut report).started_at = report.step.started_at.map(|at| at + TimeDelta::seconds(400));
+    let ids: Vec<String> = find(&report).into_iter().map(|finding| finding.id).collect();
+    assert!(!ids.contains(&"application-began-again".to_owned()), "{ids:?}");
+}

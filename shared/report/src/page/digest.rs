@@ -1,0 +1,80 @@
+//! What several parts of the page look at: the report, and what counts in it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rules::bearing::Bearing;
+use rules::cluster::Role;
+use rules::hit::InterruptionFacts;
+use rules::interruption::Cause;
+
+use crate::time_lost::TimeLost;
+use crate::words::clock;
+use crate::{Finding, Report};
+
+/// What goes within so long of one another goes together.
+const TOGETHER: TimeDelta = TimeDelta::seconds(60);
+
+/// A report, digested.
+pub(super) struct Digest<'a> {
+    /// The report.
+    pub report: &'a Report,
+    /// The interruptions that took something of the job, or of which nobody can tell.
+    pub counted: Vec<&'a InterruptionFacts>,
+    /// What the run lost. `None`: no event log tells.
+    pub lost: Option<TimeLost>,
+}
+
+impl<'a> Digest<'a> {
+    /// Digests a report.
+    pub(super) fn new(report: &'a Report) -> Self {
+        let counts = |one: &&InterruptionFacts| one.loss.bearing == Bearing::Counts;
+        Self {
+            report,
+            counted: report.interruptions.iter().filter(counts).collect(),
+            lost: TimeLost::of(report),
+        }
+    }
+
+    /// Seconds after the step's begin, as a clock shows them.
+    pub(super) fn after_begin(&self, at: DateTime<Utc>) -> String {
+        match self.report.step.started_at {
+            Some(begun) => clock((at - begun).num_seconds()),
+            None => at.format("%H:%M:%S").to_string(),
+        }
+    }
+
+    /// Units of the task instances that count.
+    pub(super) fn units_lost(&self) -> u32 {
+        let tasks = self
+            .counted
+            .iter()
+            .filter(|one| one.interrupted.role == Some(Role::Task));
+        tasks.map(|one| one.interrupted.units).sum()
+    }
+
+    /// Did all that count go together? Else in waves, one after the other.
+    pub(super) fn at_once(&self) -> bool {
+        let gone = self.counted.iter().filter_map(|one| one.interrupted.terminated_at);
+        match (gone.clone().min(), gone.max()) {
+            (Some(first), Some(last)) => last - first <= TOGETHER,
+            _ => true,
+        }
+    }
+
+    /// How many of the counted went by a cause of this kind.
+    pub(super) fn count(&self, is: fn(&Cause) -> bool) -> usize {
+        self.counted.iter().filter(|one| is(&one.interrupted.cause)).count()
+    }
+
+    /// Whether one of the findings has this id.
+    pub(super) fn finding(&self, id: &str) -> Option<&'a Finding> {
+        self.report.findings.iter().find(|finding| finding.id == id)
+    }
+
+    /// How an instance's executors are called: `executor 7`, `executors 4, 7 and 9`.
+    pub(super) fn executors_on(&self, instance_id: &str) -> Vec<&'a crate::ExecutorRow> {
+        let spark = self.report.spark.iter();
+        let rows = spark.flat_map(|spark| &spark.executors);
+        rows.filter(|row| row.instance_id.as_deref() == Some(instance_id))
+            .collect()
+    }
+}

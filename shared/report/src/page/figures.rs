@@ -1,0 +1,268 @@
+//! Six figures, for whoever compares drills.
+
+use rules::cause::Blame;
+
+use super::digest::Digest;
+use crate::time_lost::Why;
+use crate::words::{number, percent, plural, rough, span};
+use crate::{Output, Text};
+
+/// A figure.
+pub(super) struct Figure {
+    /// What it is.
+    pub title: &'static str,
+    /// The number.
+    pub value: Text,
+    /// Of what.
+    pub of: Text,
+    /// Its share, in percent, for the bar. `None`: there is none to draw.
+    pub share: Option<i64>,
+    /// What to know about it.
+    pub note: Text,
+}
+
+fn figure(title: &'static str, value: &str, of: String, share: Option<i64>, note: &str) -> Figure {
+    Figure {
+        title,
+        value: value.into(),
+        of: of.into(),
+        share: share.filter(|share| *share > 0).map(|share| share.min(100)),
+        note: note.into(),
+    }
+}
+
+/// The six.
+pub(super) fn six(digest: &Digest<'_>) -> [Figure; 6] {
+    [
+        run_time(digest),
+        task_time(digest),
+        capacity(digest),
+        usual(digest),
+        output(digest.report.output.as_ref()),
+        price(digest),
+    ]
+}
+
+fn run_time(digest: &Digest<'_>) -> Figure {
+    const TITLE: &str = "Run time lost";
+    let Some(lost) = &digest.lost else {
+        return figure(TITLE, "not known", String::new(), None, "no event log was read");
+    };
+    if failed_by_itself(digest) {
+        return figure(TITLE, "not known", String::new(), None, "the job failed by itself");
+    }
+    let (Some(run), seconds) = (digest.report.run_seconds, lost.seconds()) else {
+        return figure(
+            TITLE,
+            "not known",
+            String::new(),
+            None,
+            "EMR does not say when the step ran",
+        );
+    };
+    let share = percent(seconds, run);
+    if seconds == 0 {
+        let note = if digest.counted.is_empty() {
+            "nothing of the job was interrupted"
+        } else {
+            "nothing held the run up"
+        };
+        return figure(TITLE, "none", format!("of {}", span(run)), None, note);
+    }
+    let parts: Vec<String> = [
+        (Why::BeganAgain, "before it began again"),
+        (Why::Failed, "failed"),
+        (Why::Repeated, "repeated"),
+    ]
+    .into_iter()
+    .map(|(why, said)| (lost.seconds_of(why), said))
+    .filter(|(seconds, _)| *seconds > 0)
+    .map(|(seconds, said)| format!("{} {said}", span(seconds)))
+    .collect();
+    let note = format!("{} %: {}", share.unwrap_or(0), parts.join(", "));
+    figure(TITLE, &span(seconds), format!("of {}", span(run)), share, &note)
+}
+
+/// What a failure of the program's own cost is no price of an interruption.
+fn failed_by_itself(digest: &Digest<'_>) -> bool {
+    let failure = digest.report.judgement.failure.as_ref();
+    failure.is_some_and(|failure| failure.blame == Blame::Itself)
+}
+
+fn task_time(digest: &Digest<'_>) -> Figure {
+    const TITLE: &str = "Task time lost";
+    let Some(spark) = &digest.report.spark else {
+        return figure(TITLE, "not known", String::new(), None, "no event log was read");
+    };
+    if failed_by_itself(digest) {
+        return figure(TITLE, "not known", String::new(), None, "the job failed by itself");
+    }
+    let Some(ms) = digest.report.cost.lost_task_ms else {
+        return figure(
+            TITLE,
+            "not known",
+            String::new(),
+            None,
+            "an earlier attempt left no event log",
+        );
+    };
+    let seconds = |ms: u64| i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
+    let (lost, total) = (seconds(ms), seconds(spark.total_task_ms()));
+    let work = &spark.lost_work;
+    if lost == 0 {
+        return figure(
+            TITLE,
+            "none",
+            format!("of {}", rough(total)),
+            None,
+            "no task’s work went with an executor",
+        );
+    }
+    let mut parts = Vec::new();
+    let tasks = |count: u64| plural(usize::try_from(count).unwrap_or(0), "task");
+    if work.failed_attempts > 0 {
+        parts.push(format!("{} failed", tasks(work.failed_attempts)));
+    }
+    if work.recomputed_tasks > 0 {
+        parts.push(format!("{} ran again", tasks(work.recomputed_tasks)));
+    }
+    if !spark.earlier.is_empty() {
+        parts.push("all of the earlier attempt".to_owned());
+    }
+    let share = percent(lost, total);
+    let note = format!("{} %: {}", share.unwrap_or(0), parts.join(", "));
+    figure(
+        TITLE,
+        &rough(lost),
+        format!("of {}", rough(total)),
+        share,
+        note.trim_end_matches(": "),
+    )
+}
+
+fn capacity(digest: &Digest<'_>) -> Figure {
+    const TITLE: &str = "Capacity lost";
+    let units = digest.units_lost();
+    if digest.report.capacity.is_none() {
+        return figure(
+            TITLE,
+            "not known",
+            String::new(),
+            None,
+            "EMR’s list of instances could not be had",
+        );
+    }
+    let dip = digest
+        .report
+        .capacity
+        .as_ref()
+        .and_then(|capacity| capacity.dip.as_ref());
+    match dip {
+        None if units > 0 => figure(
+            TITLE,
+            &number(units.into()),
+            "units".into(),
+            None,
+            "and they were not asked for any more",
+        ),
+        None => figure(TITLE, "none", String::new(), None, "no unit was missing while it ran"),
+        Some(dip) => {
+            let share = percent(i64::from(units), i64::from(dip.units_before));
+            let share = share.filter(|share| *share <= 100 && digest.at_once());
+            let back = match dip.until {
+                Some(until) => format!("all back after {}", span((until - dip.from).num_seconds())),
+                None => "not back before its end".to_owned(),
+            };
+            let waves = || format!("{} at once at most", dip.units_before - dip.units_lowest);
+            let note = share.map_or_else(waves, |share| format!("{share} %; {back}"));
+            let of = if share.is_some() {
+                format!("of {} units", number(dip.units_before.into()))
+            } else {
+                "units in all".to_owned()
+            };
+            figure(TITLE, &number(units.into()), of, share, &note)
+        }
+    }
+}
+
+fn usual(digest: &Digest<'_>) -> Figure {
+    const TITLE: &str = "Against a usual run";
+    let cost = &digest.report.cost;
+    match (cost.slowdown_percent, cost.median_undisturbed_seconds) {
+        (Some(slower), Some(median)) => {
+            let value = match slower {
+                0 => "±0 %".to_owned(),
+                1.. => format!("+{slower} %"),
+                _ => format!("−{} %", -slower),
+            };
+            let note = match cost.undisturbed_runs {
+                1 => "the one undisturbed run on record".to_owned(),
+                some => format!("the middle of {some} undisturbed runs"),
+            };
+            figure(TITLE, &value, format!("to {}", span(median)), Some(slower), &note)
+        }
+        _ => figure(TITLE, "not known", String::new(), None, "no undisturbed run on record"),
+    }
+}
+
+fn output(output: Option<&Output>) -> Figure {
+    const TITLE: &str = "Output";
+    let Some(output) = output else {
+        return figure(
+            TITLE,
+            "not known",
+            String::new(),
+            None,
+            "its place is not known, or could not be read",
+        );
+    };
+    let marker = match (output.has_success_marker, &output.no_marker_because) {
+        (true, _) => "with _SUCCESS",
+        (false, Some(_)) => "writes no _SUCCESS",
+        (false, None) => "without _SUCCESS",
+    };
+    let compared = match &output.baseline {
+        None => "content not compared",
+        Some(baseline) if baseline.bytes == output.bytes => "as large as the baseline",
+        Some(_) => "not as large as the baseline",
+    };
+    figure(
+        TITLE,
+        &plural(output.objects_of_run, "file"),
+        String::new(),
+        None,
+        &format!("{marker}; {compared}"),
+    )
+}
+
+/// FIS interrupts so many instances by one action at most.
+/// <https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html>
+const INSTANCES_PER_ACTION: usize = 5;
+/// US cents for an action-minute, but for AWS GovCloud. <https://aws.amazon.com/fis/pricing/>
+const CENTS_PER_ACTION_MINUTE: i64 = 10;
+
+/// FIS rounds to the minute, and does not say whether up: at most this.
+fn price(digest: &Digest<'_>) -> Figure {
+    const TITLE: &str = "Price of the drill";
+    let ran = digest.report.drill.experiments.iter().filter(|one| !one.preview);
+    let minutes: i64 = ran
+        .filter_map(|one| {
+            let seconds = (one.ended_at? - one.started_at?).num_seconds().max(0);
+            let actions = i64::try_from(one.victims.len().div_ceil(INSTANCES_PER_ACTION)).ok()?;
+            Some(actions * (seconds + 59).div_euclid(60))
+        })
+        .sum();
+    if minutes == 0 {
+        return figure(TITLE, "0.00 USD", String::new(), None, "FIS had no action to bill");
+    }
+    let cents = minutes * CENTS_PER_ACTION_MINUTE;
+    let value = format!("{}.{:02} USD", cents / 100, cents % 100);
+    let seconds = span(digest.report.cost.fis_action_seconds);
+    figure(
+        TITLE,
+        &value,
+        "at most".into(),
+        None,
+        &format!("FIS, {seconds} of action; instances not priced"),
+    )
+}

@@ -1,0 +1,256 @@
+//! The lanes of interrupted instances: at work, warned, drained, gone, replaced. Many are drawn together.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rules::bearing::Bearing;
+use rules::hit::InterruptionFacts;
+use rules::interruption::Cause;
+use rules::replacement::Replacement;
+
+use super::axis::Axis;
+use super::digest::Digest;
+use super::lane::{Bar, Lane, length};
+use crate::words::{clock, list, number, plural, span};
+use crate::{ExecutorRow, Text};
+
+/// So many instances have a lane each; more are drawn together by their notices.
+const LANES_MAX: usize = 12;
+/// Notices this near to one another are of one wave.
+const WAVE_SECONDS: i64 = 60;
+/// An executor that comes so long after its instance came because of it.
+const SOON: TimeDelta = TimeDelta::minutes(2);
+/// Groups at most; the last one takes the rest.
+const GROUPS_MAX: usize = 8;
+
+/// The lanes of all interrupted instances.
+pub(super) fn lanes(digest: &Digest<'_>, axis: &Axis) -> Vec<Lane> {
+    let all: Vec<&InterruptionFacts> = digest.report.interruptions.iter().collect();
+    let mut lanes: Vec<Lane> = if all.len() <= LANES_MAX {
+        all.iter().map(|one| lane(digest, axis, one)).collect()
+    } else {
+        groups(&all).iter().map(|group| together(axis, group)).collect()
+    };
+    if let Some(first) = lanes.first_mut() {
+        first.group = true;
+    }
+    lanes
+}
+
+/// The executor that left an instance last, before it went.
+fn left<'a>(executors: &[&'a ExecutorRow], one: &InterruptionFacts) -> Option<&'a ExecutorRow> {
+    let (noticed, gone) = (one.interrupted.noticed_at?, one.interrupted.terminated_at?);
+    let early = |row: &&&ExecutorRow| row.removed_at.is_some_and(|at| at >= noticed && at < gone);
+    let left: Vec<&&ExecutorRow> = executors.iter().filter(early).collect();
+    let at_work = executors
+        .iter()
+        .filter(|row| row.removed_at.is_none_or(|at| at >= gone))
+        .count();
+    left.into_iter()
+        .max_by_key(|row| row.removed_at)
+        .copied()
+        .filter(|_| at_work == 0)
+}
+
+fn lane(digest: &Digest<'_>, axis: &Axis, one: &InterruptionFacts) -> Lane {
+    let interrupted = &one.interrupted;
+    let executors = digest.executors_on(&interrupted.instance_id);
+    let left = left(&executors, one).and_then(|row| row.removed_at);
+    let noticed = interrupted.noticed_at.map(|at| axis.at(at));
+    let gone = interrupted.terminated_at.map(|at| axis.at(at));
+    let begun = executors.iter().filter_map(|row| row.added_at).min();
+    let from = 0.0;
+    let mut said = Vec::new();
+    let mut bars = Vec::new();
+    let stop = gone.unwrap_or(axis.end);
+    let warned_at = noticed.unwrap_or(stop);
+    bars.push(Bar::new(from, warned_at, "work", ""));
+    if let Some(at) = interrupted.noticed_at {
+        said.push(format!("warned at {}", digest.after_begin(at)));
+    }
+    let drained = left.map_or(stop, |at| axis.at(at));
+    bars.push(Bar::new(warned_at, drained, "warned", "warned"));
+    if let Some(at) = left {
+        bars.push(Bar::new(drained, stop, "drained", "drained"));
+        said.push(format!("its executors had left at {}", digest.after_begin(at)));
+    }
+    if let Some(at) = interrupted.terminated_at {
+        said.push(format!("gone at {}", digest.after_begin(at)));
+    }
+    let (out, out_note) = fate(digest, axis, one, gone, &mut bars, &mut said);
+    bars.retain(Bar::is_there);
+    Lane {
+        name: interrupted.instance_id.as_str().into(),
+        is_id: true,
+        note: what(one, &executors, begun.is_some()).into(),
+        bars,
+        out,
+        out_note,
+        said: crate::words::capital(&format!("{}.", said.join(", "))).into(),
+        ..Lane::default()
+    }
+}
+
+/// `r5.xlarge, 4 units, executor 7`.
+fn what(one: &InterruptionFacts, executors: &[&ExecutorRow], has_any: bool) -> String {
+    let mut parts: Vec<String> = one.interrupted.instance_type.iter().cloned().collect();
+    if !has_any {
+        parts.push(plural(one.interrupted.units as usize, "unit"));
+    }
+    if one.loss.held.iter().any(|held| held == "driver") {
+        parts.push("driver".into());
+    }
+    let ids: Vec<String> = executors.iter().map(|row| row.id.clone()).collect();
+    match ids.len() {
+        0 => {}
+        1 => parts.push(format!("executor {}", ids[0])),
+        _ => parts.push(format!("executors {}", list(&ids, 4))),
+    }
+    if one.interrupted.cause == Cause::Natural {
+        parts.push("by EC2 itself".into());
+    }
+    parts.join(", ")
+}
+
+/// The time after the loss: gone, and what came in its place.
+fn fate(
+    digest: &Digest<'_>,
+    axis: &Axis,
+    one: &InterruptionFacts,
+    gone: Option<f64>,
+    bars: &mut Vec<Bar>,
+    said: &mut Vec<String>,
+) -> (Text, Text) {
+    let Some(gone) = gone else {
+        return ("not gone yet".into(), "".into());
+    };
+    match &one.replacement {
+        Replacement::Replaced {
+            by,
+            ready_at,
+            seconds_after_notice,
+            seconds_after_loss,
+        } => {
+            let ready = axis.at(*ready_at).max(gone);
+            bars.push(Bar::new(gone, ready, "gone", format!("gone {}", length(gone, ready))));
+            bars.push(Bar::new(
+                ready,
+                axis.at(axis.over).max(ready),
+                "work",
+                by.first().map_or("", String::as_str),
+            ));
+            said.push(format!(
+                "replaced by {} at {}",
+                list(by, 3),
+                digest.after_begin(*ready_at)
+            ));
+            let came = by
+                .iter()
+                .flat_map(|id| digest.executors_on(id))
+                .filter_map(|row| Some((row.added_at?, row)))
+                .filter(|(at, _)| *at - *ready_at <= SOON)
+                .min_by_key(|(at, _)| *at);
+            let note = came.map(|(at, row)| format!("executor {} at {}", row.id, digest.after_begin(at)));
+            let out = match (seconds_after_notice, seconds_after_loss) {
+                (_, ..0) => format!("back {} before it went", span(-seconds_after_loss)),
+                (Some(seconds), _) => format!("back in {}", span(*seconds)),
+                (None, seconds) => format!("back {} later", span(*seconds)),
+            };
+            (out.into(), note.unwrap_or_default().into())
+        }
+        other => {
+            let end = axis.at(axis.over).max(gone);
+            let (out, note) = match other {
+                Replacement::NotReplaced { .. } => ("not replaced", ""),
+                Replacement::NotExpected { .. } if one.loss.bearing == Bearing::AfterTheRun => ("after the job", ""),
+                Replacement::NotExpected { .. } => ("none expected", ""),
+                _ => ("not known", "whether replaced"),
+            };
+            bars.push(Bar::new(gone, end, "gone", "gone"));
+            said.push(format!("{out} {note}").trim_end().to_owned());
+            (out.into(), note.into())
+        }
+    }
+}
+
+/// By waves of notices, in their order.
+fn groups<'a>(all: &[&'a InterruptionFacts]) -> Vec<Vec<&'a InterruptionFacts>> {
+    let when = |one: &InterruptionFacts| one.interrupted.noticed_at.or(one.interrupted.terminated_at);
+    let mut sorted = all.to_vec();
+    sorted.sort_by_key(|one| when(one));
+    let mut groups: Vec<Vec<&InterruptionFacts>> = Vec::new();
+    for one in sorted {
+        let count = groups.len();
+        match groups.last_mut() {
+            Some(group) if count >= GROUPS_MAX || is_near(when(group[0]), when(one)) => group.push(one),
+            _ => groups.push(vec![one]),
+        }
+    }
+    groups
+}
+
+fn is_near(first: Option<DateTime<Utc>>, next: Option<DateTime<Utc>>) -> bool {
+    match (first, next) {
+        (Some(first), Some(next)) => (next - first).num_seconds() <= WAVE_SECONDS,
+        (first, next) => first.is_none() && next.is_none(),
+    }
+}
+
+/// One lane for a wave: from the first notice to the last replacement.
+fn together(axis: &Axis, group: &[&InterruptionFacts]) -> Lane {
+    let noticed = group
+        .iter()
+        .filter_map(|one| one.interrupted.noticed_at)
+        .min()
+        .map(|at| axis.at(at));
+    let gone: Vec<f64> = group
+        .iter()
+        .filter_map(|one| Some(axis.at(one.interrupted.terminated_at?)))
+        .collect();
+    let first_gone = gone.iter().copied().reduce(f64::min);
+    let last_gone = gone.iter().copied().reduce(f64::max);
+    let ready: Vec<f64> = group
+        .iter()
+        .filter_map(|one| match &one.replacement {
+            Replacement::Replaced { ready_at, .. } => Some(axis.at(*ready_at)),
+            _ => None,
+        })
+        .collect();
+    let over = axis.at(axis.over);
+    let stop = first_gone.unwrap_or(over);
+    let warned = noticed.unwrap_or(stop);
+    let until = if ready.len() == group.len() {
+        ready.iter().copied().reduce(f64::max).unwrap_or(over)
+    } else {
+        over
+    };
+    let mut bars = vec![
+        Bar::new(0.0, warned, "work", ""),
+        Bar::new(warned, stop, "warned", "warned"),
+        Bar::new(
+            stop,
+            until.max(stop),
+            "gone",
+            format!("{} gone", number(gone.len() as u64)),
+        ),
+        Bar::new(until.max(stop), over, "work", "replaced"),
+    ];
+    bars.retain(Bar::is_there);
+    let units: u32 = group.iter().map(|one| one.interrupted.units).sum();
+    let at = |seconds: Option<f64>| seconds.map_or_else(|| "an unknown time".to_owned(), |at| clock(at.round() as i64));
+    Lane {
+        name: plural(group.len(), "instance").into(),
+        note: format!("{}, warned at {}", plural(units as usize, "unit"), at(noticed)).into(),
+        bars,
+        out: format!("{} replaced", number(ready.len() as u64)).into(),
+        out_note: format!("of {}", number(group.len() as u64)).into(),
+        said: format!(
+            "Warned from {} on, gone between {} and {}; {} of {} replaced.",
+            at(noticed),
+            at(first_gone),
+            at(last_gone),
+            ready.len(),
+            group.len()
+        )
+        .into(),
+        ..Lane::default()
+    }
+}

@@ -1,0 +1,177 @@
+//! The lanes of stages: each stage's attempts, and why one came after another.
+
+use std::collections::BTreeMap;
+
+use super::axis::Axis;
+use super::digest::Digest;
+use super::lane::{Bar, Lane, length};
+use crate::StageRow;
+use crate::words::{capital, number, plural, span};
+
+/// Lanes at most: first those with attempts that failed or were repeated, then the longest.
+const LANES_MAX: usize = 12;
+
+/// The lanes, and how many stages have none.
+pub(super) fn lanes(digest: &Digest<'_>, axis: &Axis) -> (Vec<Lane>, usize) {
+    let mut stages: BTreeMap<i64, Vec<&StageRow>> = BTreeMap::new();
+    for row in digest.report.spark.iter().flat_map(|spark| &spark.stages) {
+        if row.submitted_at.is_some() {
+            stages.entry(row.stage_id).or_default().push(row);
+        }
+    }
+    let mut ranked: Vec<(i64, bool, i64)> = stages
+        .iter()
+        .map(|(id, attempts)| {
+            let is_plain = attempts.len() == 1 && attempts[0].status != "FAILED";
+            let ms: i64 = attempts.iter().filter_map(|row| duration_ms(row)).sum();
+            (*id, is_plain, ms)
+        })
+        .collect();
+    ranked.sort_by_key(|(id, is_plain, ms)| (*is_plain, -ms, *id));
+    let hidden = ranked.len().saturating_sub(LANES_MAX);
+    let shown: Vec<i64> = ranked.iter().take(LANES_MAX).map(|(id, _, _)| *id).collect();
+    stages.retain(|id, _| shown.contains(id));
+    let mut ordered: Vec<(i64, Vec<&StageRow>)> = stages.into_iter().collect();
+    ordered.sort_by_key(|(id, attempts)| (attempts.iter().filter_map(|row| row.submitted_at).min(), *id));
+    let mut lanes: Vec<Lane> = ordered
+        .iter()
+        .map(|(id, attempts)| lane(digest, axis, *id, attempts))
+        .collect();
+    if let Some(first) = lanes.first_mut() {
+        first.group = true;
+    }
+    (lanes, hidden)
+}
+
+fn duration_ms(row: &StageRow) -> Option<i64> {
+    Some((row.completed_at? - row.submitted_at?).num_milliseconds())
+}
+
+fn lane(digest: &Digest<'_>, axis: &Axis, id: i64, attempts: &[&StageRow]) -> Lane {
+    let mut attempts = attempts.to_vec();
+    attempts.sort_by_key(|row| row.attempt);
+    let mut bars: Vec<Bar> = Vec::new();
+    let mut said: Vec<String> = Vec::new();
+    let mut labels: Vec<(f64, String)> = Vec::new();
+    let (mut failed, mut repeated, mut was_done) = (0, 0, false);
+    for row in &attempts {
+        let Some(from) = row.submitted_at else { continue };
+        let until = row.completed_at.unwrap_or(axis.over);
+        let seconds = ((until - from).num_milliseconds() + 500) / 1_000;
+        let times = format!("from {} to {}", digest.after_begin(from), digest.after_begin(until));
+        let tasks = tasks(row);
+        let class = match row.status.as_str() {
+            "FAILED" => {
+                failed += seconds;
+                said.push(format!("failed {times}{}", from_where(digest, row)));
+                "lost"
+            }
+            _ if was_done => {
+                repeated += seconds;
+                said.push(format!("{tasks} again {times}"));
+                "again"
+            }
+            _ => {
+                said.push(format!("{tasks} {times}"));
+                "work"
+            }
+        };
+        was_done |= row.status == "COMPLETE";
+        let text = match class {
+            "lost" => format!("failed {}", length(axis.at(from), axis.at(until))),
+            // Hatched: what it says stands beside it.
+            "again" => String::new(),
+            _ => tasks.clone(),
+        };
+        if class != "work" {
+            labels.push((
+                axis.at(until),
+                if class == "lost" {
+                    why(row)
+                } else {
+                    format!("{tasks} again")
+                },
+            ));
+        }
+        bars.push(Bar::new(axis.at(from), axis.at(until), class, text));
+    }
+    bars.retain(Bar::is_there);
+    let labels = beside(labels, &bars, axis.end);
+    bars.extend(labels);
+    let (out, out_note) = match (failed, repeated) {
+        (0, 0) => (length_of(&attempts), String::new()),
+        (0, again) => (format!("+{}", span(again)), "repeated".to_owned()),
+        (failed, 0) => (format!("+{}", span(failed)), "failed".to_owned()),
+        (failed, again) => (format!("+{}", span(failed + again)), "failed, repeated".to_owned()),
+    };
+    let name = attempts.first().map_or("", |row| row.name.as_str());
+    Lane {
+        name: format!("Stage {id}").into(),
+        note: name.into(),
+        bars,
+        out: out.into(),
+        out_note: out_note.into(),
+        said: capital(&format!("{}.", said.join("; "))).into(),
+        ..Lane::default()
+    }
+}
+
+fn tasks(row: &StageRow) -> String {
+    plural(usize::try_from(row.tasks).unwrap_or(0), "task")
+}
+
+fn length_of(attempts: &[&StageRow]) -> String {
+    let ms: i64 = attempts.iter().filter_map(|row| duration_ms(row)).sum();
+    span((ms + 500) / 1_000)
+}
+
+/// Where the fetch that failed was to come from: an instance, if it is one of the interrupted.
+fn from_where(digest: &Digest<'_>, row: &StageRow) -> String {
+    let Some(host) = &row.fetch_failed_from else {
+        return String::new();
+    };
+    let id = digest
+        .report
+        .interruptions
+        .iter()
+        .find(|one| one.interrupted.private_dns_name.as_deref() == Some(host))
+        .map(|one| one.interrupted.instance_id.as_str());
+    format!(", as shuffle files could not be fetched from {}", id.unwrap_or(host))
+}
+
+/// Why an attempt failed, in a few words.
+fn why(row: &StageRow) -> String {
+    let words = row.failure_reason.as_deref().unwrap_or_default();
+    let is_fetch = row.fetch_failed_from.is_some() || words.contains("FetchFailed");
+    if is_fetch {
+        "shuffle files could not be fetched"
+    } else {
+        ""
+    }
+    .to_owned()
+}
+
+/// Labels from where each stands to the next bar.
+fn beside(labels: Vec<(f64, String)>, bars: &[Bar], end: f64) -> Vec<Bar> {
+    let next = |at: f64| {
+        bars.iter()
+            .map(|bar| bar.from)
+            .filter(|from| *from >= at)
+            .reduce(f64::min)
+    };
+    labels
+        .into_iter()
+        .map(|(at, text)| Bar::new(at, next(at).unwrap_or(end), "label", text))
+        .filter(|label| label.is_there() && !label.text.is_empty())
+        .collect()
+}
+
+/// How many more there are, in words.
+pub(super) fn more(hidden: usize) -> Option<String> {
+    (hidden > 0).then(|| {
+        format!(
+            "{} more stages ran as planned, or for a shorter time; all are in report.json.",
+            number(hidden as u64)
+        )
+    })
+}

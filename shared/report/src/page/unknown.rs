@@ -1,0 +1,95 @@
+//! What a drill does not show, and what would show it.
+
+use rules::replacement::Replacement;
+
+use super::digest::Digest;
+use crate::words::{capital, in_words, plural};
+use crate::{Output, Text};
+
+/// A question that is open, and what is known or to be done.
+pub(super) struct Open {
+    /// The question.
+    pub question: Text,
+    /// What to know.
+    pub answer: Text,
+}
+
+fn open(question: &str, answer: impl Into<String>) -> Open {
+    Open {
+        question: question.into(),
+        answer: Text::from(answer.into()),
+    }
+}
+
+/// The questions that this report leaves open.
+pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
+    let report = digest.report;
+    let mut questions = Vec::new();
+    questions.push(output(report.output.as_ref()));
+    if report.cost.median_undisturbed_seconds.is_none() {
+        questions.push(open(
+            "How much slower than usual?",
+            "No undisturbed run is on record. Run the job once with Mode=preview.",
+        ));
+    }
+    if let Some(spark) = &report.spark {
+        if spark.driver_was_interrupted != Some(true) && spark.attempts == 1 {
+            let answer = match spark.driver_host {
+                Some(_) => "The driver sat on no instance that was interrupted.",
+                None => "The driver’s host is not known.",
+            };
+            questions.push(open("Would it survive losing its driver?", answer));
+        }
+        if spark.attempts_without_log > 0 {
+            let left = plural(spark.attempts_without_log, "attempt");
+            questions.push(open(
+                "What did earlier attempts lose?",
+                format!("{} left no event log.", capital(&left)),
+            ));
+        }
+    }
+    if !digest.counted.is_empty() {
+        let count = digest.counted.len();
+        let were = if count == 1 { "was" } else { "were" };
+        let taken = format!("{} {were} taken", capital(&in_words(count)));
+        questions.push(open("More at once?", format!("{taken}. Raise InstancesToInterrupt.")));
+    }
+    for one in &report.interruptions {
+        if let Replacement::Unknown { why } = &one.replacement {
+            let id = &one.interrupted.instance_id;
+            questions.push(open(
+                &format!("Was {id} replaced?"),
+                format!("{}.", capital(why.trim_end_matches('.'))),
+            ));
+        }
+    }
+    for missing in &report.missing {
+        // Said above.
+        if matches!(
+            missing.what.as_str(),
+            "output comparison" | "event log of earlier attempts"
+        ) {
+            continue;
+        }
+        if missing.what == "event log" && digest.finding("event-log-missing").is_some() {
+            questions.push(open(
+                "What did Spark lose?",
+                "No event log was read; why, stands under “What to fix”.",
+            ));
+            continue;
+        }
+        let why = capital(missing.why.trim_end_matches('.'));
+        questions.push(open(&format!("Without the {}", missing.what), format!("{why}.")));
+    }
+    questions
+}
+
+/// Is the output right? Nothing that is looked at tells.
+fn output(output: Option<&Output>) -> Open {
+    let answer = match output.map(|output| &output.baseline) {
+        None => "Where it lies is not known. Name it by spark.spotDrill.output.",
+        Some(None) => "There is nothing to compare it with. Set BaselinePrefix.",
+        Some(Some(_)) => "Only its size was compared, not its rows.",
+    };
+    open("Is the output right?", answer)
+}

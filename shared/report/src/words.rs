@@ -1,0 +1,125 @@
+//! Numbers and spans of time as one says them.
+
+/// `59 s`, `4 min 28 s`, `2 min`, `1 h 5 min`.
+pub fn span(seconds: i64) -> String {
+    let (sign, seconds) = if seconds < 0 { ("−", -seconds) } else { ("", seconds) };
+    let parts = match seconds {
+        0..60 => [(seconds, "s"), (0, "")],
+        60..3_600 => [(seconds / 60, "min"), (seconds % 60, "s")],
+        _ => [(seconds / 3_600, "h"), (seconds % 3_600 / 60, "min")],
+    };
+    let said: Vec<String> = parts
+        .iter()
+        .enumerate()
+        .filter(|(index, (value, _))| *index == 0 || *value > 0)
+        .map(|(_, (value, unit))| format!("{value} {unit}"))
+        .collect();
+    format!("{sign}{}", said.join(" "))
+}
+
+/// The same where seconds do not matter any more: from ten minutes on they are left out.
+pub fn rough(seconds: i64) -> String {
+    match seconds {
+        600..3_600 => span((seconds + 30) / 60 * 60),
+        3_600.. => span((seconds + 30) / 60 * 60),
+        _ => span(seconds),
+    }
+}
+
+/// A moment after a begin: `3:47`, `1:03:47`.
+pub fn clock(seconds: i64) -> String {
+    let sign = if seconds < 0 { "−" } else { "" };
+    let seconds = seconds.abs();
+    match seconds {
+        0..3_600 => format!("{sign}{}:{:02}", seconds / 60, seconds % 60),
+        _ => format!("{sign}{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+/// `1,256`.
+pub fn number(value: u64) -> String {
+    let digits = value.to_string();
+    let mut said = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            said.push(',');
+        }
+        said.push(digit);
+    }
+    said
+}
+
+/// `1 instance`, `3 instances`.
+pub fn plural(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{} {what}s", number(count as u64)),
+    }
+}
+
+/// A count as a sentence begins with it: in words up to twelve.
+pub fn in_words(count: usize) -> String {
+    const WORDS: [&str; 13] = [
+        "none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    ];
+    WORDS
+        .get(count)
+        .map_or_else(|| number(count as u64), |word| (*word).to_owned())
+}
+
+/// `a`, `a and b`, `a, b and c`; beyond `at_most` the rest is counted.
+pub fn list(items: &[String], at_most: usize) -> String {
+    let shown: Vec<String> = if items.len() > at_most {
+        let rest = items.len() - at_most;
+        let more = std::iter::once(format!("{} more", number(rest as u64)));
+        items.iter().take(at_most).cloned().chain(more).collect()
+    } else {
+        items.to_vec()
+    };
+    match shown.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// A sentence's begin in a capital letter.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+/// A whole number of percent; `None` of nothing.
+pub fn percent(part: i64, whole: i64) -> Option<i64> {
+    (whole > 0).then(|| (part * 100 + whole / 2) / whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_said_in_two_units_at_most() {
+        assert_eq!(
+            [0, 59, 60, 268, 3_600, 23_100].map(span),
+            ["0 s", "59 s", "1 min", "4 min 28 s", "1 h", "6 h 25 min"]
+        );
+        assert_eq!([599, 2_069, 23_129].map(rough), ["9 min 59 s", "34 min", "6 h 25 min"]);
+        assert_eq!([0, 227, 3_827].map(clock), ["0:00", "3:47", "1:03:47"]);
+    }
+
+    #[test]
+    fn lists_and_numbers_read_as_english() {
+        assert_eq!(
+            [0, 999, 1_256, 1_000_000].map(number),
+            ["0", "999", "1,256", "1,000,000"]
+        );
+        let items = ["a", "b", "c", "d"].map(str::to_owned);
+        assert_eq!(list(&items[..1], 3), "a");
+        assert_eq!(list(&items[..3], 3), "a, b and c");
+        assert_eq!(list(&items, 2), "a, b and 2 more");
+    }
+}
