@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use aws::Calls;
-use local::fault::Faults;
+use local::fault::{Faults, Kind};
 use tests::in_a_world;
 
 #[test]
@@ -40,5 +40,53 @@ fn an_answer_that_is_lost_is_a_retry_and_no_throttle() {
         let calls = aws.take_calls();
         assert_eq!((calls.made, calls.throttles), (10, 0));
         assert!(calls.retries > 0, "{calls:?}");
+    });
+}
+
+/// Each service has its own word for it, and the SDK and the count of calls must know them all.
+#[test]
+fn a_throttled_call_is_counted_as_one_whoever_throttles() {
+    let faults = Faults {
+        throttled_percent: 25,
+        ..Faults::default()
+    };
+    in_a_world(3, faults, async |world| {
+        let aws = world.aws("test", Arc::default());
+        for _ in 0..10 {
+            aws.drill("spot-drill-Ledger", "j-1", "s-1").await.unwrap();
+        }
+        world.lock().account.s3.create_bucket("bucket");
+        for _ in 0..10 {
+            aws.object("bucket", "none", 1).await.unwrap();
+        }
+        for _ in 0..10 {
+            aws.safety_lever().await.unwrap();
+        }
+        let calls = aws.take_calls();
+        assert_eq!((calls.made, calls.retries), (30, calls.throttles), "{calls:?}");
+        let injected = world.lock().injected()[&Kind::Throttled];
+        assert_eq!(calls.throttles, injected);
+    });
+}
+
+#[test]
+fn a_request_that_never_arrives_is_sent_again_and_done_once() {
+    let faults = Faults {
+        lost_requests_percent: 25,
+        ..Faults::default()
+    };
+    in_a_world(4, faults, async |world| {
+        let aws = world.aws("test", Arc::default());
+        world.lock().account.s3.create_bucket("bucket");
+        for number in 0..10 {
+            aws.put("bucket", &format!("k{number}"), "text/plain", vec![1])
+                .await
+                .unwrap();
+        }
+        let calls = aws.take_calls();
+        let state = world.lock();
+        let injected = state.injected()[&Kind::RequestLost];
+        assert_eq!((calls.made, calls.retries, calls.throttles), (10, injected, 0));
+        assert_eq!(state.account.s3.list("bucket", "").unwrap().len(), 10);
     });
 }
