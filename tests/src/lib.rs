@@ -4,7 +4,7 @@
 //!
 //! * [`safety`]: whom a drill may hit; [`ledger`]: what is kept; [`spark`]: what the report says of Spark;
 //! * [`model`]: which verdicts and causes are right, by rules of its own;
-//! * [`story`]: stories that are drawn from a seed.
+//! * [`story`]: stories that are drawn from a seed; [`trial`]: what goes wrong in them besides.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +23,7 @@ pub mod model;
 pub mod safety;
 pub mod spark;
 pub mod story;
+pub mod trial;
 
 /// A world with the stack in it and no cluster, on a paused runtime.
 pub fn in_a_world<F: Future<Output = ()>>(seed: u64, faults: Faults, story: impl FnOnce(World) -> F) {
@@ -93,7 +94,7 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
     let mut wrongs = safety::wrongs(&state);
     wrongs.extend(ledger::wrongs(&state));
-    if run.stage.faults.errors_percent == 0 && run.stage.faults.lost_answers_percent == 0 {
+    if run.stage.faults.answers_each_call() {
         wrongs.extend(no_invocation_fails(run, &state));
     }
     let mut calm = model::Calm::new(calm);

@@ -21,6 +21,11 @@ use shape::Shape;
 pub(crate) struct Chance(fastrand::Rng);
 
 impl Chance {
+    /// Chance of a seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(fastrand::Rng::with_seed(seed))
+    }
+
     /// So many times of a hundred.
     pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.0.u32(..100) < percent
@@ -52,7 +57,7 @@ impl Story {
     /// The story of a seed.
     pub fn draw(seed: u64) -> Self {
         // Not the world's own seed: chance inside the world has nothing to do with what is told.
-        let mut chance = Chance(fastrand::Rng::with_seed(seed ^ 0x5eed_0f5e_ed5e_ed00));
+        let mut chance = Chance::new(seed ^ 0x5eed_0f5e_ed5e_ed00);
         let mut kinds = Vec::new();
         let shape = Shape::draw(&mut chance, &mut kinds);
         let count = chance.one(&[1, 1, 1, 1, 1, 2, 2, 2, 3]);
@@ -60,7 +65,7 @@ impl Story {
             .map(|number| Job::draw(&mut chance, number, &shape, &mut kinds))
             .collect();
         // A chance of its own, so that what was drawn before stays what it was.
-        let mut of_steps = Chance(fastrand::Rng::with_seed(seed ^ 0x5eed_0f57_e950_0000));
+        let mut of_steps = Chance::new(seed ^ 0x5eed_0f57_e950_0000);
         let applications_hidden = of_steps.percent(50);
         kinds.extend((!applications_hidden).then_some("EMR names applications"));
         for job in &mut jobs {
@@ -130,6 +135,12 @@ impl Story {
     /// Tells it. The error says why it has no end.
     pub fn tell(&self) -> Result<Run, String> {
         self.plot.tell(|_| {}).map_err(|error| format!("{error:#}"))
+    }
+
+    /// A job whose nodes never come back, or are not asked for any more, waits for ever, and nobody ends it.
+    pub fn may_last_for_ever(&self) -> bool {
+        let kinds = ["no capacity", "target changed"];
+        kinds.iter().any(|kind| self.kinds.contains(kind))
     }
 
     /// Everything that is wrong with how it was told.

@@ -101,7 +101,8 @@ fn submit_step_may_die_at_any_call_and_adds_one_step() {
 #[test]
 fn refused_calls_and_lost_answers_change_nothing_that_matters() {
     for seed in 0..25 {
-        let run = tell("workshop", seed, &["errors=8", "lost-answers=4", "twice=20"]);
+        let answers = ["errors=8", "lost-answers=4", "throttled=8", "lost-requests=4"];
+        let run = tell("workshop", seed, &[&answers[..], &["twice=20", "again=20"]].concat());
         assert!(experiments(&run) <= 1);
         let began: Option<Time> = report_of(&run).step.started_at;
         assert!(began.is_some());

@@ -100,15 +100,7 @@ fn told(seed: u64, with_journal: bool) -> Option<String> {
             let wrongs = story.wrongs(&run);
             (Some(run), wrongs)
         }
-        // A job whose nodes never come back, or are not asked for any more, waits for ever, and nobody ends it.
-        Err(error)
-            if error.contains("has not ended after")
-                && ["no capacity", "target changed"]
-                    .iter()
-                    .any(|kind| story.kinds.contains(kind)) =>
-        {
-            (None, Vec::new())
-        }
+        Err(error) if error.contains("has not ended after") && story.may_last_for_ever() => (None, Vec::new()),
         Err(error) => (None, vec![format!("no end: {error}")]),
     };
     let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);

@@ -92,10 +92,17 @@ const ARN_PARTS: usize = 6;
 
 //= https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
 fn covers(pattern: &str, resource: &str) -> bool {
-    let parts = |arn: &'_ str| -> Vec<String> { arn.splitn(ARN_PARTS, ':').map(str::to_owned).collect() };
-    let (pattern, resource) = (parts(pattern), parts(resource));
-    pattern == ["*"]
-        || (pattern.len() == resource.len() && pattern.iter().zip(&resource).all(|(like, part)| is_like(like, part)))
+    if pattern == "*" {
+        return true;
+    }
+    let (mut like, mut parts) = (pattern.splitn(ARN_PARTS, ':'), resource.splitn(ARN_PARTS, ':'));
+    loop {
+        match (like.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(like), Some(part)) if is_like(like, part) => {}
+            _ => return false,
+        }
+    }
 }
 
 /// A condition's operator.
@@ -159,7 +166,8 @@ fn texts(value: &Value) -> impl Iterator<Item = &str> {
 }
 
 fn is_like(pattern: &str, text: &str) -> bool {
-    Pattern::new(pattern).matches(text)
+    let has_wildcard = pattern.contains(['*', '?']);
+    pattern == "*" || pattern == text || (has_wildcard && Pattern::new(pattern).matches(text))
 }
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ pub struct Drill {
     /// Where the report and the journal go, and an index.html over all runs that lie there.
     #[arg(long, default_value = "out", value_name = "DIR")]
     out: PathBuf,
-    /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, lost,
-    /// errors, lost-answers.
+    /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, again, lost,
+    /// errors, throttled, lost-requests, lost-answers.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Print the journal as JSON lines, and last the verdict.

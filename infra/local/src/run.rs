@@ -69,14 +69,7 @@ pub struct Run {
 pub fn run(scenario: Scenario, settings: &Settings, seed: u64, watch: impl FnMut(&Entry)) -> anyhow::Result<Run> {
     let stage = Stage {
         parameters: scenario.parameters(settings),
-        faults: Faults {
-            twice_percent: settings.twice,
-            lost_percent: settings.lost,
-            errors_percent: settings.errors,
-            lost_answers_percent: settings.lost_answers,
-            crash: settings.crash.clone(),
-            ..Faults::default()
-        },
+        faults: settings.faults(),
         seed,
     };
     let settings = settings.clone();

@@ -221,6 +221,9 @@ impl Scenario {
             lost: 0,
             errors: 0,
             lost_answers: 0,
+            throttled: 0,
+            lost_requests: 0,
+            again: 0,
             crash: None,
         };
         match self.name {

@@ -33,7 +33,6 @@ use host::Host;
 use tokio::net::TcpListener;
 
 use crate::director;
-use crate::fault::Faults;
 use crate::gate::{Gate, Moment, Pace};
 use crate::run;
 use crate::scenario::{CLUSTER_NAME, DATA_BUCKET, RESULTS_PREFIX, Scenario};
@@ -189,14 +188,7 @@ async fn begin(deployment: &Deployment<'_>, epoch: Time) -> anyhow::Result<World
         ref parameters,
         seed,
     } = *deployment;
-    let faults = Faults {
-        twice_percent: settings.twice,
-        lost_percent: settings.lost,
-        errors_percent: settings.errors,
-        lost_answers_percent: settings.lost_answers,
-        ..Faults::default()
-    };
-    let world = World::new(run::TEMPLATE, parameters, seed, epoch, faults)
+    let world = World::new(run::TEMPLATE, parameters, seed, epoch, settings.faults())
         .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
     {
         let mut state = world.lock();

@@ -2,7 +2,7 @@
 //!
 //! Separate from the stories because each begins with settings of its own, and anybody may change them.
 
-use crate::fault::Crash;
+use crate::fault::{Crash, Faults};
 
 /// What can be set for a run, by `--set key=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub struct Settings {
     pub errors: u32,
     /// Of a hundred AWS calls so many are carried out, and the answer is lost.
     pub lost_answers: u32,
+    /// Of a hundred AWS calls so many are throttled.
+    pub throttled: u32,
+    /// Of a hundred AWS calls so many never arrive.
+    pub lost_requests: u32,
+    /// Of a hundred events so many are emitted a second time, under another id.
+    pub again: u32,
     /// A function's process that dies; only tests set it.
     pub crash: Option<Crash>,
 }
@@ -63,6 +69,9 @@ impl Settings {
             "lost" => self.lost = number(0, 100)?,
             "errors" => self.errors = number(0, 50)?,
             "lost-answers" => self.lost_answers = number(0, 50)?,
+            "throttled" => self.throttled = number(0, 50)?,
+            "lost-requests" => self.lost_requests = number(0, 50)?,
+            "again" => self.again = number(0, 100)?,
             "mode" if ["run", "preview", "off"].contains(&value) => self.mode = value.into(),
             "mode" => return Err(format!("mode: expected run, preview or off, found {value:?}")),
             _ => return Err(format!("{key:?} cannot be set; {KEYS}")),
@@ -79,7 +88,24 @@ impl Settings {
 
 /// What can be set.
 pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, \
-                        twice, lost, errors, lost-answers";
+                        twice, again, lost, errors, throttled, lost-requests, lost-answers";
+
+impl Settings {
+    /// What goes wrong in the run.
+    pub fn faults(&self) -> Faults {
+        Faults {
+            twice_percent: self.twice,
+            lost_percent: self.lost,
+            errors_percent: self.errors,
+            lost_answers_percent: self.lost_answers,
+            throttled_percent: self.throttled,
+            lost_requests_percent: self.lost_requests,
+            again_percent: self.again,
+            crash: self.crash.clone(),
+            ..Faults::default()
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -24,7 +24,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::fault::{Fate, Faults};
+use crate::fault::{Fate, Faults, Kind as Fault};
 use crate::functions::Function;
 use crate::world::deployed::cloudformation::Stacks;
 
@@ -59,6 +59,7 @@ pub struct State {
     deliveries: BTreeMap<(Time, u64), Delivery>,
     delivered: u64,
     faults: Faults,
+    injected: BTreeMap<Fault, u64>,
     calls: BTreeMap<String, u32>,
     invocations_running: usize,
     bug: Option<String>,
@@ -141,6 +142,7 @@ impl World {
             deliveries: BTreeMap::new(),
             delivered: 0,
             faults,
+            injected: BTreeMap::new(),
             calls: BTreeMap::new(),
             invocations_running: 0,
             bug: None,
@@ -295,6 +297,14 @@ impl State {
 
     /// What becomes of a caller's next AWS call.
     pub fn fate(&mut self, caller: &str) -> Fate {
+        let fate = self.draw_fate(caller);
+        if let Some(fault) = fate.fault() {
+            self.inject(fault);
+        }
+        fate
+    }
+
+    fn draw_fate(&mut self, caller: &str) -> Fate {
         let calls = self.calls.entry(caller.to_owned()).or_default();
         *calls += 1;
         if let Some(crash) = self
@@ -309,12 +319,28 @@ impl State {
                 Fate::CrashBefore
             };
         }
-        let draw = self.way(caller).u32(..100);
-        match (self.faults.errors_percent, self.faults.lost_answers_percent) {
-            (errors, _) if draw < errors => Fate::Unavailable,
-            (errors, lost) if draw < errors + lost => Fate::AnswerLost,
-            _ => Fate::Answered,
+        let mut draw = self.way(caller).u32(..100);
+        for (percent, fate) in [
+            (self.faults.errors_percent, Fate::Unavailable),
+            (self.faults.lost_answers_percent, Fate::AnswerLost),
+            (self.faults.throttled_percent, Fate::Throttled),
+            (self.faults.lost_requests_percent, Fate::RequestLost),
+        ] {
+            if draw < percent {
+                return fate;
+            }
+            draw -= percent;
         }
+        Fate::Answered
+    }
+
+    fn inject(&mut self, fault: Fault) {
+        *self.injected.entry(fault).or_default() += 1;
+    }
+
+    /// How often each kind of fault has happened.
+    pub fn injected(&self) -> &BTreeMap<Fault, u64> {
+        &self.injected
     }
 
     /// How many AWS calls a caller has made.

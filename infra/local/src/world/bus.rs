@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::{Delivery, State};
+use crate::fault::{Kind as Fault, LATE_MS};
 
 /// How late a second delivery may be.
 const AGAIN_MS_MAX: u64 = 90_000;
@@ -24,18 +25,28 @@ impl State {
             self.account
                 .note(now, Kind::Event, event.source, &subject(&event), text, envelope.clone());
             if lost {
+                self.inject(Fault::EventLost);
                 continue;
             }
-            let destinations: Vec<Destination> = self
-                .bus
-                .matching(&envelope)
-                .into_iter()
-                .map(|target| target.destination.clone())
-                .collect();
-            for destination in destinations {
-                self.schedule_delivery(now, &destination, &envelope);
+            self.route(now, &envelope);
+            // Nobody who keeps events apart by their ids would know it again.
+            let percent = self.faults.again_percent;
+            if percent > 0 && self.account.rng().u32(..100) < percent {
+                self.inject(Fault::EmittedAgain);
+                let again = event_bus::envelope(&mut self.account.ctx(now), &event);
+                self.route(now, &again);
             }
         }
+    }
+
+    /// Sends an event to whoever a rule names; answers how many these are.
+    fn route(&mut self, now: Time, envelope: &Value) -> usize {
+        let matching = self.bus.matching(envelope).into_iter();
+        let destinations: Vec<Destination> = matching.map(|target| target.destination.clone()).collect();
+        for destination in &destinations {
+            self.schedule_delivery(now, destination, envelope);
+        }
+        destinations.len()
     }
 
     /// Once, and now and then a second time, up to a minute and a half later.
@@ -43,7 +54,11 @@ impl State {
         let delay_ms_max = self.faults.delay_ms_max.max(100);
         let mut delays = vec![self.account.rng().u64(100..=delay_ms_max)];
         if self.account.rng().u32(..100) < self.faults.twice_percent {
+            self.inject(Fault::DeliveredTwice);
             delays.push(self.account.rng().u64(100..=AGAIN_MS_MAX));
+        }
+        if delays[0] > LATE_MS {
+            self.inject(Fault::DeliveredLate);
         }
         for delay in delays {
             let at = now + TimeDelta::milliseconds(i64::try_from(delay).unwrap_or(0));
@@ -58,16 +73,7 @@ impl State {
 
     /// Puts an event of somebody's own on the bus.
     pub fn put_event(&mut self, now: Time, payload: &Value) -> Result<usize, ApiError> {
-        let destinations: Vec<Destination> = self
-            .bus
-            .matching(payload)
-            .into_iter()
-            .map(|target| target.destination.clone())
-            .collect();
-        for destination in &destinations {
-            self.schedule_delivery(now, destination, payload);
-        }
-        Ok(destinations.len())
+        Ok(self.route(now, payload))
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use account::api::REGION;
+use account::api::{ApiError, REGION};
 use account::authorization;
 use account::grants;
 use account::wire::{self, Call, Service};
@@ -116,13 +116,15 @@ pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -
     let fate = world.lock().fate(caller);
     let response = match fate {
         Fate::CrashBefore => return Err(Lost::Caller),
+        Fate::RequestLost => return Err(Lost::Answer),
         Fate::Unavailable => unavailable(),
+        Fate::Throttled => throttled(world, caller, &request),
         Fate::Answered | Fate::AnswerLost | Fate::CrashAfter => answer(world, caller, request).await,
     };
     match fate {
         Fate::CrashAfter => return Err(Lost::Caller),
         Fate::AnswerLost => return Err(Lost::Answer),
-        Fate::Answered | Fate::CrashBefore | Fate::Unavailable => {}
+        Fate::Answered | Fate::CrashBefore | Fate::RequestLost | Fate::Throttled | Fate::Unavailable => {}
     }
     latency(world, caller).await;
     Ok(response)
@@ -137,6 +139,31 @@ fn unavailable() -> http::Response<Bytes> {
     let mut response = http::Response::new(Bytes::new());
     *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
     response
+}
+
+/// The words of a service that is asked too often.
+//= https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+//= https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
+//= https://docs.aws.amazon.com/emr/latest/APIReference/CommonErrors.html
+//= https://docs.aws.amazon.com/fis/latest/APIReference/CommonErrors.html
+//= https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
+fn throttled(world: &World, caller: &str, request: &http::Request<Bytes>) -> http::Response<Bytes> {
+    let Ok(call) = wire::decode(request) else {
+        return unavailable();
+    };
+    let error = match call.service {
+        Service::S3 => ApiError::with_status(503, "SlowDown", "Please reduce your request rate."),
+        Service::Ec2 => ApiError::with_status(503, "RequestLimitExceeded", "Request limit exceeded."),
+        _ => ApiError::client("ThrottlingException", "Rate exceeded"),
+    };
+    if call.service == Service::S3 {
+        return world.s3().refuse(request.method(), &error);
+    }
+    let now = world.clock.now();
+    world
+        .lock()
+        .account
+        .conclude(now, caller, &call, Vec::new(), Err(error))
 }
 
 /// Answers one HTTP request of a client's, whoever it is.

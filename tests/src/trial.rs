@@ -1,0 +1,196 @@
+//! A story with faults on top: what goes wrong between the functions and AWS, drawn from the story's own seed.
+//!
+//! Separate from stories because in these AWS always answers; here a verdict may come later, and an invocation may fail, but
+//! nobody may be hit, nothing lost and nothing told that is wrong.
+
+use local::fault::{Crash, Faults};
+use local::run::Run;
+
+use crate::story::{Chance, Story};
+
+/// The names of the functions that a story invokes.
+const FUNCTIONS: [&str; 3] = [
+    "spot-drill-StartExperiment",
+    "spot-drill-RecordInterruption",
+    "spot-drill-WriteReport",
+];
+
+/// Which of a function's calls it dies at, at most: more than most stories make.
+const CALLS_MAX: u32 = 40;
+
+/// A story, and what goes wrong in it.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// What is told; its stage has the faults.
+    pub story: Story,
+}
+
+/// What a trial came to.
+pub struct Outcome {
+    /// How it was told; `None`: it has no end.
+    pub run: Option<Run>,
+    /// Everything that is wrong, each beginning with the word for its kind.
+    pub wrongs: Vec<String>,
+}
+
+impl Trial {
+    /// The trial of a seed.
+    pub fn draw(seed: u64) -> Self {
+        let mut story = Story::draw(seed);
+        // A chance of its own, so that the story is the one that is told without these faults.
+        let mut chance = Chance::new(seed ^ 0x5eed_0ffa_0175_0000);
+        let faults = &mut story.plot.stage.faults;
+        faults.errors_percent = chance.one(&[0, 0, 3, 8]);
+        faults.throttled_percent = chance.one(&[0, 0, 5, 15]);
+        faults.lost_requests_percent = chance.one(&[0, 0, 2, 4]);
+        faults.lost_answers_percent = chance.one(&[0, 0, 2, 4]);
+        faults.again_percent = chance.one(&[0, 0, 10, 40]);
+        faults.crash = chance.percent(40).then(|| Crash {
+            function: chance.one(&FUNCTIONS).to_owned(),
+            call: chance.between(1, CALLS_MAX),
+            after: chance.percent(50),
+        });
+        Self { story }
+    }
+
+    /// Tells it, and holds it against what must hold in every story.
+    pub fn tell(&self) -> Outcome {
+        match self.story.tell() {
+            Ok(run) => {
+                let wrongs = self.story.wrongs(&run);
+                Outcome { run: Some(run), wrongs }
+            }
+            Err(error) if error.contains("has not ended after") && self.story.may_last_for_ever() => Outcome {
+                run: None,
+                wrongs: Vec::new(),
+            },
+            Err(error) => Outcome {
+                run: None,
+                wrongs: vec![format!("no end: {error}")],
+            },
+        }
+    }
+
+    /// The same trial with fewer faults, as long as something of this kind is wrong in it.
+    pub fn shrink(&self, kind: &str) -> Self {
+        self.shrink_while(|trial| trial.tell().wrongs.iter().any(|wrong| self::kind(wrong) == kind))
+    }
+
+    /// Each fault is left out in turn, for good where it is not needed.
+    fn shrink_while(&self, is_wrong: impl Fn(&Self) -> bool) -> Self {
+        let mut least = self.clone();
+        for (_, leave_out) in EACH {
+            let mut fewer = least.clone();
+            leave_out(&mut fewer.story.plot.stage.faults);
+            if fewer.faults() != least.faults() && is_wrong(&fewer) {
+                least = fewer;
+            }
+        }
+        least
+    }
+
+    /// The same trial without a fault of this name. The error says which names there are.
+    pub fn without(mut self, name: &str) -> Result<Self, String> {
+        let names = || EACH.map(|(name, _)| name).join(", ");
+        let found = EACH.iter().find(|(known, _)| *known == name);
+        let (_, leave_out) = found.ok_or_else(|| format!("there is no fault {name:?}, only {}", names()))?;
+        leave_out(&mut self.story.plot.stage.faults);
+        Ok(self)
+    }
+
+    /// The names of the faults that may meet it.
+    pub fn names(&self) -> Vec<&'static str> {
+        let without = |leave_out: LeaveOut| {
+            let mut faults = self.faults().clone();
+            leave_out(&mut faults);
+            faults
+        };
+        let met = EACH
+            .iter()
+            .filter(|(_, leave_out)| without(*leave_out) != *self.faults());
+        met.map(|(name, _)| *name).collect()
+    }
+
+    /// What goes wrong, and how often.
+    pub fn faults(&self) -> &Faults {
+        &self.story.plot.stage.faults
+    }
+}
+
+/// The word for the kind of what is wrong.
+pub fn kind(wrong: &str) -> &str {
+    wrong.split(':').next().unwrap_or_default()
+}
+
+/// Takes one fault out of what goes wrong.
+type LeaveOut = fn(&mut Faults);
+
+/// Every fault of a run's, and how it is left out.
+const EACH: [(&str, LeaveOut); 9] = [
+    ("crash", |faults| faults.crash = None),
+    ("errors", |faults| faults.errors_percent = 0),
+    ("throttled", |faults| faults.throttled_percent = 0),
+    ("lost-requests", |faults| faults.lost_requests_percent = 0),
+    ("lost-answers", |faults| faults.lost_answers_percent = 0),
+    ("again", |faults| faults.again_percent = 0),
+    ("twice", |faults| faults.twice_percent = 0),
+    ("lost", |faults| faults.lost_percent = 0),
+    ("late", |faults| faults.delay_ms_max = Faults::default().delay_ms_max),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_fault_is_drawn_and_each_can_be_left_out() {
+        let trials = || (0..300).map(Trial::draw);
+        let drawn: BTreeSet<&str> = trials().flat_map(|trial| trial.names()).collect();
+        assert_eq!(drawn, EACH.map(|(name, _)| name).into());
+        let deaths: BTreeSet<(String, bool)> = trials()
+            .filter_map(|trial| trial.faults().crash.clone())
+            .map(|crash| (crash.function, crash.after))
+            .collect();
+        assert_eq!(deaths.len(), 2 * FUNCTIONS.len(), "{deaths:?}");
+        for trial in trials() {
+            let all = trial.names();
+            let without = EACH
+                .iter()
+                .try_fold(trial, |trial, (name, _)| trial.without(name))
+                .unwrap();
+            assert!(without.names().is_empty(), "{all:?}");
+        }
+        assert!(Trial::draw(1).without("hail").unwrap_err().contains("crash, errors"));
+    }
+
+    #[test]
+    fn a_trial_is_the_story_of_its_seed_and_comes_to_the_same_each_time() {
+        let trial = Trial::draw(5);
+        assert_eq!(trial.story.plot.deeds, Story::draw(5).plot.deeds);
+        let told = || {
+            let run = trial.tell().run.expect("it has an end");
+            let injected = run.world.lock().injected().clone();
+            (
+                local::drill_command::journal(&run).expect("a journal is JSON"),
+                injected,
+            )
+        };
+        let (first, second) = (told(), told());
+        assert!(first == second);
+        assert!(first.1.values().sum::<u64>() > 0, "{:?}", first.1);
+    }
+
+    #[test]
+    fn a_failure_is_shrunk_to_the_faults_that_it_needs() {
+        let mut trial = (0..)
+            .map(Trial::draw)
+            .find(|trial| trial.names().len() > 4)
+            .expect("there are some");
+        // Nobody is told of a warning that is lost; a check that knew nothing of that would miss it.
+        trial.story.plot.stage.faults.lost_percent = 100;
+        let wrong = |trial: &Trial| trial.faults().lost_percent == 100;
+        assert_eq!(trial.shrink_while(wrong).names(), ["lost"]);
+    }
+}

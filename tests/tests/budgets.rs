@@ -1,0 +1,92 @@
+//! What each story may cost of the account's quotas: as many calls of AWS as the operator's page says, by service.
+//!
+//! A change that makes one call more fails here until the page says so.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+use std::collections::BTreeMap;
+
+use account::journal::{Entry, Kind};
+use chrono::{DateTime, Utc};
+
+/// Stories of the operator's page: its row's name, the scenario and what is changed in it.
+const BUDGETS: [(&str, &str, &[&str]); 6] = [
+    ("a drill", "workshop", &[]),
+    ("a drill that waits for capacity in vain", "no-capacity", &[]),
+    ("a step that is cancelled while its drill waits", "cancelled-step", &[]),
+    ("a step with drills switched off", "workshop", &["mode=off"]),
+    (
+        "a step that is not Spark's, of a cluster that is opted in",
+        "not-spark",
+        &[],
+    ),
+    ("a step of a cluster that is not opted in", "not-opted-in", &[]),
+];
+
+/// The columns, by the services' names in the journal; the last column is all of them together.
+const SERVICES: [&str; 6] = ["elasticmapreduce", "ec2", "fis", "dynamodb", "s3", "cloudwatch"];
+
+/// When sweeps ran: what a function calls meanwhile is theirs.
+fn sweeps(entries: &[Entry]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+    let mut began = BTreeMap::new();
+    let mut found = Vec::new();
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Invocation) {
+        if entry.text == "begins" {
+            began.insert(&entry.subject, entry.at);
+        } else if entry.text == "ends: swept" {
+            found.push((began[&entry.subject], entry.at));
+        }
+    }
+    found
+}
+
+/// What a story's drill and its report call, by service, and in all.
+fn counted(name: &str, sets: &[&str]) -> Vec<usize> {
+    let sets = [sets, &["twice=0"]].concat();
+    let run = tests::tell(name, 1, &sets);
+    let state = run.world.lock();
+    let entries = state.account.journal.entries();
+    let sweeps = sweeps(entries);
+    let counts = SERVICES.map(|service| {
+        let calls = entries
+            .iter()
+            .filter(|entry| entry.kind == Kind::Call && entry.source == service);
+        calls
+            .filter(|entry| {
+                let in_a_sweep = || sweeps.iter().any(|(from, until)| (*from..=*until).contains(&entry.at));
+                match entry.data["caller"].as_str() {
+                    Some("spot-drill-StartExperiment") => true,
+                    Some("spot-drill-WriteReport") => !in_a_sweep(),
+                    _ => false,
+                }
+            })
+            .count()
+    });
+    let all = counts.iter().sum();
+    counts.into_iter().chain([all]).collect()
+}
+
+/// The row of the operator's page, if it has one.
+fn written(story: &str) -> Option<Vec<usize>> {
+    let page = include_str!("../../infra/README.md");
+    let row = page
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("| {story} | ")))?;
+    row.trim_end_matches(['|', ' '])
+        .split(" | ")
+        .map(|cell| cell.parse().ok())
+        .collect()
+}
+
+#[test]
+fn each_story_calls_aws_as_often_as_the_operators_page_says() {
+    let mut wrongs = Vec::new();
+    for (story, scenario, sets) in BUDGETS {
+        let counted = counted(scenario, sets);
+        if written(story).as_ref() != Some(&counted) {
+            let cells: Vec<String> = counted.iter().map(ToString::to_string).collect();
+            wrongs.push(format!("| {story} | {} |", cells.join(" | ")));
+        }
+    }
+    assert!(wrongs.is_empty(), "infra/README.md should say:\n{}", wrongs.join("\n"));
+}
