@@ -67,6 +67,7 @@ fn end(removal: Option<&Removal>) -> End {
     match removal {
         Some(Removal::KilledByDriver) => End::Released,
         Some(Removal::Decommissioned) => End::Left,
+        Some(Removal::WorkerLost | Removal::HeartbeatTimeout) => End::LostWithNode,
         _ => End::Lost,
     }
 }
@@ -144,7 +145,7 @@ impl Busy {
         let (Some(ends), Some(launches)) = (self.freed.get(&executor), self.launches.get(&executor)) else {
             return 0;
         };
-        let running = |(at, launch): (usize, &i64)| at + 1 - ends.partition_point(|end| end <= launch);
+        let running = |(at, launch): (usize, &i64)| (at + 1).saturating_sub(ends.partition_point(|end| end <= launch));
         launches.iter().enumerate().map(running).max().unwrap_or(0) as u32
     }
 

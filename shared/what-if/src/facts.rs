@@ -40,6 +40,7 @@ impl Facts {
                     End::Released => Event::Released(number),
                     End::Left => Event::Left(number),
                     End::Lost => Event::Lost(number),
+                    End::LostWithNode => Event::LostWithNode(number),
                 };
                 facts.anchored[at.jobs_ended].push((at.then_ms, event));
             }

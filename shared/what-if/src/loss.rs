@@ -66,10 +66,10 @@ impl Simulation<'_> {
     }
 
     /// An executor is lost as it was in the log.
-    pub(crate) fn lose_as_logged(&mut self, id: u32) {
+    pub(crate) fn lose_as_logged(&mut self, id: u32, with_node: bool) {
         if self.executors[id as usize].standing == Standing::Live {
             self.strand_readers(|executor| executor == id);
-            self.lose_executor(id, false);
+            self.lose_executor(id, with_node);
             self.dispatch();
         }
     }

@@ -63,8 +63,10 @@ pub enum End {
     Released,
     /// It was told to leave, and left.
     Left,
-    /// It was lost, with what it held.
+    /// It was lost, and its node may have stayed.
     Lost,
+    /// It was lost with its node.
+    LostWithNode,
 }
 
 /// One executor.
@@ -92,7 +94,7 @@ impl Executor {
     fn came_for(&self, gone: &Self) -> bool {
         let moment = |anchor: Anchor| (anchor.jobs_ended, anchor.then_ms);
         match gone.ends {
-            Some((at, End::Lost)) => moment(self.comes) > moment(at),
+            Some((at, End::Lost | End::LostWithNode)) => moment(self.comes) > moment(at),
             Some((_, End::Left)) => {
                 let together = Anchor {
                     then_ms: gone.comes.then_ms.saturating_add(TOGETHER_MS),

@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Left(u32),
     /// A planned executor is lost, as it was in the log.
     Lost(u32),
+    /// The same, and its node is gone.
+    LostWithNode(u32),
     /// A replacement registers: the executor whose place it takes.
     Replaces(u32),
     /// A job is submitted.

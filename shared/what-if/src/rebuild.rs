@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use spark_log::{SparkRun, StageStatus, TaskAttempt};
+use spark_log::{SparkRun, StageAttempt, StageStatus, TaskAttempt};
 use spark_rules::{FETCH_SHARE, Rules};
 
 use crate::executors;
@@ -208,8 +208,8 @@ fn stages(run: &SparkRun, course: &Course) -> (Vec<Stage>, BTreeMap<i64, usize>)
         for parent in &parents {
             stages[*parent].is_map = true;
         }
-        let ready_at_ms = ready_at_ms(run, first.stage_id, &first.parent_ids, course);
-        let launched_at_ms = ran.iter().map(|task| task.launched_at_ms).min().unwrap_or(ready_at_ms);
+        let launched_at_ms = ran.iter().map(|task| task.launched_at_ms).min().unwrap_or_default();
+        let ready_at_ms = ready_at_ms(run, first, launched_at_ms, course);
         let finished_at_ms = ran
             .iter()
             .map(|task| task.launched_at_ms + i64::from(task.duration_ms))
@@ -268,23 +268,18 @@ fn reads_ms(tasks: &[&TaskAttempt]) -> u32 {
     each.get(each.len() / 2).copied().unwrap_or(0)
 }
 
-/// When a stage could have been submitted: its job was, and the stages before it had ended.
-fn ready_at_ms(run: &SparkRun, stage_id: i64, parent_ids: &[i64], course: &Course) -> i64 {
-    let jobs = run.jobs.iter().filter(|job| job.stage_ids.contains(&stage_id));
+/// When a stage could have been submitted, whose first task was launched then: its job was, and the stages before it had
+/// ended, in whichever attempt.
+fn ready_at_ms(run: &SparkRun, stage: &StageAttempt, launched_at_ms: i64, course: &Course) -> i64 {
+    let jobs = run.jobs.iter().filter(|job| job.stage_ids.contains(&stage.stage_id));
     let job = jobs.filter_map(|job| job.submitted_at_ms).min();
     let ended = |id: &i64| {
-        let attempts = run
-            .stages
-            .iter()
-            .filter(|stage| stage.stage_id == *id && stage.attempt == 0);
-        attempts.filter_map(|stage| stage.completed_at_ms).max()
+        let attempts = run.stages.iter().filter(|stage| stage.stage_id == *id);
+        let ends = attempts.filter_map(|stage| stage.completed_at_ms);
+        ends.filter(|end| *end <= launched_at_ms).max()
     };
-    parent_ids
-        .iter()
-        .filter_map(ended)
-        .chain(job)
-        .max()
-        .unwrap_or(course.started_at_ms)
+    let ready = stage.parent_ids.iter().filter_map(ended).chain(job).max();
+    ready.unwrap_or(course.started_at_ms)
 }
 
 fn jobs(run: &SparkRun, course: &Course, stages: &[Stage], canonical: &BTreeMap<i64, usize>) -> Vec<Job> {
