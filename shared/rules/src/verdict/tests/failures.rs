@@ -142,3 +142,26 @@ fn a_failure_after_a_notice_that_fell_due_is_not_laid_to_the_job_though_nobody_s
     assert_eq!(judge(890, own), Blame::Itself);
     assert_eq!(judge(890, Some(words)), Blame::NotToBeTold);
 }
+
+#[test]
+fn what_went_after_a_failed_attempts_end_may_have_gone_with_the_next_attempt() {
+    let gone_at_700 = |change: &dyn Fn(&mut SparkRun)| {
+        let mut case = Case::new();
+        case.step.state = "FAILED".into();
+        // The log of an attempt that failed by itself at 500; the step goes on until 1000.
+        case.logs[0].ended_at_ms = ms(500);
+        case.logs[0].jobs = vec![job(0, false, Some("java.io.IOException: disk full"), 490)];
+        change(&mut case.logs[0]);
+        case.interrupted = vec![(interrupted(Some(700)), replaced(700))];
+        case.judge().failure.unwrap().blame
+    };
+    let set = |key: &'static str, value: &'static str| {
+        move |run: &mut SparkRun| drop(run.settings.insert(key.into(), value.into()))
+    };
+    assert_eq!(gone_at_700(&|_| ()), Blame::NotToBeTold);
+    assert_eq!(gone_at_700(&set("spark.yarn.maxAppAttempts", "1")), Blame::Itself);
+    assert_eq!(gone_at_700(&set("spark.submit.deployMode", "client")), Blame::Itself);
+    assert_eq!(gone_at_700(&|run| run.attempt_id = Some("2".into())), Blame::Itself);
+    // Its end is the step's: nothing came after it.
+    assert_eq!(gone_at_700(&|run| run.ended_at_ms = ms(950)), Blame::Itself);
+}
