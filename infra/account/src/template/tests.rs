@@ -40,14 +40,14 @@ fn the_functions_have_exactly_their_environment() {
     };
     assert_eq!(
         names("StartExperiment"),
-        "CLUSTERS DELAY_JITTER_SECONDS DELAY_SECONDS EXPERIMENT_TEMPLATE_ID INTERVAL_SECONDS_MIN MODE RETENTION_DAYS \
+        "CLUSTERS DELAY_JITTER_SECONDS DELAY_SECONDS EXPERIMENT_TEMPLATE_ID INTERVAL_SECONDS_MIN MODE REPORT_ON RETENTION_DAYS \
          TABLE_NAME TRUSTED_ROOTS VICTIMS WAIT_SECONDS_MAX WAVES WAVE_INTERVAL_SECONDS"
     );
     assert_eq!(names("RecordInterruption"), "RETENTION_DAYS TABLE_NAME TRUSTED_ROOTS");
     assert_eq!(
         names("WriteReport"),
-        "BASELINE_PREFIX EVENT_LOG_URI NOT_RECOVERED_MINUTES OUTPUT_PATTERN RECOVERY_SECONDS_MAX REPORT_BUCKET \
-         REPORT_PREFIX RETENTION_DAYS SWEEP_HOURS TABLE_NAME TRUSTED_ROOTS"
+        "BASELINE_PREFIX CLUSTERS EVENT_LOG_URI NOT_RECOVERED_MINUTES OUTPUT_PATTERN RECOVERY_SECONDS_MAX \
+         REPORT_BUCKET REPORT_ON REPORT_PREFIX RETENTION_DAYS SWEEP_HOURS TABLE_NAME TRUSTED_ROOTS"
     );
     assert_eq!(
         names("SubmitStep"),
@@ -86,7 +86,7 @@ fn limits_and_failures_are_as_deployed() {
     let mapping = template.functions["RecordInterruption"].queue.as_ref().unwrap();
     assert_eq!(
         (mapping.queue.as_str(), mapping.batch_size, mapping.report_partial),
-        ("WarningQueue", 10, true)
+        ("WarningQueue", 200, true)
     );
     let queue = &template.queues["WarningQueue"];
     assert_eq!(queue.redrive.as_ref().unwrap().queue, "DeadLetterQueue");
