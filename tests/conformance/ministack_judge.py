@@ -109,9 +109,11 @@ class Judge:
 
     def deploy(self):
         cloudformation = client("cloudformation")
+        client("s3").put_object(Bucket=CODE, Key="template.json", Body=json.dumps(self.template).encode())
         cloudformation.create_stack(
             StackName=STACK,
-            TemplateBody=json.dumps(self.template),
+            # A request carries 51,200 bytes of template at most, and this one has more.
+            TemplateURL=f"{os.environ['AWS_ENDPOINT_URL']}/{CODE}/template.json",
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in PARAMETERS.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )

@@ -27,6 +27,8 @@ from moto_served import BY_FUNCTIONS, Moto
 # What moto is to refuse: the second of two that must be one, and what is looked for and is not there.
 EXPECTED = {
     ("dynamodb", "PutItem", 400, "ConditionalCheckFailedException"),
+    # The note that nobody watches a step, of one that is watched.
+    ("dynamodb", "DeleteItem", 400, "ConditionalCheckFailedException"),
     ("s3", "GetObject", 404, "NoSuchKey"),
     ("fis", "DeleteExperimentTemplate", 404, "ResourceNotFoundException"),
 }
@@ -260,6 +262,13 @@ class Judge:
         print(f"the report says: {report['sentence']}")
         check("where nobody was interrupted, nothing is shown", report["verdict"] == "inconclusive", report)
 
+    def unwatched(self, cluster):
+        cluster.end("COMPLETED")
+        with self.function("WriteReport") as function:
+            answer = function.answer(self.step_event("COMPLETED", cluster))
+        is_ignored = answer.get("outcome") == "ignored" and "not opted in" in answer.get("reason", "")
+        check("a step of a cluster without the tag gets no report", is_ignored, answer)
+
     def undrilled(self, cluster):
         cluster.end("COMPLETED")
         with self.function("WriteReport") as function:
@@ -284,7 +293,7 @@ class Judge:
 
 
 def judged(moto, binaries, template_path, data):
-    """The whole story: a stack, five clusters, and each function in its turn."""
+    """The whole story: a stack, six clusters, and each function in its turn."""
     template = moto_stack.Template(template_path, PARAMETERS)
     moto_stack.deploy(template, RESULTS)
     judge = Judge(moto, binaries, template, data)
@@ -301,7 +310,8 @@ def judged(moto, binaries, template_path, data):
     judge.preview_with_lost_answers(quiet)
     judge.write_report(drilled, victims)
     judge.sweep(quiet)
-    judge.undrilled(untagged)
+    judge.unwatched(untagged)
+    judge.undrilled(moto_stack.Cluster("undrilled", opted_in, spark, RESULTS))
     judge.refusals()
     for what in NOT_JUDGED:
         print(f"not judged: {what}")

@@ -362,8 +362,10 @@ async fn read_held(aws: &Aws, bucket: &str, keys: Vec<String>) -> Result<SparkRu
     Ok(read(parts, &Limits::default()))
 }
 
+/// Does an application lie inside the step's time? It begins seconds after its step: one that began before is another's,
+/// such as of a step before that did not wait for it.
 fn is_inside(run: &SparkRun, began: DateTime<Utc>, ended: DateTime<Utc>) -> bool {
     let at = |ms: Option<i64>| ms.and_then(DateTime::from_timestamp_millis);
-    at(run.started_at_ms).is_some_and(|start| start >= began - SLACK && start <= ended + SLACK)
+    at(run.started_at_ms).is_some_and(|start| start >= began && start <= ended + SLACK)
         && at(run.ended_at_ms).is_none_or(|end| end <= ended + SLACK)
 }

@@ -87,6 +87,8 @@ pub struct Evidence<'a> {
     pub pools_now: Option<&'a [Pool]>,
     /// When the run ended: the application's end where its log tells, else the step's.
     pub run_ended_at: DateTime<Utc>,
+    /// It may have gone on after that.
+    pub run_may_go_on: bool,
 }
 
 /// Answers for each interrupted instance, by its id.

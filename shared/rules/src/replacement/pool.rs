@@ -293,6 +293,12 @@ impl<'a> PoolState<'a> {
         {
             return lowered;
         }
+        let not_known = || Replacement::Unknown {
+            why: "none had come when the job was last known to run, and when it ended is not known".into(),
+        };
+        if seconds <= 0 && evidence.run_may_go_on {
+            return not_known();
+        }
         if seconds <= 0 {
             return not_expected(Excuse::JobEnded, "the job had ended when the instance went".into());
         }
@@ -301,6 +307,7 @@ impl<'a> PoolState<'a> {
                 Excuse::AtTarget,
                 format!("the pool stood at its target of {target} units without it"),
             ),
+            _ if evidence.run_may_go_on => not_known(),
             _ if seconds < PATIENCE.num_seconds() => not_expected(
                 Excuse::JobEnded,
                 format!("the job ended {seconds} s after the loss, before a replacement could be there"),

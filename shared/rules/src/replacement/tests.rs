@@ -63,6 +63,7 @@ fn answer(instances: &[Instance], lost: &[Interrupted], start: u32, end: u32, en
         pools_at_end: Some(&end),
         pools_now: None,
         run_ended_at: at(ended_at),
+        run_may_go_on: false,
     };
     assess(lost, &evidence).into_values().collect()
 }
@@ -135,6 +136,7 @@ fn without_the_target_an_arrival_proves_nothing() {
         pools_at_end: None,
         pools_now: None,
         run_ended_at: at(1000),
+        run_may_go_on: false,
     };
     let answers = assess(&[lost("i-2", 4, 300)], &evidence);
     assert!(matches!(answers["i-2"], Replacement::Unknown { .. }), "{answers:?}");
@@ -211,6 +213,7 @@ fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
             pools_at_end: None,
             pools_now: now,
             run_ended_at: at(1000),
+            run_may_go_on: false,
         };
         assess(&[lost("i-2", 4, 300)], &evidence).remove("i-2").unwrap()
     };
@@ -253,4 +256,36 @@ fn what_emr_let_go_before_the_last_loss_was_no_spare_then() {
     let answers = answer(&instances, &[lost("i-2", 4, 300), lost("i-3", 4, 500)], 28, 20, 1000);
     assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
     assert!(matches!(answers[1], Replacement::NotReplaced { .. }), "{answers:?}");
+}
+
+#[test]
+fn of_a_run_that_may_have_gone_on_nothing_is_held_against_the_pool_and_nothing_excused_by_its_end() {
+    let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
+    let pool = pool(12);
+    let told = |ended: i64, run_may_go_on: bool| {
+        let evidence = Evidence {
+            instances: &instances,
+            pools_at_start: Some(&pool),
+            pools_at_end: Some(&pool),
+            pools_now: None,
+            run_ended_at: at(ended),
+            run_may_go_on,
+        };
+        assess(&[lost("i-2", 4, 300)], &evidence).remove("i-2").unwrap()
+    };
+    for ended in [290, 420, 1000] {
+        assert!(matches!(told(ended, true), Replacement::Unknown { .. }), "{ended}");
+    }
+    for ended in [290, 420] {
+        let told = told(ended, false);
+        let is_excused = matches!(
+            &told,
+            Replacement::NotExpected {
+                excuse: Excuse::JobEnded,
+                ..
+            }
+        );
+        assert!(is_excused, "{ended}: {told:?}");
+    }
+    assert!(matches!(told(1000, false), Replacement::NotReplaced { .. }));
 }
