@@ -67,7 +67,7 @@ impl Case<'_> {
     }
 
     /// Whether the pool was whole after a loss and before a time: for certain, when it had all that it was asked for;
-    /// perhaps, when it had what it had before the loss, or had it within seconds of the end.
+    /// perhaps, when it had what it had before the loss, less what went later, or had it within seconds of the end.
     pub(super) fn whole_again(&self, hit: &Hit, until: DateTime<Utc>) -> Touch {
         let Some(lost_at) = hit.lost_at else {
             return Touch::Perhaps;
@@ -86,7 +86,13 @@ impl Case<'_> {
             let steady = self.target(pool, *at) == most;
             *at <= until - LOGGED_BEFORE && steady && had(*at, most)
         };
-        let loosely = |at: &DateTime<Utc>| had(*at, self.target(pool, *at).min(before));
+        // What went after it is not what it lacks.
+        let gone_since = |at: DateTime<Utc>| -> u32 {
+            let hits = self.hits.iter().filter(|other| other.node.pool_id == pool);
+            let later = hits.filter(|other| other.lost_at.is_some_and(|gone| gone > lost_at + NEAR && gone <= at));
+            later.map(|other| other.node.weight).sum()
+        };
+        let loosely = |at: &DateTime<Utc>| had(*at, self.target(pool, *at).min(before).saturating_sub(gone_since(*at)));
         if changes.iter().any(strictly) {
             Touch::Certain
         } else if changes.iter().any(loosely) {
