@@ -93,7 +93,7 @@ impl Settings {
             executors_min: minimum,
             executors_max: number("spark.dynamicAllocation.maxExecutors", u32::MAX),
             idle_seconds: number("spark.dynamicAllocation.executorIdleTimeout", 60),
-            rules: Rules::of(&get),
+            rules: Rules::of(get),
             log_dir: get("spark.eventLog.dir")
                 .filter(|dir| dir.starts_with("s3://") && on("spark.eventLog.enabled", false))
                 .map(|dir| dir.trim_end_matches('/').to_owned()),
