@@ -3,6 +3,9 @@
 //! Separate from the logs' reader because here they are joined to what AWS says: when the run was that counts, and what
 //! of the application was on a host when the host went.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spark_log::{Executor, Removal, SparkRun, same_host};
