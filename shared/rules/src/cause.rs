@@ -265,10 +265,10 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     let of_loss = ["ExecutorLostFailure", "FetchFailed"]
         .iter()
         .any(|word| words.contains(word));
-    let names_one = gone
-        .iter()
-        .filter_map(|one| one.private_dns_name.as_deref())
-        .any(|host| words.contains(host.split('.').next().unwrap_or(host)));
+    // Whole names: that of one host may be the beginning of another's.
+    let names_one = words
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.'))
+        .any(|word| victim(word.trim_end_matches('.'), gone).is_some());
     let of_the_program = [
         "User application exited",
         "User class threw exception",

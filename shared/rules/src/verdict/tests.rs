@@ -1,6 +1,9 @@
 //! Each rule of the verdict, by the smallest facts that it decides.
 
 mod failures;
+mod prices;
+mod sentences;
+mod traces;
 
 use std::collections::BTreeMap;
 
@@ -123,6 +126,7 @@ struct Case {
     withheld: Option<&'static str>,
     output_lacks: Option<&'static str>,
     open: Open,
+    no_experiment: Option<&'static str>,
 }
 
 impl Case {
@@ -137,6 +141,7 @@ impl Case {
             output_lacks: None,
             open: Open::default(),
             withheld: None,
+            no_experiment: None,
         }
     }
 
@@ -162,7 +167,7 @@ impl Case {
             diagnostics: self.diagnostics,
             output_lacks: self.output_lacks,
             withheld: self.withheld,
-            no_experiment: None,
+            no_experiment: self.no_experiment,
         })
     }
 

@@ -58,6 +58,7 @@ fn a_stage_given_up_for_fetches_from_lost_nodes_failed_by_the_interruption() {
     assert_eq!(given_up(&[HOST, HOST]), Blame::Interruption);
     assert_eq!(given_up(&[OTHER_HOST]), Blame::Itself);
     assert_eq!(given_up(&[HOST, OTHER_HOST]), Blame::NotToBeTold);
+    assert_eq!(given_up(&[]), Blame::NotToBeTold, "no attempt of it says from where");
 }
 
 #[test]
