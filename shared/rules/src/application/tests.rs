@@ -108,7 +108,12 @@ fn an_attempt_that_did_well_is_the_last() {
     assert!(!may_go_on(&[true, true], None));
     assert!(may_go_on(&[true, false], None), "one of its jobs failed");
     assert!(may_go_on(&[], None), "it had no job that could tell");
-    assert!(!may_go_on(&[true, false], Some(0)), "its program made good what failed");
+    assert!(!may_go_on(&[true, true], Some(0)));
+    assert!(may_go_on(&[true, true], Some(1)), "its program failed after them");
+    assert!(
+        may_go_on(&[true, false], Some(0)),
+        "its context was stopped, and that is all"
+    );
 }
 
 #[test]

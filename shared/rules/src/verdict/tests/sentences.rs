@@ -211,7 +211,7 @@ fn an_end_that_nobody_tells_or_that_somebody_made_is_said_so() {
     assert_eq!(not_told.sentence, format!("Nothing is shown: {why}."));
     assert_eq!(
         not_told.reasons,
-        ["1 instance went while it ran (by this drill's experiment) while it ran."]
+        ["1 instance went while it ran (by this drill's experiment)."]
     );
     case.interrupted.clear();
     assert_eq!(
