@@ -63,11 +63,10 @@ pub fn measure(
         .iter()
         .flat_map(|instance| [instance.ready_at, instance.ended_at])
         .flatten()
-        .filter(|at| *at > from && *at <= until)
+        .filter(|at| (from..=until).contains(at))
         .collect();
     times.push(from);
     times.sort_unstable();
-    times.dedup();
     let mut levels: Vec<Level> = times
         .into_iter()
         .map(|at| Level {

@@ -289,11 +289,14 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     (blame, format!("{said}."))
 }
 
-/// YARN's words for a container that went with its node.
+/// YARN's words for a container that went with its node. -100 is `ABORTED`; -1000, `INVALID`, is that of a container that
+/// could not begin, above all for a file that is not there.
+/// <https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/yarn/api/records/ContainerExitStatus.html>
 fn tells_of_a_lost_node(words: &str) -> bool {
-    ["exitCode: -100", "*lost* node", "lost node"]
-        .iter()
-        .any(|word| words.contains(word))
+    let aborted = words
+        .match_indices("exitCode: -")
+        .any(|(at, code)| number_after(&words[at..], code) == Some(100));
+    aborted || ["*lost* node", "lost node"].iter().any(|word| words.contains(word))
 }
 
 fn told(one: &FailedTask, gone: &[&Interrupted]) -> String {

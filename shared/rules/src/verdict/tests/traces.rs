@@ -222,6 +222,14 @@ fn without_an_event_log_the_words_must_name_the_loss_and_the_instance() {
         assert_eq!(blame(words), Blame::Interruption, "{words}");
     }
     for words in [
+        "exited with exitCode: -100.",
+        "Container released on a *lost* node",
+        "on a lost node",
+    ] {
+        assert_eq!(blame(words), Blame::Interruption, "{words}");
+    }
+    for words in [
+        "failed 1 times due to AM Container c exited with exitCode: -1000. File does not exist: hdfs:///x.jar",
         "Job aborted due to stage failure: (ip-10-0-0-9.ec2.internal executor 2): ExecutorLostFailure",
         // Another host, whose name begins with the lost one's.
         "Job aborted due to stage failure: (ip-10-0-0-71.ec2.internal executor 2): ExecutorLostFailure",
