@@ -11,6 +11,7 @@ fn a_failure_is_laid_to_the_interruption_only_by_a_chain_that_leads_there() {
             stage_id: 2,
             index: 77,
             host: host.into(),
+            finished_at_ms: 402_000,
             reason: reason.into(),
             words: words.into(),
             ..FailedTask::default()

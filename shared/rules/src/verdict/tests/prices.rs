@@ -24,6 +24,7 @@ fn own_error() -> FailedTask {
         stage_id: 2,
         index: 77,
         host: OTHER_HOST.into(),
+        finished_at_ms: 402_000,
         reason: "ExceptionFailure".into(),
         words: "java.lang.ArithmeticException: / by zero".into(),
         ..FailedTask::default()

@@ -10,13 +10,14 @@ fn failure(change: impl Fn(&mut Case)) -> Failure {
     case.judge().failure.unwrap()
 }
 
-/// One attempt of the task that [`by_tasks`] fails by.
+/// One attempt of the task that [`by_tasks`] fails by, at 402.
 fn task(reason: &str, host: &str, words: &str) -> FailedTask {
     FailedTask {
         stage_id: 2,
         index: 77,
         executor_id: "1".into(),
         host: host.into(),
+        finished_at_ms: 402_000,
         reason: reason.into(),
         words: words.into(),
         ..FailedTask::default()
@@ -53,6 +54,34 @@ fn a_task_fails_by_the_interruption_if_each_attempt_was_on_a_lost_node_or_read_f
         Blame::NotToBeTold,
         "what it read from was there"
     );
+}
+
+#[test]
+fn what_ended_on_a_node_before_its_notice_did_not_end_by_its_loss() {
+    let blame = |finished: i64, noticed: Option<i64>, told_of: FailedTask| {
+        failure(|case| {
+            case.interrupted[0].0.noticed_at = noticed.map(at);
+            case.logs[0].failed_tasks = vec![FailedTask {
+                finished_at_ms: finished * 1000,
+                ..told_of.clone()
+            }];
+            let words = "Job aborted due to stage failure: Task 77 in stage 2.0 failed 4 times";
+            case.logs[0].jobs = vec![job(0, false, Some(words), 900)];
+        })
+        .blame
+    };
+    let memory = task(
+        "ExecutorLostFailure",
+        HOST,
+        "Container killed by YARN for exceeding physical memory limits",
+    );
+    for told_of in [memory, fetching(OTHER_HOST, HOST)] {
+        assert_eq!(blame(299, Some(300), told_of.clone()), Blame::NotToBeTold);
+        assert_eq!(blame(300, Some(300), told_of.clone()), Blame::Interruption);
+        // Without a notice on record it was given two minutes before.
+        assert_eq!(blame(279, None, told_of.clone()), Blame::NotToBeTold);
+        assert_eq!(blame(280, None, told_of), Blame::Interruption);
+    }
 }
 
 #[test]
