@@ -327,6 +327,8 @@ mod tests {
             ("x a/2026/11/20/b", "x a/*/b"),
             ("x a/2026/11/b", "x a/2026/11/b"),
             ("x a/2026/13/20", "x a/2026/13/20"),
+            ("x a/2026/+1/20", "x a/2026/+1/20"),
+            ("x 2026x11x20", "x 2026x11x20"),
             ("x 1969-12-31", "x 1969-12-31"),
             ("x 2100-01-01", "x 2100-01-01"),
             ("x 2026-00-20", "x 2026-00-20"),
@@ -351,6 +353,8 @@ mod tests {
                 "x 4f1c7a52-6a1e-4a0c-9d60+0f1f0b4b2b0e",
                 "x 4f1c7a52-6a1e-4a0c-9d60+0f1f0b4b2b0e",
             ),
+            // What goes on behind an id is no other one.
+            ("x 4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e1795183200", "x *1795183200"),
             ("x 1795183200123", "x *"),
             ("x 2795183200", "x *"),
             ("x 3795183200", "x 3795183200"),
@@ -375,5 +379,29 @@ mod tests {
         ] {
             assert_eq!(of(line), key, "{line}");
         }
+    }
+
+    #[test]
+    fn a_steps_own_setting_program_arguments_and_name_make_its_key() {
+        let key = |args: &[&str]| {
+            super::of(&Step {
+                id: "s-1".into(),
+                name: "load 2026-11-20".into(),
+                state: "RUNNING".into(),
+                created_at: None,
+                started_at: None,
+                ended_at: None,
+                jar: "command-runner.jar".into(),
+                args: args.iter().map(|&word| word.to_owned()).collect(),
+                properties: std::collections::BTreeMap::new(),
+                failure: None,
+                log_uri: None,
+                application_ids: Vec::new(),
+            })
+        };
+        let named = "spark.spotDrill.job=nightly";
+        assert_eq!(key(&["spark-submit", "--conf", named, "etl.py", "7"]), "nightly");
+        assert_eq!(key(&["spark-submit", "etl.py", "--ds", "7", "8"]), "etl.py --ds * 8");
+        assert_eq!(key(&["./job"]), "load *");
     }
 }

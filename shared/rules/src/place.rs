@@ -323,6 +323,9 @@ mod tests {
             ("(s3://a/b)", vec!["s3://a/b"]),
             ("x s3://a/{b,c}/d,s3://e/f", vec!["s3://a/", "s3://e/f"]),
             ("x s3://a/b]s3://c/d", vec!["s3://a/b", "s3://c/d"]),
+            // Of alternatives the commas are none of the list's: what climbs behind them counts, what is listed does not.
+            ("x s3://a/b/{c,d}/../../e", vec!["s3://a/"]),
+            ("x s3://a/b/{c}/d,e/../../f", vec!["s3://a/b"]),
             ("x'S3a://A/B c'", vec!["s3://a/B", "s3://a/B c"]),
             ("arn:aws-cn:s3:::a/b", vec!["s3://a/b"]),
             ("https://a.s3.cn-north-1.amazonaws.com.cn/b", vec!["s3://a/b"]),
