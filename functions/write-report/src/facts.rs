@@ -147,7 +147,8 @@ fn is_open(made: &Made) -> bool {
         .as_ref()
         .is_some_and(|failure| failure.blame == Blame::NotToBeTold || failure.words.is_none());
     let exit_code = made.witness.log.as_ref().and_then(|log| log.runs.last()?.exit_code);
-    not_told || (made.witness.completed_doubt.is_some() && exit_code.is_none())
+    // 0 is the exit code of any context that was stopped.
+    not_told || (made.witness.completed_doubt.is_some() && exit_code.is_none_or(|code| code == 0))
 }
 
 async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) -> Result<Made, Error> {

@@ -3,6 +3,9 @@
 //! Separate from the logs' reader because here they are joined to what AWS says: when the run was that counts, and what
 //! of the application was on a host when the host went.
 
+#[cfg(test)]
+mod tests;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spark_log::{Executor, Removal, SparkRun, same_host};
@@ -134,8 +137,10 @@ impl<'a> Application<'a> {
         let Some(last) = self.last() else { return true };
         let set = |key: &str| last.settings.get(key).map(|value| value.trim());
         let attempts_max = set("spark.yarn.maxAppAttempts").and_then(|value| value.parse().ok());
-        let succeeded = last.exit_code == Some(0)
-            || (!last.jobs.is_empty() && last.jobs.iter().all(|job| job.succeeded == Some(true)));
+        // An exit code of 0 is that of any context that was stopped, whatever became of the program.
+        let succeeded = last.exit_code.is_none_or(|code| code == 0)
+            && !last.jobs.is_empty()
+            && last.jobs.iter().all(|job| job.succeeded == Some(true));
         set("spark.submit.deployMode") != Some("client")
             && self.attempts_made() < attempts_max.unwrap_or(ATTEMPTS_MAX)
             && !succeeded

@@ -73,3 +73,84 @@ fn held(one: &Interrupted, at: DateTime<Utc>, application: Option<Application<'_
         (Bearing::Counts, held)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::RunWitness;
+    use crate::cluster::Role;
+    use crate::interruption::Cause;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    /// Noticed and gone at these times, during a run from 100 to 1000.
+    fn bearing(noticed: Option<i64>, gone: Option<i64>) -> Bearing {
+        let run = Run {
+            began_at: at(100),
+            begin_told_by: RunWitness::EventLog,
+            ended_at: at(1000),
+            end_told_by: RunWitness::EventLog,
+            began_by: Some(at(100)),
+            may_go_on: false,
+        };
+        let one = Interrupted {
+            instance_id: "i-7".into(),
+            role: Some(Role::Task),
+            instance_type: None,
+            private_dns_name: None,
+            pool_id: None,
+            units: 4,
+            noticed_at: noticed.map(at),
+            warnings: 1,
+            latency_ms: None,
+            terminated_at: gone.map(at),
+            terminated_told_by: None,
+            cause: Cause::Natural,
+            spot_status: None,
+            emr_reason: None,
+        };
+        Loss::weigh(&one, &run, None).bearing
+    }
+
+    #[test]
+    fn what_goes_from_the_runs_first_moment_to_before_its_last_counts() {
+        assert_eq!(bearing(None, Some(99)), Bearing::BeforeTheRun);
+        assert_eq!(bearing(None, Some(100)), Bearing::Counts);
+        assert_eq!(bearing(None, Some(999)), Bearing::Counts);
+        assert_eq!(bearing(None, Some(1000)), Bearing::AfterTheRun);
+    }
+
+    /// Two minutes: <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html>
+    #[test]
+    fn who_was_not_seen_to_go_was_due_two_minutes_after_the_notice() {
+        for noticed in [-20, 879] {
+            assert_eq!(bearing(Some(noticed), None), Bearing::Due, "noticed at {noticed}");
+        }
+        for noticed in [-21, 880] {
+            assert_eq!(bearing(Some(noticed), None), Bearing::NotGone, "noticed at {noticed}");
+        }
+        assert_eq!(bearing(None, None), Bearing::NotGone, "nobody gave it notice");
+    }
+
+    #[test]
+    fn inside_is_what_went_while_the_application_ran_and_maybe_inside_what_nobody_saw() {
+        let told = |bearing| {
+            let loss = Loss {
+                bearing,
+                held: Vec::new(),
+            };
+            (loss.is_inside(), loss.may_be_inside())
+        };
+        for bearing in [Bearing::Counts, Bearing::NothingThere] {
+            assert_eq!(told(bearing), (true, true), "{bearing:?}");
+        }
+        for bearing in [Bearing::NotKnown, Bearing::Due] {
+            assert_eq!(told(bearing), (false, true), "{bearing:?}");
+        }
+        for bearing in [Bearing::BeforeTheRun, Bearing::AfterTheRun, Bearing::NotGone] {
+            assert_eq!(told(bearing), (false, false), "{bearing:?}");
+        }
+    }
+}

@@ -63,11 +63,10 @@ pub fn measure(
         .iter()
         .flat_map(|instance| [instance.ready_at, instance.ended_at])
         .flatten()
-        .filter(|at| *at > from && *at <= until)
+        .filter(|at| (from..=until).contains(at))
         .collect();
     times.push(from);
     times.sort_unstable();
-    times.dedup();
     let mut levels: Vec<Level> = times
         .into_iter()
         .map(|at| Level {
@@ -189,5 +188,26 @@ mod tests {
         let instances: Vec<&Instance> = instances.iter().collect();
         let capacity = measure(&instances, &[], at(100), at(1000), at(1000));
         assert_eq!((capacity.dip, capacity.levels.len()), (None, 2));
+    }
+
+    #[test]
+    fn levels_are_told_from_the_windows_begin_to_its_end_and_of_no_other_time() {
+        let instances = [
+            instance("i-1", 8, 50, Some(1100)),
+            instance("i-2", 4, 60, Some(300)),
+            instance("i-3", 2, 1000, None),
+        ];
+        let instances: Vec<&Instance> = instances.iter().collect();
+        let levels = measure(&instances, &[], at(100), at(1000), at(1000)).levels;
+        let told: Vec<_> = levels.iter().map(|level| (level.at, level.units)).collect();
+        assert_eq!(told, [(at(100), 12), (at(300), 8), (at(1000), 10)]);
+    }
+
+    #[test]
+    fn what_goes_with_the_cluster_at_the_runs_end_is_no_part_of_a_dip_that_nobody_made_up_for() {
+        let instances = [instance("i-1", 8, 0, Some(1000)), instance("i-2", 4, 0, Some(300))];
+        let instances: Vec<&Instance> = instances.iter().collect();
+        let dip = measure(&instances, &[outage(300, None, 4)], at(100), at(1200), at(1000)).dip;
+        assert_eq!(dip.unwrap().units_lowest, 8);
     }
 }

@@ -15,7 +15,7 @@ use crate::application::{Application, Run, moment};
 use crate::bearing::Bearing;
 use crate::cluster::Role;
 use crate::hit::InterruptionFacts;
-use crate::interruption::Interrupted;
+use crate::interruption::{Interrupted, NOTICE};
 
 /// Whose doing a failure is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,10 +265,10 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     let of_loss = ["ExecutorLostFailure", "FetchFailed"]
         .iter()
         .any(|word| words.contains(word));
-    let names_one = gone
-        .iter()
-        .filter_map(|one| one.private_dns_name.as_deref())
-        .any(|host| words.contains(host.split('.').next().unwrap_or(host)));
+    // Whole names: that of one host may be the beginning of another's.
+    let names_one = words
+        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.'))
+        .any(|word| victim(word.trim_end_matches('.'), gone).is_some());
     let of_the_program = [
         "User application exited",
         "User class threw exception",
@@ -289,30 +289,42 @@ fn by_words(words: Option<&str>, gone: &[&Interrupted]) -> (Blame, String) {
     (blame, format!("{said}."))
 }
 
-/// YARN's words for a container that went with its node.
+/// YARN's words for a container that went with its node. -100 is `ABORTED`; -1000, `INVALID`, is that of a container that
+/// could not begin, above all for a file that is not there.
+/// <https://hadoop.apache.org/docs/stable/api/org/apache/hadoop/yarn/api/records/ContainerExitStatus.html>
 fn tells_of_a_lost_node(words: &str) -> bool {
-    ["exitCode: -100", "*lost* node", "lost node"]
-        .iter()
-        .any(|word| words.contains(word))
+    let aborted = words
+        .match_indices("exitCode: -")
+        .any(|(at, code)| number_after(&words[at..], code) == Some(100));
+    aborted || ["*lost* node", "lost node"].iter().any(|word| words.contains(word))
 }
 
 fn told(one: &FailedTask, gone: &[&Interrupted]) -> String {
     let on = victim(&one.host, gone).map_or_else(
         || format!("executor {}, on no interrupted instance", one.executor_id),
-        |id| format!("executor {} on {id}, which was interrupted", one.executor_id),
+        |it| {
+            format!(
+                "executor {} on {}, which was interrupted",
+                one.executor_id, it.instance_id
+            )
+        },
     );
     format!("Attempt {} failed on {on}: {}: {}", one.attempt, one.reason, one.words)
 }
 
-/// Did an attempt fail because an instance had gone: its own executor's, or the one that it read from?
+/// Did an attempt fail because an instance had gone: its own executor's, or the one that it read from? What failed there
+/// before the notice, for want of memory or by the program, failed by something else.
 fn by_loss(one: &FailedTask, gone: &[&Interrupted]) -> bool {
-    match one.reason.as_str() {
-        "FetchFailed" => one
-            .fetch_failed_from
-            .as_ref()
-            .is_some_and(|from| victim(&from.host, gone).is_some()),
-        _ => is_executors_end(one) && victim(&one.host, gone).is_some(),
-    }
+    let host = match one.reason.as_str() {
+        "FetchFailed" => one.fetch_failed_from.as_ref().map(|from| from.host.as_str()),
+        _ => is_executors_end(one).then_some(one.host.as_str()),
+    };
+    host.and_then(|host| victim(host, gone)).is_some_and(|instance| {
+        let noticed_at = instance
+            .noticed_at
+            .or_else(|| instance.terminated_at.map(|at| at - NOTICE));
+        noticed_at <= moment(Some(one.finished_at_ms))
+    })
 }
 
 fn is_executors_end(one: &FailedTask) -> bool {
@@ -326,13 +338,13 @@ fn may_be_a_lost_node(words: &str) -> bool {
     MAY_BE_A_LOST_NODE.iter().any(|word| words.contains(word))
 }
 
-fn victim<'a>(host: &str, gone: &[&'a Interrupted]) -> Option<&'a str> {
+fn victim<'a>(host: &str, gone: &[&'a Interrupted]) -> Option<&'a Interrupted> {
     let is_its = |one: &&&Interrupted| {
         one.private_dns_name
             .as_deref()
             .is_some_and(|name| same_host(host, name))
     };
-    gone.iter().find(is_its).map(|one| one.instance_id.as_str())
+    gone.iter().find(is_its).copied()
 }
 
 /// The whole number that follows a word.

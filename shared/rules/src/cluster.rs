@@ -177,3 +177,54 @@ impl Instance {
         self.ended_at.is_some() && !why.is_empty() && !CODES.iter().any(|code| why.starts_with(code))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_state(state: &str) -> Cluster {
+        Cluster {
+            id: "j-1".into(),
+            name: "cluster".into(),
+            state: state.into(),
+            tags: BTreeMap::new(),
+            release_label: None,
+            has_fleets: true,
+            log_uri: None,
+            spark_defaults: BTreeMap::new(),
+            step_concurrency: None,
+            created_at: None,
+            ended_at: None,
+            reason: None,
+        }
+    }
+
+    /// All of them: <https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStatus.html>
+    #[test]
+    fn in_each_of_emrs_states_a_cluster_either_starts_or_is_up_or_goes() {
+        let told = |state: &str| {
+            let cluster = in_state(state);
+            (cluster.is_starting(), cluster.is_up(), cluster.is_going())
+        };
+        for state in ["STARTING", "BOOTSTRAPPING"] {
+            assert_eq!(told(state), (true, false, false), "{state}");
+        }
+        for state in ["RUNNING", "WAITING"] {
+            assert_eq!(told(state), (false, true, false), "{state}");
+        }
+        for state in ["TERMINATING", "TERMINATED", "TERMINATED_WITH_ERRORS"] {
+            assert_eq!(told(state), (false, false, true), "{state}");
+        }
+        assert_eq!(told("SOMETHING_NEW"), (false, false, false));
+    }
+
+    #[test]
+    fn a_role_is_read_from_emrs_word_and_from_no_other() {
+        assert_eq!(Role::parse("MASTER"), Some(Role::Master));
+        assert_eq!(Role::parse("CORE"), Some(Role::Core));
+        assert_eq!(Role::parse("TASK"), Some(Role::Task));
+        for word in ["", "task", "PRIMARY", "TASK "] {
+            assert_eq!(Role::parse(word), None, "{word:?}");
+        }
+    }
+}

@@ -240,6 +240,7 @@ mod tests {
         drill.lease_until = Some(at(900));
         assert!(drill.may_take("first", at(60)));
         assert!(!drill.may_take("second", at(60)));
+        assert!(!drill.may_take("second", at(900)), "until then the holder can be alive");
         assert!(drill.may_take("second", at(901)));
     }
 
@@ -255,5 +256,59 @@ mod tests {
         drill.state = Some(DrillState::Started);
         drill.holder = Some("first".into());
         assert!(!drill.may_take("first", at(9999)));
+    }
+
+    fn wave(number: u32) -> Wave {
+        Wave {
+            number,
+            token: format!("token {number}"),
+            victims: Vec::new(),
+            preview: false,
+            template_id: None,
+            experiment_id: None,
+            asked_at: None,
+            status: None,
+            reason: None,
+            resolved: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_experiment_is_over_in_each_of_the_states_that_it_never_leaves_and_in_no_other() {
+        let is_over = |status: Option<&str>| {
+            let status = status.map(str::to_owned);
+            Wave { status, ..wave(1) }.is_over()
+        };
+        for end in ["completed", "failed", "stopped", "cancelled"] {
+            assert!(is_over(Some(end)), "{end}");
+        }
+        for way in ["pending", "initiating", "running", "stopping"] {
+            assert!(!is_over(Some(way)), "{way}");
+        }
+        assert!(!is_over(None));
+    }
+
+    #[test]
+    fn a_wave_is_known_by_its_number_and_has_an_experiment_once_fis_has_answered() {
+        let mut drill = Drill::new("j-A", "s-A");
+        drill.waves = vec![wave(2), wave(1), wave(3)];
+        assert_eq!(drill.wave(1).map(|wave| wave.token.as_str()), Some("token 1"));
+        assert!(drill.wave(4).is_none() && drill.wave_mut(4).is_none());
+        assert_eq!(drill.experiments(), [""; 0]);
+        drill.wave_mut(1).unwrap().experiment_id = Some("EXP1".into());
+        drill.wave_mut(3).unwrap().experiment_id = Some("EXP3".into());
+        assert_eq!(drill.experiments(), ["EXP1", "EXP3"]);
+        assert!(drill.wave(2).unwrap().experiment_id.is_none());
+    }
+
+    #[test]
+    fn a_token_is_the_same_for_the_same_wave_only() {
+        let token = |cluster, step, wave| Drill::new(cluster, step).token(wave);
+        assert_eq!(token("j-A", "s-A", 1), token("j-A", "s-A", 1));
+        let others = [token("j-A", "s-A", 2), token("j-A", "s-B", 1), token("j-B", "s-A", 1)];
+        assert!(
+            others.iter().all(|other| *other != token("j-A", "s-A", 1)),
+            "{others:?}"
+        );
     }
 }

@@ -234,5 +234,80 @@ mod tests {
             assert!(!is_cluster_id(bad), "{bad}");
         }
         assert!(!is_instance_id("i-0123456789abcdefg") && is_instance_id("i-1a2b3c4d"));
+        for good in ["i-0", "i-9f", "i-0b662ef9931388ba0"] {
+            assert!(is_instance_id(good), "{good}");
+        }
+        for bad in ["i-", "i-0B66", "i-g", "i-0b662ef9931388ba01", "j-0b66", "0b66"] {
+            assert!(!is_instance_id(bad), "{bad}");
+        }
+        assert!(is_step_id("s-3PZCQ9RLPEXPL") && is_cluster_id("j-2AXXXXXXGAPLF"));
+        for bad in ["s-", "s-a", "s-A#", "j-A", "A"] {
+            assert!(!is_step_id(bad), "{bad}");
+        }
+        let long = |prefix: &str, length| format!("{prefix}{}", "A".repeat(length));
+        assert!(is_cluster_id(&long("j-", 40)) && !is_cluster_id(&long("j-", 41)));
+        assert!(is_step_id(&long("s-", 40)) && !is_step_id(&long("s-", 41)));
+    }
+
+    fn warning() -> Value {
+        json!({"version": "0", "id": "7", "detail-type": "EC2 Spot Instance Interruption Warning", "source": "aws.ec2",
+            "account": "123456789012", "time": "2026-11-20T14:02:49Z", "region": "eu-west-1",
+            "resources": ["arn:aws:ec2:eu-west-1a:instance/i-0b662ef9931388ba0"],
+            "detail": {"instance-id": "i-0b662ef9931388ba0", "instance-action": "terminate"}})
+    }
+
+    #[test]
+    fn a_warning_says_which_instance_when_and_what_will_be_done() {
+        let read = InterruptionWarning::parse(&warning()).unwrap();
+        assert_eq!(read.time.to_rfc3339(), "2026-11-20T14:02:49+00:00");
+        assert_eq!(
+            (read.instance_id.as_str(), read.action.as_str()),
+            ("i-0b662ef9931388ba0", "terminate")
+        );
+        assert_eq!(read.event_id.as_deref(), Some("7"));
+        // What EC2 may do one day is no fault of the event's; to say nothing is.
+        let mut event = warning();
+        event["detail"]["instance-action"] = json!("rest");
+        assert_eq!(InterruptionWarning::parse(&event).unwrap().action, "rest");
+        event["detail"]["instance-action"] = json!("");
+        assert_eq!(
+            InterruptionWarning::parse(&event).unwrap_err().field,
+            "detail.instance-action"
+        );
+        let mut event = step();
+        event["detail"]["state"] = json!("");
+        assert_eq!(StepStatusChange::parse(&event).unwrap_err().field, "detail.state");
+    }
+
+    #[test]
+    fn an_event_of_another_kind_is_told_by_the_field_that_differs() {
+        let field = |event: &Value| StepStatusChange::parse(event).unwrap_err().field;
+        assert_eq!(field(&warning()), "source");
+        let with = |name: &str, value: Value| {
+            let mut event = step();
+            event[name] = value;
+            field(&event)
+        };
+        assert_eq!(with("source", json!("aws.ec2")), "source");
+        assert_eq!(with("detail-type", json!("EMR Cluster State Change")), "detail-type");
+        for detail in [json!(null), json!("{}"), json!([])] {
+            assert_eq!(with("detail", detail), "detail");
+        }
+        assert_eq!(with("resources", json!("none")), "event");
+        assert_eq!(field(&json!("text")), "source");
+        let found = InterruptionWarning::parse(&step()).unwrap_err();
+        assert_eq!(found.to_string(), "source: expected aws.ec2, found \"aws.emr\"");
+    }
+
+    #[test]
+    fn what_was_found_is_told_in_eighty_characters() {
+        let found = |length: usize| {
+            let mut event = step();
+            // In its quotes.
+            event["detail"]["clusterId"] = json!("ö".repeat(length - 2));
+            StepStatusChange::parse(&event).unwrap_err().found
+        };
+        assert_eq!(found(80), format!("\"{}\"", "ö".repeat(78)));
+        assert_eq!(found(81), format!("\"{}…", "ö".repeat(79)));
     }
 }

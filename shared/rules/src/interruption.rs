@@ -285,10 +285,14 @@ impl Testimony<'_> {
         let ours = self.acts.iter().find(|act| act.did(id, noticed_at, lost_at));
         // Ended by an experiment sooner than ours would have, with no notice on record: another's, or ours and somebody
         // was faster.
-        let is_doubtful = ours.is_none()
-            && noticed_at.is_none()
-            && self.acts.iter().any(|act| act.instance_ids.iter().any(|one| one == id))
-            && lost_at.is_some_and(|lost| self.acts.iter().any(|act| lost >= act.began_at));
+        let had_begun = |lost| {
+            let mut acts = self
+                .acts
+                .iter()
+                .filter(|act| act.instance_ids.iter().any(|one| one == id));
+            acts.any(|act| lost >= act.began_at)
+        };
+        let is_doubtful = noticed_at.is_none() && lost_at.is_some_and(had_begun);
         match (ours, said) {
             (None, Some(Cause::OtherExperiment)) if is_doubtful => Cause::Unknown,
             (_, Some(Cause::Natural)) => Cause::Natural,

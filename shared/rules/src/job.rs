@@ -294,4 +294,114 @@ mod tests {
         assert_ne!(key(None, None, &[], "load a"), key(None, None, &[], "load b"));
         assert!(key(None, Some(&"x".repeat(9_000)), &[], "").len() <= CHARACTERS_MAX * 4);
     }
+
+    #[test]
+    fn what_varies_is_told_by_its_name_whatever_its_value() {
+        for (line, key) in [
+            ("etl.py --run-id x y", "etl.py --run-id * y"),
+            ("etl.py --my-run-id x", "etl.py --my-run-id *"),
+            ("etl.py --Run_ID=x", "etl.py --Run_ID=*"),
+            ("etl.py out/hour=late/x", "etl.py out/hour=*/x"),
+            ("etl.py dt=", "etl.py dt="),
+            // A name that only ends in the same letters, a flag of one dash and a word are other things.
+            ("etl.py --update x", "etl.py --update x"),
+            ("etl.py -date x", "etl.py -date x"),
+            ("etl.py date x", "etl.py date x"),
+            ("etl.py --date=a x", "etl.py --date=* x"),
+        ] {
+            assert_eq!(of(line), key, "{line}");
+        }
+    }
+
+    #[test]
+    fn dates_and_times_are_those_of_the_calendar() {
+        for (line, key) in [
+            ("x 2026-11-20", "x *"),
+            ("x 2026_11_20", "x *"),
+            ("x 2026.11.20", "x *"),
+            ("x 20261120", "x *"),
+            ("x 20261120140000", "x *"),
+            ("x 2026-11-20T14:00:00.123Z/y", "x */y"),
+            ("x 2026-11-20-a", "x *-a"),
+            ("x 1970-01-01/2099-12-31", "x */*"),
+            ("x a/2026/11/20/b", "x a/*/b"),
+            ("x a/2026/11/b", "x a/2026/11/b"),
+            ("x a/2026/13/20", "x a/2026/13/20"),
+            ("x a/2026/+1/20", "x a/2026/+1/20"),
+            ("x 2026x11x20", "x 2026x11x20"),
+            ("x 1969-12-31", "x 1969-12-31"),
+            ("x 2100-01-01", "x 2100-01-01"),
+            ("x 2026-00-20", "x 2026-00-20"),
+            ("x 2026-11-32", "x 2026-11-32"),
+            ("x 2026-11_20", "x 2026-11_20"),
+            ("x 2026-11-201", "x 2026-11-201"),
+            ("x 20261320", "x 20261320"),
+            ("x v20261120", "x v20261120"),
+        ] {
+            assert_eq!(of(line), key, "{line}");
+        }
+    }
+
+    #[test]
+    fn ids_are_told_by_their_length_and_by_what_ends_them() {
+        for (line, key) in [
+            ("x 0123456789abcdef", "x *"),
+            ("x 0123456789abcde", "x 0123456789abcde"),
+            ("x 0123456789abcdefg", "x 0123456789abcdefg"),
+            ("x a-4F1C7A52-6a1e-4a0c-9d60-0f1f0b4b2b0e.json", "x a-*.json"),
+            (
+                "x 4f1c7a52-6a1e-4a0c-9d60+0f1f0b4b2b0e",
+                "x 4f1c7a52-6a1e-4a0c-9d60+0f1f0b4b2b0e",
+            ),
+            // What goes on behind an id is no other one.
+            ("x 4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e1795183200", "x *1795183200"),
+            ("x 1795183200123", "x *"),
+            ("x 2795183200", "x *"),
+            ("x 3795183200", "x 3795183200"),
+            ("x 179518320", "x 179518320"),
+            ("x 17951832001", "x 17951832001"),
+            ("x 1795183200s", "x 1795183200s"),
+        ] {
+            assert_eq!(of(line), key, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_number_counts_runs_only_behind_a_word_that_says_so() {
+        for (line, key) in [
+            ("x run17", "x run*"),
+            ("x run-17", "x run-*"),
+            ("x Run_ID-17", "x Run_ID-*"),
+            ("x build#17.a", "x build#*.a"),
+            ("x overrun-17", "x overrun-17"),
+            ("x my_batch:17", "x my_batch:*"),
+            ("x part-17", "x part-17"),
+        ] {
+            assert_eq!(of(line), key, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_steps_own_setting_program_arguments_and_name_make_its_key() {
+        let key = |args: &[&str]| {
+            super::of(&Step {
+                id: "s-1".into(),
+                name: "load 2026-11-20".into(),
+                state: "RUNNING".into(),
+                created_at: None,
+                started_at: None,
+                ended_at: None,
+                jar: "command-runner.jar".into(),
+                args: args.iter().map(|&word| word.to_owned()).collect(),
+                properties: std::collections::BTreeMap::new(),
+                failure: None,
+                log_uri: None,
+                application_ids: Vec::new(),
+            })
+        };
+        let named = "spark.spotDrill.job=nightly";
+        assert_eq!(key(&["spark-submit", "--conf", named, "etl.py", "7"]), "nightly");
+        assert_eq!(key(&["spark-submit", "etl.py", "--ds", "7", "8"]), "etl.py --ds * 8");
+        assert_eq!(key(&["./job"]), "load *");
+    }
 }

@@ -248,3 +248,98 @@ impl Watch {
                 .is_none_or(|until| step.started_at.is_none_or(|began| began < until))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    fn step(began: Option<i64>, ended: Option<i64>) -> Step {
+        Step {
+            id: "s-A".into(),
+            name: "nightly".into(),
+            state: "RUNNING".into(),
+            created_at: None,
+            started_at: began.map(at),
+            ended_at: ended.map(at),
+            jar: "command-runner.jar".into(),
+            args: vec!["spark-submit".into(), "s3://code/x.py".into(), "s3://data/out/".into()],
+            properties: BTreeMap::new(),
+            failure: None,
+            log_uri: None,
+            application_ids: Vec::new(),
+        }
+    }
+
+    fn key(key: Key) -> (String, String) {
+        (key.pk, key.sk)
+    }
+
+    #[test]
+    fn the_keys_are_those_of_the_table_above() {
+        let expected = |pk: &str, sk: &str| (pk.to_owned(), sk.to_owned());
+        assert_eq!(key(Key::drill("j-A", "s-A")), expected("cluster#j-A", "drill#s-A"));
+        assert_eq!(key(Key::claim("j-A")), expected("cluster#j-A", "claim"));
+        assert_eq!(key(Key::active("j-A", "s-A")), expected("active", "j-A#s-A"));
+        assert_eq!(key(Key::sweep()), expected("sweep", "sweep"));
+        assert_eq!(
+            key(Key::submission("arn:x")),
+            expected("submission#arn:x", "submission")
+        );
+        let warning = |cluster: Option<&str>| {
+            let item = serde_json::json!({"instance_id": "i-1", "cluster_id": cluster, "action": "terminate",
+                "noticed_at": "2026-11-20T14:02:49.900Z"});
+            key(Key::interruption(&serde_json::from_value(item).unwrap()))
+        };
+        // To the second, as EC2 tells it.
+        let sk = "interruption#i-1#2026-11-20T14:02:49Z";
+        assert_eq!(warning(Some("j-A")), expected("cluster#j-A", sk));
+        assert_eq!(warning(None), expected("instance#i-1", sk));
+        assert!(sk.starts_with(INTERRUPTION));
+    }
+
+    #[test]
+    fn an_active_step_names_the_places_that_it_may_write_to_and_one_that_nobody_watches_none() {
+        let active = ActiveStep::of("j-A", &step(Some(10), None), at(20));
+        assert_eq!((active.cluster_id.as_str(), active.step_id.as_str()), ("j-A", "s-A"));
+        assert_eq!(
+            (active.name.as_str(), active.watched, active.seen_at),
+            ("nightly", true, at(20))
+        );
+        let out: Place = "s3://data/out/today".parse().unwrap();
+        assert!(active.places.iter().any(|place| place.overlaps(&out)), "{active:?}");
+        let unwatched = ActiveStep::unwatched("j-A", "s-A", at(20));
+        assert_eq!(
+            (unwatched.cluster_id.as_str(), unwatched.step_id.as_str()),
+            ("j-A", "s-A")
+        );
+        assert!(!unwatched.watched && unwatched.places.is_empty());
+    }
+
+    #[test]
+    fn an_item_that_does_not_say_whether_its_step_is_watched_is_of_one_that_is() {
+        let item = serde_json::json!({"cluster_id": "j-A", "step_id": "s-A", "places": [], "seen_at": at(0)});
+        let active: ActiveStep = serde_json::from_value(item).unwrap();
+        assert!(active.watched);
+    }
+
+    #[test]
+    fn a_watch_covers_steps_that_ended_after_its_begin_and_began_before_its_end() {
+        let watch = |until: Option<i64>| Watch {
+            from: at(100),
+            until: until.map(at),
+        };
+        let covers = |until, began, ended| watch(until).covers(&step(began, ended));
+        assert!(covers(None, Some(10), None) && covers(None, Some(10), Some(100)));
+        assert!(!covers(None, Some(10), Some(99)), "it ended before");
+        assert!(covers(Some(200), Some(199), None) && covers(Some(200), None, None));
+        assert!(
+            !covers(Some(200), Some(200), None),
+            "it began when the cluster was opted out"
+        );
+        assert!(!covers(Some(200), Some(10), Some(99)) && !covers(Some(200), Some(300), Some(400)));
+    }
+}

@@ -311,4 +311,54 @@ mod tests {
         }
         assert!("data/out".parse::<Place>().is_err());
     }
+
+    fn named(word: &str) -> Vec<String> {
+        named_in([word]).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_place_ends_where_what_is_around_it_goes_on() {
+        for (word, places) in [
+            ("cp s3://a/b;ls", vec!["s3://a/b"]),
+            ("(s3://a/b)", vec!["s3://a/b"]),
+            ("x s3://a/{b,c}/d,s3://e/f", vec!["s3://a/", "s3://e/f"]),
+            ("x s3://a/b]s3://c/d", vec!["s3://a/b", "s3://c/d"]),
+            // Of alternatives the commas are none of the list's: what climbs behind them counts, what is listed does not.
+            ("x s3://a/b/{c,d}/../../e", vec!["s3://a/"]),
+            ("x s3://a/b/{c}/d,e/../../f", vec!["s3://a/b"]),
+            ("x'S3a://A/B c'", vec!["s3://a/B", "s3://a/B c"]),
+            ("arn:aws-cn:s3:::a/b", vec!["s3://a/b"]),
+            ("https://a.s3.cn-north-1.amazonaws.com.cn/b", vec!["s3://a/b"]),
+            ("https://s3-eu-west-1.amazonaws.com/a/b", vec!["s3://a/b"]),
+            ("https://s3.amazonaws.com/a/b", vec!["s3://a/b"]),
+            ("https://a.s3-eu-west-1.amazonaws.com/b", vec!["s3://a/b"]),
+            ("https://a.b.s3.amazonaws.com/c", vec!["s3://a.b/c"]),
+            ("https://a.s3x.amazonaws.com/b", vec![]),
+            ("https://s3x.amazonaws.com/a/b", vec![]),
+            ("https://sqs.eu-west-1.amazonaws.com/s3/b", vec![]),
+            ("hdfs://a/b", vec![]),
+        ] {
+            assert_eq!(named(word), places, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_climbs_may_lead_anywhere_in_its_bucket() {
+        for (word, place) in [
+            ("s3://data/a/$X/../../b", "s3://data/"),
+            ("s3://data/a/../../b", "s3://data/b"),
+            ("s3://data/a/b*", "s3://data/a/b*"),
+            ("s3://data/a/*", "s3://data/a"),
+            ("s3://data/*", "s3://data/"),
+            ("s3://da,ta/x", "s3://da/"),
+        ] {
+            assert!(named(word).contains(&place.to_owned()), "{word}: {:?}", named(word));
+        }
+    }
+
+    #[test]
+    fn of_one_steps_words_so_many_places_are_read_and_no_more() {
+        let words: Vec<String> = (0..PLACES_MAX + 10).map(|n| format!("s3://b/{n}")).collect();
+        assert_eq!(named_in(words.iter().map(String::as_str)).len(), PLACES_MAX);
+    }
 }

@@ -83,4 +83,37 @@ mod tests {
         assert!(!results.holds(&sibling));
         assert!(results.holds(&"s3a://bucket/results/today".parse().unwrap()));
     }
+
+    #[test]
+    fn buckets_have_three_to_63_plain_characters() {
+        let is_place = |text: &str| S3Location::from_str(text).is_ok();
+        let bucket = |length| format!("s3://{}/x", "b".repeat(length));
+        assert!(!is_place(&bucket(2)) && is_place(&bucket(3)) && is_place(&bucket(63)) && !is_place(&bucket(64)));
+        for good in [
+            "s3://my-b.c_1/x",
+            "S3://bucket/x",
+            "s3n://bucket/x",
+            "S3A://bucket/a.b/c..d/",
+        ] {
+            assert!(is_place(good), "{good}");
+        }
+        for bad in [
+            "s3://bu cket/x",
+            "s3://b@cket/x",
+            "s4://bucket/x",
+            "hdfs://bucket/x",
+            "s3://bucket/./x",
+            "s3://bucket/a\nb",
+        ] {
+            assert!(!is_place(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn another_buckets_place_is_never_below() {
+        let place = |text: &str| S3Location::from_str(text).unwrap();
+        assert!(place("s3://bucket/a").holds(&place("s3://bucket/a")));
+        assert!(!place("s3://bucket/a").holds(&place("s3://other/a/b")));
+        assert!(!place("s3://bucket/a/b").holds(&place("s3://bucket/a")));
+    }
 }

@@ -111,7 +111,7 @@ pub fn judge(facts: &Facts<'_>) -> Judgement {
         Ending::Well { how } => completed(facts, run, &counted, how),
         Ending::NotKnown { why } => inconclusive(
             format!("Nothing is shown: {why}."),
-            vec![format!("{} while it ran.", words::gone(&counted))],
+            vec![format!("{}.", words::gone(&counted))],
         ),
         Ending::Stopped => {
             let state = &facts.step.state;

@@ -121,6 +121,28 @@ mod tests {
     }
 
     #[test]
+    fn so_many_are_chosen_and_all_where_there_are_fewer() {
+        let chosen = choose(candidates(), 3, "j-A", "s-A", 1);
+        assert_eq!(chosen.len(), 3);
+        assert!(chosen.iter().all(|one| candidates().contains(one)) && chosen.is_sorted());
+        assert_eq!(choose(candidates(), 21, "j-A", "s-A", 1), candidates());
+        assert_ne!(chosen, choose(candidates(), 3, "j-B", "s-A", 1), "of another cluster");
+    }
+
+    #[test]
+    fn what_is_asked_for_and_does_not_run_is_not_interrupted() {
+        assert_eq!((Selection::All.of(7), Selection::All.needs()), (7, 1));
+        assert_eq!((Selection::Count(3).of(7), Selection::Count(3).of(2)), (3, 2));
+        assert_eq!(Selection::Count(3).needs(), 3);
+        assert_eq!((Selection::Percent(100).of(7), Selection::Percent(150).of(7)), (7, 7));
+        assert_eq!(
+            (Selection::Percent(100).needs(), Selection::Percent(1).needs()),
+            (1, 100)
+        );
+        assert_eq!(Selection::Percent(99).of(1), 0, "rounded down");
+    }
+
+    #[test]
     fn selection_modes_are_those_of_fis() {
         assert_eq!(Selection::parse("COUNT(3)"), Some(Selection::Count(3)));
         assert_eq!(Selection::parse("PERCENT(20)"), Some(Selection::Percent(20)));

@@ -1,5 +1,7 @@
 //! Whose deed and when, by the smallest examples.
 
+use spark_log::{Executor, Removal, SparkRun};
+
 use super::*;
 use crate::cluster::Market;
 
@@ -154,4 +156,244 @@ fn what_scaling_and_people_take_is_no_interruption() {
     );
     assert_eq!(joined(&[act(100)], None, Some(("fulfilled", 1)), None), None);
     assert_eq!(joined(&[], None, None, Some(210)), None);
+}
+
+/// What is joined of `i-1` by these warnings, this status and this entry of EMR's list.
+fn told(
+    acts: &[Act],
+    warnings: &[ledger::Interruption],
+    status: Option<SpotStatus>,
+    instances: &[Instance],
+) -> Option<Interrupted> {
+    let statuses = status.into_iter().map(|status| ("i-1".to_owned(), status)).collect();
+    let testimony = Testimony {
+        acts,
+        warnings,
+        statuses: &statuses,
+        instances,
+        application: None,
+    };
+    testimony.join(&["i-1".to_owned()]).pop()
+}
+
+#[test]
+fn a_notice_is_our_actions_up_to_half_a_minute_late_or_as_long_as_it_was_at_it() {
+    let code = Some(("instance-terminated-by-experiment", 320));
+    let is_ours = |act: Act, noticed| joined(&[act], Some(noticed), code, Some(330)).unwrap().cause == ours();
+    // Due at 100, thirty seconds late, and five between two clocks.
+    assert!(is_ours(act(100), 135) && !is_ours(act(100), 136));
+    let ended = |at: Option<DateTime<Utc>>| Act {
+        ended_at: at,
+        ..act(100)
+    };
+    assert!(is_ours(ended(None), 135) && !is_ours(ended(None), 136));
+    assert!(is_ours(ended(Some(at(200))), 205) && !is_ours(ended(Some(at(200))), 206));
+    // A warning's time is in whole seconds: one of second 100 may be of 100.9.
+    let within = Act {
+        began_at: at(100) + TimeDelta::milliseconds(900),
+        ..act(100)
+    };
+    assert!(is_ours(within.clone(), 100) && !is_ours(within, 99));
+}
+
+#[test]
+fn a_loss_without_a_notice_is_our_actions_if_it_lies_two_minutes_after_it() {
+    let cause = |lost| {
+        let code = Some(("instance-terminated-by-experiment", lost));
+        joined(&[act(100)], None, code, Some(lost + 10)).unwrap().cause
+    };
+    for (lost, expected) in [
+        (214, Cause::Unknown),
+        (215, ours()),
+        (345, ours()),
+        (346, Cause::Unknown),
+    ] {
+        assert_eq!(cause(lost), expected, "{lost}");
+    }
+    // Neither noticed nor lost as yet: to be named has to do.
+    let marked = SpotStatus {
+        code: "marked-for-termination".into(),
+        at: None,
+    };
+    let one = told(&[act(100)], &[], Some(marked), &[instance(None)]).unwrap();
+    assert_eq!(
+        (one.cause, one.noticed_at, one.terminated_at, one.units),
+        (ours(), None, None, 4)
+    );
+}
+
+#[test]
+fn a_doubt_needs_an_action_of_ours_on_this_instance_that_had_begun() {
+    let code = Some(("instance-terminated-by-experiment", 160));
+    let elsewhere = Act {
+        instance_ids: vec!["i-2".into()],
+        ..act(100)
+    };
+    let cause = |acts: &[Act]| joined(acts, None, code, Some(170)).unwrap().cause;
+    assert_eq!(cause(std::slice::from_ref(&elsewhere)), Cause::OtherExperiment);
+    // The first wave was on somebody else, the second had not begun.
+    assert_eq!(cause(&[elsewhere.clone(), act(200)]), Cause::OtherExperiment);
+    assert_eq!(cause(&[elsewhere, act(160)]), Cause::Unknown);
+}
+
+#[test]
+fn the_codes_of_a_spot_request_tell_who_and_when_of_notice_and_end() {
+    // What EC2 needs back has its final status with the notice; a mark is a notice without a culprit.
+    for (code, cause) in [
+        ("instance-terminated-no-capacity", Cause::Natural),
+        ("instance-terminated-by-price", Cause::Natural),
+        ("instance-terminated-capacity-oversubscribed", Cause::Natural),
+        ("instance-stopped-no-capacity", Cause::Natural),
+        ("instance-stopped-by-price", Cause::Natural),
+        ("marked-for-termination", Cause::Unknown),
+        ("marked-for-stop", Cause::Unknown),
+    ] {
+        let one = joined(&[], None, Some((code, 100)), None).unwrap();
+        assert_eq!((one.cause, one.noticed_at), (cause, Some(at(100))), "{code}");
+        assert_eq!((one.terminated_at, one.warnings), (None, 0), "{code}");
+        assert_eq!(one.spot_status.as_deref(), Some(code));
+    }
+    let ended = joined(&[], None, Some(("instance-stopped-by-experiment", 100)), None).unwrap();
+    assert_eq!((ended.cause, ended.noticed_at), (Cause::OtherExperiment, None));
+    assert_eq!(ended.terminated_at, Some(at(100)));
+    let is_plain = |code: &str| {
+        let code = code.into();
+        SpotStatus { code, at: None }.is_plain()
+    };
+    assert!(
+        is_plain("fulfilled")
+            && !is_plain("marked-for-termination")
+            && !is_plain("request-canceled-and-instance-running")
+    );
+}
+
+#[test]
+fn of_an_instances_warnings_the_first_counts_and_no_other_instances() {
+    let warning = |id: &str, noticed, seen, latency| ledger::Interruption {
+        instance_id: id.into(),
+        seen,
+        latency_ms: Some(latency),
+        instance_type: Some("m5.large".into()),
+        private_dns_name: Some("ip-10-0-0-8.ec2.internal".into()),
+        ..warning(noticed)
+    };
+    let warnings = [
+        warning("i-2", 50, 16, 1),
+        warning("i-1", 130, 2, 2),
+        warning("i-1", 100, 1, 3),
+    ];
+    let other = Instance {
+        instance_id: "i-2".into(),
+        ..instance(Some(90))
+    };
+    let unlisted = told(&[], &warnings, None, std::slice::from_ref(&other)).unwrap();
+    assert_eq!(
+        (unlisted.noticed_at, unlisted.warnings, unlisted.latency_ms),
+        (Some(at(100)), 3, Some(3))
+    );
+    // Of what EMR does not list, the warning has to tell.
+    assert_eq!((unlisted.role, unlisted.units), (Some(Role::Core), 1));
+    assert_eq!(unlisted.instance_type.as_deref(), Some("m5.large"));
+    assert_eq!(unlisted.private_dns_name.as_deref(), Some("ip-10-0-0-8.ec2.internal"));
+    assert_eq!((unlisted.pool_id, unlisted.terminated_at), (None, None));
+    let reason = Some("INSTANCE_FAILURE: gone".to_owned());
+    let emr = |ended, name: &str| Instance {
+        private_dns_name: name.into(),
+        reason: reason.clone(),
+        ..instance(ended)
+    };
+    let listed = told(
+        &[],
+        &warnings,
+        None,
+        &[other, emr(Some(240), "ip-10-0-0-7.ec2.internal")],
+    )
+    .unwrap();
+    assert_eq!((listed.role, listed.units), (Some(Role::Task), 4));
+    assert_eq!(listed.private_dns_name.as_deref(), Some("ip-10-0-0-7.ec2.internal"));
+    assert_eq!(listed.emr_reason, reason);
+    // EMR has no name as yet, and its words are on why it runs.
+    let fresh = told(&[], &warnings, None, &[emr(None, "")]).unwrap();
+    assert_eq!(fresh.private_dns_name.as_deref(), Some("ip-10-0-0-8.ec2.internal"));
+    assert_eq!(fresh.emr_reason, None);
+}
+
+#[test]
+fn the_interrupted_are_told_in_the_order_of_their_notices_or_losses() {
+    let warning = |id: &str, noticed| ledger::Interruption {
+        instance_id: id.into(),
+        ..warning(noticed)
+    };
+    let warnings = [warning("i-1", 300), warning("i-2", 100), warning("i-4", 100)];
+    let code = |code: &str, since| SpotStatus {
+        code: code.into(),
+        at: Some(at(since)),
+    };
+    let statuses = BTreeMap::from([
+        ("i-3".to_owned(), code("instance-terminated-by-experiment", 200)),
+        ("i-5".to_owned(), code("fulfilled", 1)),
+    ]);
+    let testimony = Testimony {
+        acts: &[],
+        warnings: &warnings,
+        statuses: &statuses,
+        instances: &[],
+        application: None,
+    };
+    let ids: Vec<String> = (1..=5).rev().map(|n| format!("i-{n}")).collect();
+    let joined = testimony.join(&ids);
+    let told: Vec<&str> = joined.iter().map(|one| one.instance_id.as_str()).collect();
+    assert_eq!(told, ["i-2", "i-4", "i-3", "i-1"]);
+}
+
+#[test]
+fn spark_tells_of_a_loss_before_ec2_and_emr_do_if_it_fell_with_the_node_and_after_the_notice() {
+    let loss = |noticed: Option<i64>, status: Option<(&str, i64)>, ended: Option<i64>, removed: i64| {
+        let run = SparkRun {
+            executors: vec![Executor {
+                id: "1".into(),
+                host: "ip-10-0-0-7.ec2.internal".into(),
+                removed_at_ms: Some(removed * 1000),
+                removal: Some(Removal::WorkerLost),
+                ..Executor::default()
+            }],
+            ..SparkRun::default()
+        };
+        let warnings: Vec<ledger::Interruption> = noticed.into_iter().map(warning).collect();
+        let status = status.map(|(code, since)| SpotStatus {
+            code: code.into(),
+            at: Some(at(since)),
+        });
+        let testimony = Testimony {
+            acts: &[],
+            warnings: &warnings,
+            statuses: &status.into_iter().map(|status| ("i-1".to_owned(), status)).collect(),
+            instances: &[instance(ended)],
+            application: Some(Application {
+                attempts: std::slice::from_ref(&run),
+            }),
+        };
+        let one = testimony.join(&["i-1".to_owned()]).pop().unwrap();
+        (one.terminated_at, one.terminated_told_by)
+    };
+    let seen = |seconds, witness| (Some(at(seconds)), Some(witness));
+    assert_eq!(loss(Some(100), None, Some(240), 215), seen(215, LossWitness::Yarn));
+    assert_eq!(loss(Some(100), None, Some(240), 99), seen(220, LossWitness::Notice));
+    // Where no notice is on record, it may have been given two minutes before all that the others need to see the loss.
+    let ec2 = Some(("instance-terminated-by-experiment", 222));
+    assert_eq!(loss(None, ec2, Some(240), 30), seen(30, LossWitness::Yarn));
+    assert_eq!(loss(None, ec2, Some(240), 29), seen(222, LossWitness::Ec2));
+    // What nobody else has seen go is not lost, whatever the driver thinks.
+    assert_eq!(loss(Some(100), None, None, 215), (None, None));
+}
+
+#[test]
+fn no_word_on_a_loss_is_honest_that_lies_before_the_notice_and_a_notice_is_kept_to_the_second() {
+    let loss = |ended| {
+        let one = joined(&[], Some(100), None, Some(ended)).unwrap();
+        (one.terminated_at, one.terminated_told_by)
+    };
+    assert_eq!(loss(99), (None, None));
+    assert_eq!(loss(219), (Some(at(219)), Some(LossWitness::Emr)));
+    assert_eq!(loss(220), (Some(at(220)), Some(LossWitness::Notice)));
 }

@@ -107,7 +107,7 @@ struct PoolState<'a> {
     target_at_start: Option<u32>,
     target_at_end: Option<u32>,
     target_now: Option<u32>,
-    /// Those that ran then, and those that EMR let go since the last loss: it had them, and did not want them.
+    /// Those that took work until then, and those that EMR let go since the last loss: it had them, and did not want them.
     units_at_end: u32,
     evidence: &'a Evidence<'a>,
 }
@@ -123,9 +123,11 @@ impl<'a> PoolState<'a> {
         let last_loss = lost.iter().filter_map(|one| one.terminated_at).max();
         let is_lost = |id: &str| lost.iter().any(|one| one.instance_id == id);
         let let_go = |one: &Instance| one.was_let_go() && one.ended_at > last_loss && !is_lost(&one.instance_id);
+        let ended_at = evidence.run_ended_at;
+        let took_work = |one: &Instance| one.is_running_at(ended_at) && one.ready_at < Some(ended_at);
         let units_at_end = instances
             .iter()
-            .filter(|one| one.is_running_at(evidence.run_ended_at) || let_go(one))
+            .filter(|one| took_work(one) || let_go(one))
             .map(|one| one.units)
             .sum();
         Self {

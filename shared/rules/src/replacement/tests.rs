@@ -1,5 +1,7 @@
 //! The accounts of a pool, by the smallest examples.
 
+mod arrivals;
+
 use super::*;
 use crate::cluster::Market;
 use crate::cluster::Role;
@@ -246,16 +248,18 @@ fn what_a_lowered_target_does_not_ask_for_is_no_lack_of_those_that_went_first() 
 
 #[test]
 fn what_emr_let_go_before_the_last_loss_was_no_spare_then() {
-    let mut instances = [
-        instance("i-0", 16, -100, None),
-        instance("i-1", 4, -100, Some(310)),
-        instance("i-2", 4, -100, Some(300)),
-        instance("i-3", 4, -100, Some(500)),
-    ];
-    instances[1].reason = Some("Instance was terminated by a resize".into());
-    let answers = answer(&instances, &[lost("i-2", 4, 300), lost("i-3", 4, 500)], 28, 20, 1000);
-    assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
-    assert!(matches!(answers[1], Replacement::NotReplaced { .. }), "{answers:?}");
+    for let_go_at in [310, 500] {
+        let mut instances = [
+            instance("i-0", 16, -100, None),
+            instance("i-1", 4, -100, Some(let_go_at)),
+            instance("i-2", 4, -100, Some(300)),
+            instance("i-3", 4, -100, Some(500)),
+        ];
+        instances[1].reason = Some("Instance was terminated by a resize".into());
+        let answers = answer(&instances, &[lost("i-2", 4, 300), lost("i-3", 4, 500)], 28, 20, 1000);
+        assert!(matches!(answers[0], Replacement::NotExpected { .. }), "{answers:?}");
+        assert!(matches!(answers[1], Replacement::NotReplaced { .. }), "{answers:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,9 @@
 //! Separate because it is a reading of words that knows nothing of EMR's step. Where it cannot be known what runs, that
 //! is what it says.
 
+#[cfg(test)]
+mod tests;
+
 use super::shell;
 use super::submission::{Submission, Tool};
 
@@ -144,10 +147,11 @@ fn shell_command(words: &[String], depth: u32) -> Command {
     let mut rest = words;
     let mut takes_list = false;
     while let Some((word, after)) = rest.split_first() {
-        let options = word.strip_prefix(['-', '+']).filter(|options| !options.is_empty());
-        let Some(options) = options else { break };
+        let Some(options) = word.strip_prefix(['-', '+']) else {
+            break;
+        };
         rest = after;
-        if word == "--" {
+        if matches!(word.as_str(), "-" | "--") {
             break;
         }
         let takes_value = if options.starts_with('-') {
@@ -271,113 +275,4 @@ fn split_string(words: Vec<String>) -> Vec<String> {
     let mut split: Vec<String> = shell::commands(text, &[]).into_iter().flatten().collect();
     split.extend_from_slice(rest);
     split
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        shell::commands(text, &[]).into_iter().flatten().collect()
-    }
-
-    /// What follows the command of Spark's, and whether its status counts.
-    fn spark(text: &str) -> (String, bool) {
-        match read(&words(text)) {
-            Command::Spark(spark) => (spark.words.join(" "), spark.is_direct),
-            other => panic!("{text}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn spark_is_found_behind_what_hands_on_its_status() {
-        for before in [
-            "",
-            "/usr/bin/",
-            "sudo ",
-            "sudo -u hadoop ",
-            "sudo -E -u hadoop -H ",
-            "sudo -uhadoop --preserve-env=A X=1 ",
-            "/usr/bin/env ",
-            "env -i -u X A=1 B='x y' ",
-            "env --unset=X ",
-            "nohup ",
-            "nice -n 10 ",
-            "nice -10 ",
-            "nice --adjustment=5 ",
-            "time -p ",
-            "timeout 3600 ",
-            "timeout -k 10 -s KILL --preserve-status 2h ",
-            "exec ",
-            "sudo -E timeout 1h nice -n 5 env A=1 ",
-        ] {
-            assert_eq!(
-                spark(&format!("{before}spark-submit x.py 1")),
-                ("x.py 1".into(), true),
-                "{before}"
-            );
-        }
-        assert_eq!(spark("env -S 'A=1 spark-submit x.py' 1"), ("x.py 1".into(), true));
-        assert_eq!(
-            spark("/usr/lib/spark/bin/spark-class org.apache.spark.deploy.SparkSubmit x.py"),
-            ("x.py".into(), true)
-        );
-    }
-
-    #[test]
-    fn a_shells_status_is_its_own() {
-        for (text, expected) in [
-            ("bash -c 'spark-submit x.py'", "x.py"),
-            (
-                "bash -lexc 'set -e; spark-submit --conf \"a=b c\" x.py | tee log'",
-                "--conf a=b c x.py",
-            ),
-            ("sh -e -c 'cd /tmp && /usr/bin/spark-submit x.py; echo done'", "x.py"),
-            ("bash -euo pipefail -c 'spark-submit x.py'", "x.py"),
-            (
-                "bash --login -c 'sudo -u hadoop spark-submit x.py > log 2>&1 &'",
-                "x.py",
-            ),
-            ("sudo bash -c \"bash -c 'spark-submit x.py'\"", "x.py"),
-            ("sudo su - hadoop -c 'spark-submit x.py'", "x.py"),
-            ("bash -c 'spark-submit \"$@\"' me x.py 1", "x.py 1"),
-            ("bash -c 'OUT=$(spark-submit x.py)'", "x.py"),
-            ("bash /home/hadoop/run-spark.sh 7", "7"),
-            ("bash -x s3://b/spark/run.sh", ""),
-            ("s3://b/run_spark.sh 1 2", "1 2"),
-            ("./run.sh spark-submit x.py", "x.py"),
-        ] {
-            assert_eq!(spark(text), (expected.into(), false), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_session_ends_well_whatever_its_jobs_did_and_a_file_of_sql_does_not() {
-        assert!(!spark("pyspark").1);
-        assert!(!spark("spark-shell -i x.scala").1);
-        assert!(spark("spark-sql -f s3://b/x.sql").1);
-    }
-
-    #[test]
-    fn what_is_known_to_be_something_else_is_told_from_what_may_be_anything() {
-        for (text, name) in [
-            ("s3-dist-cp --src s3://b/spark/ --dest hdfs:///x", "s3-dist-cp"),
-            ("hive-script --run-hive-script --args -f s3://b/q.q", "hive-script"),
-            ("/usr/bin/hadoop jar spark.jar", "hadoop"),
-            ("bash -c 'set -e; aws s3 cp s3://b/spark /tmp && hive -f x.q'", "aws"),
-            ("bash -c 'echo spark'", "echo"),
-        ] {
-            assert_eq!(read(&words(text)), Command::Other(name.into()), "{text}");
-        }
-        for (text, name) in [
-            ("python3 /home/hadoop/job.py", "python3"),
-            ("bash -c 'cd /tmp && ./job 7'", "job"),
-            ("bash job.sh", "job.sh"),
-            ("s3://b/job.sh", "job.sh"),
-            ("", "nothing"),
-            ("bash", "a shell"),
-        ] {
-            assert_eq!(read(&words(text)), Command::Unknown(name.into()), "{text}");
-        }
-    }
 }

@@ -149,4 +149,33 @@ mod tests {
     fn the_shells_own_arguments_stand_where_they_are_named() {
         assert_eq!(read(r#"a "$@" b"#), ["a|one two|three|b"]);
     }
+
+    #[test]
+    fn an_assignment_has_a_name_before_it() {
+        for word in ["A=1", "_x=", "a_1=b=c"] {
+            assert!(is_assignment(word), "{word}");
+        }
+        for word in ["A", "=x", "1A=2", "a-b=c", "--conf=a", ""] {
+            assert!(!is_assignment(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn keywords_and_assignments_are_words_where_they_do_not_stand_first() {
+        assert_eq!(read("echo if done"), ["echo|if|done"]);
+        assert_eq!(read("env A=1 b"), ["env|A=1|b"]);
+        assert_eq!(read("echo $ ; f(g)"), ["echo|$", "f", "g"]);
+    }
+
+    #[test]
+    fn a_number_before_a_redirection_is_the_streams_and_a_name_that_ends_in_one_is_a_word() {
+        assert_eq!(read("a b2>log c 2>>log d"), ["a|b2|c|d"]);
+        assert_eq!(read("a > ; b"), ["a", "b"], "the redirection ends with its command");
+    }
+
+    #[test]
+    fn inside_double_quotes_a_backslash_hides_what_the_shell_would_read() {
+        assert_eq!(read(r#"a "b\xc" "d\$e" "f\\g""#), [r"a|b\xc|d$e|f\g"]);
+        assert_eq!(read("a \"b\\\nc\" 'd\\e'"), [r"a|bc|d\e"]);
+    }
 }

@@ -253,4 +253,54 @@ mod tests {
         );
         assert_eq!(program(Tool::Submit, "--version"), None);
     }
+
+    #[test]
+    fn each_of_sparks_commands_is_known_by_its_name() {
+        for (name, tool) in [
+            ("spark-submit", Some(Tool::Submit)),
+            ("spark-example", Some(Tool::Example)),
+            ("run-example", Some(Tool::Example)),
+            ("spark-sql", Some(Tool::Shell)),
+            ("spark-shell", Some(Tool::Shell)),
+            ("pyspark", Some(Tool::Shell)),
+            ("sparkR", Some(Tool::Shell)),
+            ("spark", None),
+        ] {
+            assert_eq!(Tool::of(name), tool, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_a_long_option_takes_its_value_after_a_sign_of_equality_and_then_it_has_one() {
+        let property = |text, key| submission(Tool::Submit, text).property(key);
+        assert_eq!(property("--name=a=b x.py", "spark.app.name").as_deref(), Some("a=b"));
+        assert_eq!(property("--name= x.py", "spark.app.name"), None);
+        assert_eq!(property("-c=a=1 x.py", "a"), None);
+        assert_eq!(property("--conf a", "a"), None);
+        // A switch takes nothing, and an unknown option ends what can be read.
+        assert_eq!(submission(Tool::Submit, "-v x.py").program().as_deref(), Some("x.py"));
+        assert_eq!(submission(Tool::Submit, "--new x.py").program(), None);
+    }
+
+    #[test]
+    fn the_last_of_an_option_wins_too() {
+        let read = submission(Tool::Submit, "--queue a --queue b --conf spark.yarn.queue=c x.py");
+        assert_eq!(read.option("--queue"), Some("b"));
+        assert_eq!(read.property("spark.yarn.queue").as_deref(), Some("b"));
+        assert_eq!(read.option("--name"), None);
+    }
+
+    #[test]
+    fn what_a_shell_runs_is_its_file_before_its_text_before_its_script() {
+        let program = |text| submission(Tool::Shell, text).program();
+        assert_eq!(program("-e text -f file").as_deref(), Some("file"));
+        assert_eq!(program("-I x -i file").as_deref(), Some("file"));
+        assert_eq!(program("x.py -e text").as_deref(), Some("text"));
+        assert_eq!(program("--conf a=1 x.py y.py").as_deref(), Some("x.py"));
+        assert_eq!(program("--conf a=1"), None);
+        assert_eq!(
+            submission(Tool::Example, "org.me.Example 1").program().as_deref(),
+            Some("org.me.Example")
+        );
+    }
 }

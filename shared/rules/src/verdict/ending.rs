@@ -44,9 +44,11 @@ fn lost_the_primary_node(facts: &Facts<'_>) -> bool {
 
 /// The application's own end: YARN's word in the step's log, or the event log's end.
 ///
-/// Spark writes an end for an application whose program threw, too, even after its last job had succeeded; only Spark 4
-/// adds the exit code.
-/// <https://issues.apache.org/jira/browse/SPARK-46399>
+/// Spark writes an end for an application whose program threw, too, even after its last job had succeeded. The exit code
+/// that Spark 4 adds is that of `SparkContext.stop`: 0 unless the program gives another one, also where the JVM's shutdown
+/// hook stops the context, and `spark-submit` hands on its own on Kubernetes only. So 0 does not say that all went well.
+/// <https://issues.apache.org/jira/browse/SPARK-46399>,
+/// <https://github.com/apache/spark/blob/v4.0.0/core/src/main/scala/org/apache/spark/SparkContext.scala>
 fn own_end(facts: &Facts<'_>, doubt: &str) -> Ending {
     match facts.final_status {
         Some("SUCCEEDED") => {
@@ -72,20 +74,14 @@ fn by_log(run: &SparkRun, doubt: &str) -> Ending {
             why: format!("{doubt}, and the application's event log breaks off before its end"),
         };
     }
-    match run.exit_code {
-        Some(0) => {
-            return Ending::Well {
-                how: "The event log has the application's end, with exit code 0.".into(),
-            };
-        }
-        Some(_) => return Ending::Failed,
-        None => {}
+    if run.exit_code.is_some_and(|code| code != 0) {
+        return Ending::Failed;
     }
     let last = run.jobs.iter().max_by_key(|job| (job.completed_at_ms, job.job_id));
     match last {
         Some(job) if job.succeeded == Some(false) && !job.cancelled => Ending::Failed,
         _ => Ending::NotKnown {
-            why: format!("{doubt}, and before Spark 4 an event log does not say whether its program ended well"),
+            why: format!("{doubt}, and an event log does not say whether its program ended well"),
         },
     }
 }

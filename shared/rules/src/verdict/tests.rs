@@ -1,6 +1,10 @@
 //! Each rule of the verdict, by the smallest facts that it decides.
 
+mod endings;
 mod failures;
+mod prices;
+mod sentences;
+mod traces;
 
 use std::collections::BTreeMap;
 
@@ -123,6 +127,7 @@ struct Case {
     withheld: Option<&'static str>,
     output_lacks: Option<&'static str>,
     open: Open,
+    no_experiment: Option<&'static str>,
 }
 
 impl Case {
@@ -137,6 +142,7 @@ impl Case {
             output_lacks: None,
             open: Open::default(),
             withheld: None,
+            no_experiment: None,
         }
     }
 
@@ -162,7 +168,7 @@ impl Case {
             diagnostics: self.diagnostics,
             output_lacks: self.output_lacks,
             withheld: self.withheld,
-            no_experiment: None,
+            no_experiment: self.no_experiment,
         })
     }
 
@@ -410,7 +416,11 @@ fn completed_is_not_enough_where_the_status_is_not_the_applications() {
         "its program may have thrown after its last job"
     );
     case.logs[0].exit_code = Some(0);
-    assert_eq!(case.verdict(), Verdict::Survived, "its log says how it ended");
+    assert_eq!(
+        case.verdict(),
+        Verdict::Inconclusive,
+        "the shutdown hook stops the context of a program that threw, with 0"
+    );
     case.logs[0].exit_code = None;
     case.logs[0].ended_at_ms = None;
     assert_eq!(case.verdict(), Verdict::Inconclusive, "its log breaks off");

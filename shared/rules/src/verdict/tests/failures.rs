@@ -11,6 +11,7 @@ fn a_failure_is_laid_to_the_interruption_only_by_a_chain_that_leads_there() {
             stage_id: 2,
             index: 77,
             host: host.into(),
+            finished_at_ms: 402_000,
             reason: reason.into(),
             words: words.into(),
             ..FailedTask::default()
@@ -58,6 +59,7 @@ fn a_stage_given_up_for_fetches_from_lost_nodes_failed_by_the_interruption() {
     assert_eq!(given_up(&[HOST, HOST]), Blame::Interruption);
     assert_eq!(given_up(&[OTHER_HOST]), Blame::Itself);
     assert_eq!(given_up(&[HOST, OTHER_HOST]), Blame::NotToBeTold);
+    assert_eq!(given_up(&[]), Blame::NotToBeTold, "no attempt of it says from where");
 }
 
 #[test]
