@@ -172,8 +172,8 @@ impl<'a> PoolState<'a> {
         Some(self.target()?.saturating_sub(self.units_at_end))
     }
 
-    /// The first time after a loss, before the run's end, at which the pool had all that it was ever asked for. What it
-    /// lacks later, it lacks for another reason.
+    /// The first time from a loss on, before the run's end, at which the pool had all that it was ever asked for: at the loss
+    /// itself if something had come for it by then. What it lacks later, it lacks for another reason.
     fn whole_after(&self, one: &Interrupted, lost: &[&Interrupted]) -> Option<Replacement> {
         let terminated_at = one.terminated_at?;
         let target = match self.target_at_end {
@@ -182,11 +182,20 @@ impl<'a> PoolState<'a> {
         };
         let until = self.evidence.run_ended_at;
         let units = |at| -> u32 { self.running_at(at).map(|instance| instance.units).sum() };
-        let times = self.instances.iter().filter_map(|instance| instance.ready_at);
-        let ready_at = times
-            .filter(|at| *at > terminated_at && *at < until && units(*at) >= target)
-            .min()?;
+        let is_whole = |at| at < until && units(at) >= target;
         let asked_for = one.noticed_at.unwrap_or(terminated_at);
+        let came_by = |at| -> Vec<String> {
+            self.running_at(at)
+                .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
+                .map(|instance| instance.instance_id.clone())
+                .collect()
+        };
+        let ready_at = if is_whole(terminated_at) && !came_by(terminated_at).is_empty() {
+            terminated_at
+        } else {
+            let times = self.instances.iter().filter_map(|instance| instance.ready_at);
+            times.filter(|at| *at > terminated_at && is_whole(*at)).min()?
+        };
         let gone_by_then = lost
             .iter()
             .filter(|one| one.terminated_at.is_some_and(|at| at <= ready_at));
@@ -197,11 +206,7 @@ impl<'a> PoolState<'a> {
             .filter(|one| one.ready_at <= ready_at)
             .map(|one| one.units_left)
             .sum();
-        let by: Vec<String> = self
-            .running_at(ready_at)
-            .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
-            .map(|instance| instance.instance_id.clone())
-            .collect();
+        let by = came_by(ready_at);
         Some(if by.is_empty() || units_come < units_gone {
             Replacement::NotExpected {
                 excuse: Excuse::AtTarget,

@@ -163,6 +163,27 @@ fn a_pool_that_is_whole_again_lacks_nothing_of_what_went_before_and_tells_by_wha
 }
 
 #[test]
+fn a_pool_that_was_whole_when_the_instance_went_lacks_nothing_of_it_later() {
+    // i-3 was there before i-2 went; somebody ended i-1 later.
+    let mut instances = [
+        instance("i-1", 8, -100, Some(700)),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, 200, None),
+    ];
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    assert_eq!(by(&answers[0]), ["i-3"], "{answers:?}");
+    // Ready in the loss's own second it was there too. What came as growth was not: the pool was short without i-2.
+    instances[2].ready_at = Some(at(300));
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    assert_eq!(by(&answers[0]), ["i-3"], "{answers:?}");
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 16, 1000);
+    assert!(is_not_replaced(&answers[0]), "{answers:?}");
+    // The run had ended by then: nothing of it shows that the pool was whole.
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 300);
+    assert!(is_excused(&answers[0], Excuse::JobEnded), "{answers:?}");
+}
+
+#[test]
 fn of_what_the_pool_had_beyond_its_target_nothing_has_to_be_replaced() {
     // It had 20 units, was asked for 16, lost 8, and got 4.
     let instances = [
