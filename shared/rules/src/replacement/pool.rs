@@ -194,7 +194,7 @@ impl<'a> PoolState<'a> {
             terminated_at
         } else {
             let times = self.instances.iter().filter_map(|instance| instance.ready_at);
-            times.filter(|at| *at > terminated_at && is_whole(*at)).min()?
+            times.filter(|at| *at >= terminated_at && is_whole(*at)).min()?
         };
         let gone_by_then = lost
             .iter()

@@ -178,6 +178,10 @@ fn a_pool_that_was_whole_when_the_instance_went_lacks_nothing_of_it_later() {
     assert_eq!(by(&answers[0]), ["i-3"], "{answers:?}");
     let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 16, 1000);
     assert!(is_not_replaced(&answers[0]), "{answers:?}");
+    // Asked for before the notice it came for nothing, but the pool had in that second what it was asked for.
+    instances[2].created_at = Some(at(100));
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
+    assert!(is_excused(&answers[0], Excuse::AtTarget), "{answers:?}");
     // The run had ended by then: nothing of it shows that the pool was whole.
     let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 300);
     assert!(is_excused(&answers[0], Excuse::JobEnded), "{answers:?}");
@@ -222,6 +226,8 @@ fn what_was_ready_when_the_run_ended_took_no_work_of_it() {
     ];
     let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1010);
     assert!(is_not_replaced(&answers[0]), "{answers:?}");
+    let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 8, 1010);
+    assert!(is_lowered(&answers[0]), "{answers:?}");
     let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1011);
     assert_eq!(by(&answers[0]), ["i-3"]);
 }
