@@ -18,6 +18,7 @@ use local::strangers::is_stranger;
 use local::world::World;
 use report::Report;
 
+pub mod calls;
 pub mod ledger;
 pub mod model;
 pub mod safety;

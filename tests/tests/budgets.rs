@@ -4,11 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use std::collections::BTreeMap;
-
-use account::journal::{Entry, Kind};
-use chrono::{DateTime, Utc};
-
 /// Stories of the operator's page: its row's name, the scenario and what is changed in it.
 const BUDGETS: [(&str, &str, &[&str]); 6] = [
     ("a drill", "workshop", &[]),
@@ -26,42 +21,13 @@ const BUDGETS: [(&str, &str, &[&str]); 6] = [
 /// The columns, by the services' names in the journal; the last column is all of them together.
 const SERVICES: [&str; 6] = ["elasticmapreduce", "ec2", "fis", "dynamodb", "s3", "cloudwatch"];
 
-/// When sweeps ran: what a function calls meanwhile is theirs.
-fn sweeps(entries: &[Entry]) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-    let mut began = BTreeMap::new();
-    let mut found = Vec::new();
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Invocation) {
-        if entry.text == "begins" {
-            began.insert(&entry.subject, entry.at);
-        } else if entry.text == "ends: swept" {
-            found.push((began[&entry.subject], entry.at));
-        }
-    }
-    found
-}
-
 /// What a story's drill and its report call, by service, and in all.
 fn counted(name: &str, sets: &[&str]) -> Vec<usize> {
     let sets = [sets, &["twice=0"]].concat();
     let run = tests::tell(name, 1, &sets);
     let state = run.world.lock();
-    let entries = state.account.journal.entries();
-    let sweeps = sweeps(entries);
-    let counts = SERVICES.map(|service| {
-        let calls = entries
-            .iter()
-            .filter(|entry| entry.kind == Kind::Call && entry.source == service);
-        calls
-            .filter(|entry| {
-                let in_a_sweep = || sweeps.iter().any(|(from, until)| (*from..=*until).contains(&entry.at));
-                match entry.data["caller"].as_str() {
-                    Some("spot-drill-StartExperiment") => true,
-                    Some("spot-drill-WriteReport") => !in_a_sweep(),
-                    _ => false,
-                }
-            })
-            .count()
-    });
+    let called = tests::calls::for_drills(&state);
+    let counts = SERVICES.map(|service| called.iter().filter(|one| **one == service).count());
     let all = counts.iter().sum();
     counts.into_iter().chain([all]).collect()
 }

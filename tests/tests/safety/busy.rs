@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use crate::staging::*;
 
 const LIGHT: &str = "s3://emr-spot-workshop-data/light.py";
-const OUT: &str = "s3://emr-spot-workshop-data/out/";
 /// Ten thousand steps a day.
 const STEPS_A_MINUTE: u64 = 7;
 /// Five hundred transient clusters a day: one in so many minutes.

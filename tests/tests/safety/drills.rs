@@ -9,8 +9,6 @@ use serde_json::{Value, json};
 
 use crate::staging::*;
 
-const OUT: &str = "s3://emr-spot-workshop-data/out/";
-
 /// A step that begins, and what somebody does in mid-wait; then nobody may have been interrupted, for these words.
 fn is_called_off(meanwhile: impl AsyncFn(&World, &str, &str), state: DrillState, words: &str) {
     in_a_world(1, &[], no_faults(), async |world| {

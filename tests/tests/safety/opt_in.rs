@@ -2,20 +2,11 @@
 //! report for it.
 
 use account::emr::{ClusterState, StepState};
-use account::journal::Kind;
-use account::spark::Workload;
 use local::world::World;
 use rules::drill::DrillState;
 use serde_json::{Value, json};
 
 use crate::staging::*;
-
-const SHORT: &str = "s3://emr-spot-workshop-data/short.py";
-const OUT: &str = "s3://emr-spot-workshop-data/out/";
-
-fn short() -> Value {
-    step(&["spark-submit", "--deploy-mode", "cluster", SHORT, OUT])
-}
 
 fn untagged(name: &str) -> Value {
     let mut cluster = small(name);
@@ -23,48 +14,12 @@ fn untagged(name: &str) -> Value {
     cluster
 }
 
-/// It ends with its only step.
-fn transient(mut cluster: Value) -> Value {
-    cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] = json!(false);
-    cluster["Steps"] = json!([short()]);
-    cluster
-}
-
-fn prepare(world: &World) {
-    world.lock().account.emr.set_workload(SHORT, Workload::short());
-}
-
 /// The calls of the functions that drill and report, but for those of sweeps: of EMR, and all.
 fn calls(world: &World) -> (usize, usize) {
     let state = world.lock();
-    let entries = state.account.journal.entries();
-    let mut sweeps = Vec::new();
-    let mut began = std::collections::BTreeMap::new();
-    for entry in entries.iter().filter(|entry| entry.kind == Kind::Invocation) {
-        if entry.text == "begins" {
-            began.insert(entry.subject.clone(), entry.at);
-        } else if entry.text == "ends: swept" {
-            sweeps.push((began[&entry.subject], entry.at));
-        }
-    }
-    let ours: Vec<&str> = entries
-        .iter()
-        .filter(|entry| entry.kind == Kind::Call)
-        .filter(|entry| ["spot-drill-StartExperiment", "spot-drill-WriteReport"].contains(&caller(&entry.data)))
-        .filter(|entry| {
-            caller(&entry.data) != "spot-drill-WriteReport"
-                || !sweeps.iter().any(|(from, until)| (*from..=*until).contains(&entry.at))
-        })
-        .map(|entry| entry.source.as_str())
-        .collect();
-    (
-        ours.iter().filter(|source| **source == "elasticmapreduce").count(),
-        ours.len(),
-    )
-}
-
-fn caller(data: &Value) -> &str {
-    data["caller"].as_str().unwrap_or_default()
+    let services = tests::calls::for_drills(&state);
+    let of_emr = services.iter().filter(|service| **service == "elasticmapreduce");
+    (of_emr.count(), services.len())
 }
 
 async fn ended(world: &World, cluster_id: &str, step_id: &str) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use account::api::Time;
 use account::emr::{Cluster, ClusterState, Step, StepState};
+use account::spark::Workload;
 use account::wire::Service;
 use chrono::DateTime;
 use local::fault::Faults;
@@ -95,6 +96,28 @@ pub(crate) fn spark(arguments: &[&str]) -> Value {
     let script = format!("s3://{DATA_BUCKET}/script.py");
     let words = ["spark-submit", "--deploy-mode", "cluster", script.as_str()];
     step(&[&words, arguments].concat())
+}
+
+/// The script of a job that ends within a minute, once [`prepare`] has said so.
+pub(crate) const SHORT: &str = "s3://emr-spot-workshop-data/short.py";
+/// Where it writes to.
+pub(crate) const OUT: &str = "s3://emr-spot-workshop-data/out/";
+
+/// A step with the short job.
+pub(crate) fn short() -> Value {
+    step(&["spark-submit", "--deploy-mode", "cluster", SHORT, OUT])
+}
+
+/// The cluster, but that it has the short job as its only step and ends with it.
+pub(crate) fn transient(mut cluster: Value) -> Value {
+    cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] = json!(false);
+    cluster["Steps"] = json!([short()]);
+    cluster
+}
+
+/// Has the account know the short job.
+pub(crate) fn prepare(world: &World) {
+    world.lock().account.emr.set_workload(SHORT, Workload::short());
 }
 
 pub(crate) fn call(world: &World, service: Service, operation: &str, input: Value) -> Value {

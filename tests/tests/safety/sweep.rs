@@ -5,36 +5,11 @@ use std::collections::BTreeMap;
 
 use account::emr::{ClusterState, StepState};
 use account::journal::Kind;
-use account::spark::Workload;
 use aws::ThrowAway;
 use local::world::World;
 use serde_json::{Value, json};
 
 use crate::staging::*;
-
-const SHORT: &str = "s3://emr-spot-workshop-data/short.py";
-
-fn short() -> Value {
-    step(&[
-        "spark-submit",
-        "--deploy-mode",
-        "cluster",
-        SHORT,
-        "s3://emr-spot-workshop-data/out/",
-    ])
-}
-
-/// A cluster that ends with its only step.
-fn transient(name: &str) -> Value {
-    let mut cluster = small(name);
-    cluster["Instances"]["KeepJobFlowAliveWhenNoSteps"] = json!(false);
-    cluster["Steps"] = json!([short()]);
-    cluster
-}
-
-fn prepare(world: &World) {
-    world.lock().account.emr.set_workload(SHORT, Workload::short());
-}
 
 fn unreported(world: &World, clusters: &[String]) -> usize {
     let state = world.lock();
@@ -51,7 +26,7 @@ fn hundreds_of_clusters_that_ended_are_all_reached_and_emrs_quota_is_left_to_oth
         prepare(&world);
         let mut clusters = Vec::new();
         for number in 0..350 {
-            clusters.push(run_cluster(&world, transient(&format!("t-{number}"))));
+            clusters.push(run_cluster(&world, transient(small(&format!("t-{number}")))));
             sleep(10).await;
         }
         until(&world, |state| {
