@@ -1,4 +1,4 @@
-//! How many tasks are simulated in a second: `cargo bench -p what-if`.
+//! How many tasks are simulated in a second: `cargo bench --workspace --bench what_if`.
 //!
 //! A job of 100,000 tasks in four stages on 100 executors of four cores loses three nodes at a moment that differs from
 //! run to run; the rate is over all task attempts that began, on as many threads as there are cores.
