@@ -140,6 +140,7 @@ fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<Interruption
                 pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
                 pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
                 pools_now: gathered.recovery.pools.as_deref(),
+                is_scaled: gathered.recovery.is_scaled,
                 run_ended_at: run.ended_at,
                 run_may_go_on: run.may_go_on,
             },

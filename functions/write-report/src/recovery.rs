@@ -34,6 +34,8 @@ pub(crate) struct Recovery {
     pub instances: Option<Vec<Instance>>,
     /// What is asked for now, which need not be what was asked for when the step ended.
     pub pools: Option<Vec<Pool>>,
+    /// Whether managed scaling may change that, for a step with losses at whose end nobody looked.
+    pub is_scaled: Option<bool>,
     /// The warnings on record for the cluster, as last read.
     pub warnings: Vec<Interruption>,
     /// When the instances were last listed.
@@ -55,6 +57,7 @@ pub(crate) async fn wait(
     let mut seen = Recovery {
         instances: None,
         pools: None,
+        is_scaled: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: begun_at,
         problems: Vec::new(),
@@ -74,6 +77,12 @@ pub(crate) async fn wait(
     };
     remember_pools(aws, config, step, drill, &pools).await?;
     seen.pools = Some(pools.clone());
+    if drill.pools_at_end.is_empty() && !expected(step, drill, &seen.warnings).is_empty() {
+        match aws.has_managed_scaling(&cluster.id).await {
+            Ok(answer) => seen.is_scaled = Some(answer),
+            Err(error) => seen.problems.push(error.chain()),
+        }
+    }
     loop {
         let instances = match aws.instances(cluster, &pools).await {
             Ok(instances) => instances,
@@ -108,6 +117,7 @@ pub(crate) async fn look(
     let mut seen = Recovery {
         instances: None,
         pools: None,
+        is_scaled: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: aws.now(),
         problems: Vec::new(),

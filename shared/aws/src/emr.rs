@@ -80,6 +80,7 @@ impl Aws {
                     target_spot_units: count(fleet.target_spot_capacity),
                     target_on_demand_units: count(fleet.target_on_demand_capacity),
                     weights,
+                    scales: false,
                 });
             }
         }
@@ -109,10 +110,24 @@ impl Aws {
                     target_spot_units: if is_spot { requested } else { 0 },
                     target_on_demand_units: if is_spot { 0 } else { requested },
                     weights: BTreeMap::new(),
+                    scales: group.auto_scaling_policy.is_some(),
                 });
             }
         }
         Ok(found)
+    }
+
+    /// Does EMR itself change what the cluster is asked for?
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_GetManagedScalingPolicy.html>
+    pub async fn has_managed_scaling(&self, cluster_id: &str) -> Result<bool, Error> {
+        let answer = self
+            .emr
+            .get_managed_scaling_policy()
+            .cluster_id(cluster_id)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| Error::aws("reading the managed scaling policy", error))?;
+        Ok(answer.managed_scaling_policy.is_some())
     }
 
     /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them.

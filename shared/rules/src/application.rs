@@ -168,7 +168,8 @@ impl<'a> Application<'a> {
             );
             moment(executor.removed_at_ms).filter(|at| with_its_node && *at >= from && *at <= until)
         };
-        self.executors_on(host).filter_map(fell).min()
+        let executors = self.attempts.iter().flat_map(|run| executors_of(run, host));
+        executors.filter_map(fell).min()
     }
 
     /// What of the application was on a host when the host went: `driver`, `executor 3`, `shuffle output of executor 3`.
@@ -185,8 +186,11 @@ impl<'a> Application<'a> {
                 held.push("driver".to_owned());
             }
         }
-        for executor in self.executors_on(host) {
-            if was_there(executor, noticed_at, lost_at) {
+        // An attempt's executors and their output go with it, and its log does not say so: the driver was gone by then.
+        let notice = noticed_at.unwrap_or(lost_at - NOTICE);
+        let attempts = self.attempts.iter().filter(|run| !self.began_again_by(run, notice));
+        for executor in attempts.flat_map(|run| executors_of(run, host)) {
+            if was_there(executor, notice, lost_at) {
                 held.push(format!("executor {}", executor.id));
             } else if executor.tasks_successful > 0 && self.missed_output_of(executor, host, lost_at) {
                 held.push(format!("shuffle output of executor {}", executor.id));
@@ -204,11 +208,6 @@ impl<'a> Application<'a> {
             .any(|later| moment(later.started_at_ms).is_some_and(|began| began <= at))
     }
 
-    fn executors_on(self, host: &str) -> impl Iterator<Item = &'a Executor> {
-        let executors = self.attempts.iter().flat_map(|run| &run.executors);
-        executors.filter(move |executor| same_host(&executor.host, host))
-    }
-
     /// Did a fetch from there fail after the loss, or did a stage that had been computed begin again?
     fn missed_output_of(self, executor: &Executor, host: &str, lost_at: DateTime<Utc>) -> bool {
         let removed_before = moment(executor.removed_at_ms).is_some_and(|at| at <= lost_at);
@@ -222,7 +221,13 @@ impl<'a> Application<'a> {
     }
 }
 
-fn was_there(executor: &Executor, noticed_at: Option<DateTime<Utc>>, lost_at: DateTime<Utc>) -> bool {
+fn executors_of<'a>(run: &'a SparkRun, host: &str) -> impl Iterator<Item = &'a Executor> {
+    run.executors
+        .iter()
+        .filter(move |executor| same_host(&executor.host, host))
+}
+
+fn was_there(executor: &Executor, noticed_at: DateTime<Utc>, lost_at: DateTime<Utc>) -> bool {
     if moment(executor.added_at_ms).is_some_and(|added| added > lost_at) {
         return false;
     }
@@ -231,7 +236,7 @@ fn was_there(executor: &Executor, noticed_at: Option<DateTime<Utc>>, lost_at: Da
     };
     // On a notice EMR's Spark gives the node no new tasks, and an executor without tasks is let go as an idle one: whoever
     // left between notice and loss left because of the notice.
-    removed >= noticed_at.unwrap_or(lost_at - NOTICE)
+    removed >= noticed_at
 }
 
 /// Spark's milliseconds as a moment.

@@ -99,6 +99,10 @@ pub struct Pool {
     pub target_on_demand_units: u32,
     /// Units by instance type; what is not listed counts one.
     pub weights: BTreeMap<String, u32>,
+    /// It is a group with an automatic scaling policy of its own, which changes what is asked for.
+    /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-automatic-scaling.html>
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scales: bool,
 }
 
 impl Pool {

@@ -100,6 +100,7 @@ fn touch(application: &ApplicationTruth, hit: &Hit, lost_at: DateTime<Utc>) -> T
         return hit.inside;
     }
     let mut touch = Touch::None;
+    let noticed_at = hit.noticed_at.min(lost_at - super::NEAR);
     for attempt in &application.attempts {
         // A driver's loss ends its attempt, and perhaps the run: it is no matter of a border.
         if attempt.driver_lost && attempt.driver_instance.as_deref() == Some(id) && attempt.ended_at == Some(lost_at) {
@@ -113,9 +114,14 @@ fn touch(application: &ApplicationTruth, hit: &Hit, lost_at: DateTime<Utc>) -> T
             let what = match (loss.executors, loss.shuffle_needed, loss.starting) {
                 (1.., ..) | (_, true, _) => hit.inside,
                 (_, _, 1..) => Touch::Perhaps,
-                _ => left_since(attempt, id, hit.noticed_at.min(lost_at - super::NEAR)),
+                _ => left_since(attempt, id, noticed_at),
             };
             touch = touch.max(what.min(hit.inside));
+        }
+        // Executors go with their attempt, and then no loss of theirs is told.
+        if attempt.ended_at.is_some_and(|at| at >= noticed_at && at < lost_at) {
+            let left = attempt.executors.iter().any(|one| one.instance_id == id);
+            touch = touch.max(if left { Touch::Perhaps } else { Touch::None }.min(hit.inside));
         }
     }
     touch

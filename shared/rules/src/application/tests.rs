@@ -240,6 +240,21 @@ fn an_executor_is_held_if_it_had_come_and_had_not_left_before_the_notice() {
 }
 
 #[test]
+fn an_executor_goes_with_its_attempt_whose_log_does_not_say_so() {
+    let first = SparkRun {
+        executors: vec![executor(30, None)],
+        ..attempt("1", 20, None)
+    };
+    let held_after = |began_again: i64| held(&[first.clone(), attempt("2", began_again, Some(980))], Some(280));
+    assert_eq!(held_after(280), Vec::<String>::new(), "it was gone before the notice");
+    assert_eq!(
+        held_after(281),
+        ["executor 1"],
+        "it may have left because of the notice"
+    );
+}
+
+#[test]
 fn output_of_an_executor_that_had_left_is_held_if_somebody_missed_it_after_the_loss() {
     let with = |tasks_successful: u64, stage: StageAttempt| {
         let run = SparkRun {

@@ -107,6 +107,8 @@ struct PoolState<'a> {
     target_at_start: Option<u32>,
     target_at_end: Option<u32>,
     target_now: Option<u32>,
+    /// It is a group that scales itself.
+    scales: bool,
     /// Those that took work until then, and those that EMR let go since the last loss: it had them, and did not want them.
     units_at_end: u32,
     evidence: &'a Evidence<'a>,
@@ -134,6 +136,11 @@ impl<'a> PoolState<'a> {
             target_at_start: target(evidence.pools_at_start),
             target_at_end: target(evidence.pools_at_end),
             target_now: target(evidence.pools_now),
+            scales: [evidence.pools_at_start, evidence.pools_now]
+                .into_iter()
+                .flatten()
+                .flatten()
+                .any(|pool| pool.id == pool_id && pool.scales),
             units_at_end,
             instances,
             evidence,
@@ -162,9 +169,12 @@ impl<'a> PoolState<'a> {
         self.target_at_end.or(self.target_at_start)
     }
 
-    /// Nobody looked when the run ended, and something else is asked for by now: when that changed is not known.
+    /// Nobody looked when the run ended, and something else is asked for by now, or EMR itself may have lowered it and
+    /// raised it again: what was asked for then is not known.
     fn may_have_changed(&self) -> bool {
-        self.target_at_end.is_none() && self.target_now.is_some() && self.target_now != self.target_at_start
+        let is_another = self.target_now.is_some() && self.target_now != self.target_at_start;
+        let is_scaled = self.scales || self.evidence.is_scaled.unwrap_or(true);
+        self.target_at_end.is_none() && (is_another || is_scaled)
     }
 
     /// What the pool lacked of its target at the run's end.
@@ -321,8 +331,8 @@ impl<'a> PoolState<'a> {
             ),
             Some(target) if self.may_have_changed() => Replacement::Unknown {
                 why: format!(
-                    "the pool was asked for {target} units when the experiment began, and for others by now; when that \
-                     changed is not known"
+                    "the pool was asked for {target} units when the experiment began; whether it still was when the job \
+                     ended is not known: nobody looked then, and scaling may have lowered it"
                 ),
             },
             Some(target) => Replacement::NotReplaced {

@@ -54,6 +54,7 @@ fn pool(target: u32) -> Vec<Pool> {
         target_spot_units: target,
         target_on_demand_units: 0,
         weights: BTreeMap::new(),
+        scales: false,
     }]
 }
 
@@ -64,6 +65,7 @@ fn answer(instances: &[Instance], lost: &[Interrupted], start: u32, end: u32, en
         pools_at_start: Some(&start),
         pools_at_end: Some(&end),
         pools_now: None,
+        is_scaled: None,
         run_ended_at: at(ended_at),
         run_may_go_on: false,
     };
@@ -137,6 +139,7 @@ fn without_the_target_an_arrival_proves_nothing() {
         pools_at_start: None,
         pools_at_end: None,
         pools_now: None,
+        is_scaled: None,
         run_ended_at: at(1000),
         run_may_go_on: false,
     };
@@ -208,20 +211,31 @@ fn what_emr_lets_go_after_the_loss_is_not_lacking() {
 fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
     let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
     let (start, same, lower) = (pool(12), pool(12), pool(8));
-    let told = |now: Option<&[Pool]>| {
+    let told = |now: Option<&[Pool]>, is_scaled: Option<bool>| {
         let evidence = Evidence {
             instances: &instances,
             pools_at_start: Some(&start),
             pools_at_end: None,
             pools_now: now,
+            is_scaled,
             run_ended_at: at(1000),
             run_may_go_on: false,
         };
         assess(&[lost("i-2", 4, 300)], &evidence).remove("i-2").unwrap()
     };
-    assert!(matches!(told(Some(&same)), Replacement::NotReplaced { .. }));
-    assert!(matches!(told(None), Replacement::NotReplaced { .. }));
-    assert!(matches!(told(Some(&lower)), Replacement::Unknown { .. }));
+    let fixed = Some(false);
+    assert!(matches!(told(Some(&same), fixed), Replacement::NotReplaced { .. }));
+    assert!(matches!(told(None, fixed), Replacement::NotReplaced { .. }));
+    assert!(matches!(told(Some(&lower), fixed), Replacement::Unknown { .. }));
+    // What scales may have been lower meanwhile, and so may what nobody knows not to scale.
+    for is_scaled in [Some(true), None] {
+        for now in [Some(same.as_slice()), None] {
+            assert!(matches!(told(now, is_scaled), Replacement::Unknown { .. }));
+        }
+    }
+    let mut scales = pool(12);
+    scales[0].scales = true;
+    assert!(matches!(told(Some(&scales), fixed), Replacement::Unknown { .. }));
 }
 
 #[test]
@@ -272,6 +286,7 @@ fn of_a_run_that_may_have_gone_on_nothing_is_held_against_the_pool_and_nothing_e
             pools_at_start: Some(&pool),
             pools_at_end: Some(&pool),
             pools_now: None,
+            is_scaled: None,
             run_ended_at: at(ended),
             run_may_go_on,
         };

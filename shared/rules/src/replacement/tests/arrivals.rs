@@ -257,6 +257,7 @@ fn each_pool_has_an_account_of_its_own_and_an_instance_of_none_has_none() {
         pools_at_start: Some(&pools),
         pools_at_end: Some(&pools),
         pools_now: None,
+        is_scaled: None,
         run_ended_at: at(1000),
         run_may_go_on: false,
     };
