@@ -77,7 +77,7 @@ const NEVER_SEEN: [(&str, &str, &str); 11] = [
 ];
 
 /// Stories beside the plain ones, each for calls that only they show.
-const CHANGED: [(&str, &[&str]); 10] = [
+const CHANGED: [(&str, &[&str]); 11] = [
     ("workshop", &["mode=preview"]),
     ("workshop", &["mode=off"]),
     ("workshop", &["victims=7"]),
@@ -88,6 +88,7 @@ const CHANGED: [(&str, &[&str]); 10] = [
     ("workshop", &["errors=10"]),
     ("workshop", &["lost-answers=10"]),
     ("scheduled-check", &["errors=5", "lost-answers=5"]),
+    ("instance-groups", &["lost=60"]),
 ];
 
 /// What the judge's template has beyond the stories'.
