@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use local::fault::Kind as Fault;
 use local::world::State;
 use serde_json::{Value, json};
 
@@ -65,6 +66,11 @@ pub fn recorded(state: &State) -> BTreeMap<(String, DateTime<Utc>), u64> {
             .as_str()
             .and_then(|seen| seen.parse().ok())
             .expect("and a count");
+        // A warning that comes hours late is of an instance that EC2 has forgotten: whose it was is not known then.
+        let is_forgotten = || item["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("instance#"));
+        if found.contains_key(&(id.clone(), at)) && is_forgotten() && state.injected().contains_key(&Fault::HoursLate) {
+            continue;
+        }
         assert!(found.insert((id.clone(), at), seen).is_none(), "{id} is recorded twice");
     }
     found

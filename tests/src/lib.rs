@@ -95,7 +95,9 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
     let mut wrongs = safety::wrongs(&state);
     wrongs.extend(ledger::wrongs(&state));
-    if run.stage.faults.answers_each_call() {
+    // Of an event that nobody should send, an invocation may fail.
+    let faults = &run.stage.faults;
+    if faults.answers_each_call() && faults.mangled_percent == 0 {
         wrongs.extend(no_invocation_fails(run, &state));
     }
     let mut calm = model::Calm::new(calm);
@@ -114,7 +116,7 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
 /// alarm, two more attempts, and no verdict for whoever waits for one. A process that was made to die is another matter.
 fn no_invocation_fails(run: &Run, state: &local::world::State) -> Vec<String> {
     let died = |entry: &account::journal::Entry| {
-        run.stage.faults.crash.is_some() && entry.data["errorType"] == "Runtime.ExitError"
+        !run.stage.faults.lets_each_live() && entry.data["errorType"] == "Runtime.ExitError"
     };
     let entries = state.account.journal.entries().iter();
     entries

@@ -158,6 +158,14 @@ impl<'a> Case<'a> {
         wrongs
     }
 
+    /// Whether the report had to do without something since AWS refused a call, or gave no answer to it.
+    fn went_without(&self) -> bool {
+        let faults = &self.run.stage.faults;
+        let missing = self.report.as_ref().and_then(|report| report["missing"].as_array());
+        let mut missing = missing.into_iter().flatten();
+        faults.refuses_or_garbles() && missing.any(|one| one["what"] != "output comparison")
+    }
+
     /// The verdicts that are right.
     fn right<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> BTreeSet<&'static str> {
         let Some(application) = self.application else {

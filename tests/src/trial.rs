@@ -3,7 +3,7 @@
 //! Separate from stories because in these AWS always answers; here a verdict may come later, and an invocation may fail, but
 //! nobody may be hit, nothing lost and nothing told that is wrong.
 
-use local::fault::{Crash, Faults};
+use local::fault::{Crash, EndedEarly, Faults};
 use local::run::Run;
 
 use crate::story::{Chance, Story};
@@ -49,6 +49,16 @@ impl Trial {
             function: chance.one(&FUNCTIONS).to_owned(),
             call: chance.between(1, CALLS_MAX),
             after: chance.percent(50),
+        });
+        faults.hours_late_percent = chance.one(&[0, 0, 0, 10]);
+        faults.mangled_percent = chance.one(&[0, 0, 10, 40]);
+        faults.refused_percent = chance.one(&[0, 0, 0, 2, 4]);
+        faults.garbled_percent = chance.one(&[0, 0, 0, 2, 4]);
+        faults.fis_refused_percent = chance.one(&[0, 0, 0, 20, 50]);
+        faults.ended_early = chance.percent(30).then(|| EndedEarly {
+            function: chance.one(&FUNCTIONS).to_owned(),
+            invocation: chance.between(1, 3),
+            after_ms: u64::from(chance.between(1, 300)) * u64::from(chance.between(1, 1000)),
         });
         Self { story }
     }
@@ -126,13 +136,19 @@ pub fn kind(wrong: &str) -> &str {
 type LeaveOut = fn(&mut Faults);
 
 /// Every fault of a run's, and how it is left out.
-const EACH: [(&str, LeaveOut); 9] = [
+const EACH: [(&str, LeaveOut); 15] = [
     ("crash", |faults| faults.crash = None),
+    ("ended-early", |faults| faults.ended_early = None),
     ("errors", |faults| faults.errors_percent = 0),
     ("throttled", |faults| faults.throttled_percent = 0),
     ("lost-requests", |faults| faults.lost_requests_percent = 0),
     ("lost-answers", |faults| faults.lost_answers_percent = 0),
     ("again", |faults| faults.again_percent = 0),
+    ("hours-late", |faults| faults.hours_late_percent = 0),
+    ("mangled", |faults| faults.mangled_percent = 0),
+    ("refused", |faults| faults.refused_percent = 0),
+    ("garbled", |faults| faults.garbled_percent = 0),
+    ("fis-refused", |faults| faults.fis_refused_percent = 0),
     ("twice", |faults| faults.twice_percent = 0),
     ("lost", |faults| faults.lost_percent = 0),
     ("late", |faults| faults.delay_ms_max = Faults::default().delay_ms_max),
@@ -162,7 +178,7 @@ mod tests {
                 .unwrap();
             assert!(without.names().is_empty(), "{all:?}");
         }
-        assert!(Trial::draw(1).without("hail").unwrap_err().contains("crash, errors"));
+        assert!(Trial::draw(1).without("hail").unwrap_err().contains("crash, ended-early, errors"));
     }
 
     #[test]

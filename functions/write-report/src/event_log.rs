@@ -270,6 +270,9 @@ fn directory(config: &Config, cluster: Option<&Cluster>, step: &Step) -> Result<
         (Some(place), Some(fallback)) => Ok(place.parse().unwrap_or_else(|_| fallback.clone())),
         (Some(place), None) => place.parse().map_err(|_| not_read(&place)),
         (None, Some(fallback)) => Ok(fallback.clone()),
+        (None, None) if cluster.is_none() => {
+            Err("the step does not set spark.eventLog.dir, and what its cluster sets is not known".into())
+        }
         (None, None) => {
             Err("spark.eventLog.dir is not set, so the log lies in the cluster's HDFS; set it to a prefix in S3".into())
         }

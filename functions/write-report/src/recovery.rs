@@ -44,6 +44,16 @@ pub(crate) struct Recovery {
     pub problems: Vec<String>,
 }
 
+/// For how long an EMR that does not answer is asked again: its buckets are full after less, if nobody empties them.
+/// <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
+const ASKED_AGAIN: TimeDelta = TimeDelta::minutes(3);
+
+/// Until when an EMR that does not answer is asked again.
+pub(crate) fn asked_until(aws: &Aws, invocation: &Invocation) -> DateTime<Utc> {
+    let now = aws.now();
+    now + ASKED_AGAIN.min(invocation.time_left(now, RESERVE))
+}
+
 /// Looks, and looks again until nothing more is to be expected.
 pub(crate) async fn wait(
     aws: &Aws,
@@ -59,16 +69,15 @@ pub(crate) async fn wait(
         pools: None,
         is_scaled: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
-        observed_at: begun_at,
+        observed_at: aws.now(),
         problems: Vec::new(),
     };
     let Some(cluster) = cluster else {
         seen.problems.push("EMR no longer knows the cluster".into());
         return Ok(seen);
     };
-    let limit = begun_at
-        + TimeDelta::seconds(i64::from(config.recovery_seconds_max)).min(invocation.time_left(begun_at, RESERVE));
-    let pools = match aws.pools(cluster).await {
+    let asked_until = asked_until(aws, invocation);
+    let pools = match again_until(aws, asked_until, || aws.pools(cluster)).await {
         Ok(pools) => pools,
         Err(error) => {
             seen.problems.push(error.chain());
@@ -78,13 +87,15 @@ pub(crate) async fn wait(
     remember_pools(aws, config, step, drill, &pools).await?;
     seen.pools = Some(pools.clone());
     if drill.pools_at_end.is_empty() && !expected(step, drill, &seen.warnings).is_empty() {
-        match aws.has_managed_scaling(&cluster.id).await {
+        match again_until(aws, asked_until, || aws.has_managed_scaling(&cluster.id)).await {
             Ok(answer) => seen.is_scaled = Some(answer),
             Err(error) => seen.problems.push(error.chain()),
         }
     }
+    let limit = begun_at
+        + TimeDelta::seconds(i64::from(config.recovery_seconds_max)).min(invocation.time_left(begun_at, RESERVE));
     loop {
-        let instances = match aws.instances(cluster, &pools).await {
+        let instances = match again_until(aws, asked_until, || aws.instances(cluster, &pools)).await {
             Ok(instances) => instances,
             Err(error) => {
                 seen.problems.push(error.chain());
@@ -104,6 +115,24 @@ pub(crate) async fn wait(
         tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
         // A warning may have been on its way when the step ended.
         seen.warnings = aws.interruptions(&config.table_name, &drill.cluster_id).await?;
+    }
+}
+
+/// Asks EMR, and once more after a while if it does not answer: its quotas are the account's, and while others use them
+/// up the SDK's attempts end too soon. What is refused stays so.
+pub(crate) async fn again_until<T, F: Future<Output = Result<T, Error>>>(
+    aws: &Aws,
+    limit: DateTime<Utc>,
+    ask: impl Fn() -> F,
+) -> Result<T, Error> {
+    loop {
+        match ask().await {
+            Err(error) if !error.is_refusal() && aws.now() + TimeDelta::seconds(POLL_SECONDS as i64) <= limit => {
+                tracing::warn!(error = error.chain(), "EMR does not answer: asking once more");
+                tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

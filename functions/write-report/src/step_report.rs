@@ -60,7 +60,9 @@ pub(crate) async fn write(
         return Ok(told_before(step_id, written));
     }
     let mut missing = Vec::new();
-    let cluster = or_missing(aws.cluster(cluster_id).await, "cluster", &mut missing).flatten();
+    let asked_until = recovery::asked_until(aws, invocation);
+    let cluster = recovery::again_until(aws, asked_until, || aws.cluster(cluster_id)).await;
+    let cluster = or_missing(cluster, "cluster", &mut missing).flatten();
     let recovery = recovery::wait(aws, config, invocation, cluster.as_ref(), &step, &mut drill).await?;
     let mut problems = Vec::new();
     let experiments = experiments::read(aws, &mut drill, &mut problems).await;

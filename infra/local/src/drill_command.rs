@@ -33,7 +33,7 @@ pub struct Drill {
     #[arg(long, default_value = "out", value_name = "DIR")]
     out: PathBuf,
     /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, again, lost,
-    /// errors, throttled, lost-requests, lost-answers.
+    /// hours-late, mangled, errors, throttled, lost-requests, lost-answers, refused, garbled, fis-refused.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Print the journal as JSON lines, and last the verdict.

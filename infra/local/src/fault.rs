@@ -23,8 +23,20 @@ pub struct Faults {
     pub lost_requests_percent: u32,
     /// Of a hundred events so many are emitted a second time, under an id of their own.
     pub again_percent: u32,
+    /// Of a hundred deliveries so many take hours.
+    pub hours_late_percent: u32,
+    /// Of a hundred deliveries of events so many are followed by a mangled copy.
+    pub mangled_percent: u32,
+    /// Of a hundred AWS calls so many are refused, by a policy or since the credentials have expired.
+    pub refused_percent: u32,
+    /// Of a hundred AWS calls so many are carried out, and what comes back is no answer.
+    pub garbled_percent: u32,
+    /// Of a hundred calls that make or start an experiment FIS refuses so many.
+    pub fis_refused_percent: u32,
     /// A function's process that dies, once.
     pub crash: Option<Crash>,
+    /// An invocation that Lambda ends early, once.
+    pub ended_early: Option<EndedEarly>,
 }
 
 impl Default for Faults {
@@ -38,7 +50,13 @@ impl Default for Faults {
             throttled_percent: 0,
             lost_requests_percent: 0,
             again_percent: 0,
+            hours_late_percent: 0,
+            mangled_percent: 0,
+            refused_percent: 0,
+            garbled_percent: 0,
+            fis_refused_percent: 0,
             crash: None,
+            ended_early: None,
         }
     }
 }
@@ -46,8 +64,18 @@ impl Default for Faults {
 impl Faults {
     /// Does AWS answer every call of a function's that lives?
     pub fn answers_each_call(&self) -> bool {
-        let refused = self.errors_percent + self.throttled_percent;
-        refused + self.lost_answers_percent + self.lost_requests_percent == 0
+        let refused = self.errors_percent + self.throttled_percent + self.refused_percent + self.fis_refused_percent;
+        refused + self.lost_answers_percent + self.lost_requests_percent + self.garbled_percent == 0
+    }
+
+    /// May a call be refused for good, or come to no answer that can be read?
+    pub fn refuses_or_garbles(&self) -> bool {
+        self.refused_percent + self.garbled_percent > 0
+    }
+
+    /// Does every invocation come to its own end?
+    pub fn lets_each_live(&self) -> bool {
+        self.crash.is_none() && self.ended_early.is_none()
     }
 }
 
@@ -74,6 +102,38 @@ pub enum Kind {
     DiedBefore,
     /// A function dies after a call.
     DiedAfter,
+    /// A delivery takes hours.
+    HoursLate,
+    /// An event says that it is of another account and Region.
+    Foreign,
+    /// An event lacks a field.
+    FieldMissing,
+    /// A field of an event is null.
+    FieldNull,
+    /// A field of an event is of another type.
+    FieldOfAnotherType,
+    /// An event tells of a state, or of an action, that nobody knows.
+    StateUnknown,
+    /// An event is as large, or as deep, as one can be.
+    Oversize,
+    /// The ids of an event are none.
+    IdOfAnotherShape,
+    /// An event comes to another function.
+    Misrouted,
+    /// A call is refused by a policy.
+    Denied,
+    /// A call's credentials have expired.
+    Expired,
+    /// What comes back of a call is no answer.
+    Garbled,
+    /// FIS says that something else changes at the same time.
+    Conflict,
+    /// A quota of FIS's is reached.
+    QuotaReached,
+    /// FIS does not take what it is asked for.
+    Invalid,
+    /// Lambda ends an invocation early.
+    EndedEarly,
 }
 
 /// Later than this is late: EventBridge takes half a second.
@@ -81,7 +141,7 @@ pub const LATE_MS: u64 = 10_000;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 26] = [
         Self::EventLost,
         Self::DeliveredTwice,
         Self::EmittedAgain,
@@ -92,6 +152,22 @@ impl Kind {
         Self::AnswerLost,
         Self::DiedBefore,
         Self::DiedAfter,
+        Self::HoursLate,
+        Self::Foreign,
+        Self::FieldMissing,
+        Self::FieldNull,
+        Self::FieldOfAnotherType,
+        Self::StateUnknown,
+        Self::Oversize,
+        Self::IdOfAnotherShape,
+        Self::Misrouted,
+        Self::Denied,
+        Self::Expired,
+        Self::Garbled,
+        Self::Conflict,
+        Self::QuotaReached,
+        Self::Invalid,
+        Self::EndedEarly,
     ];
 
     /// What happens, in a few words.
@@ -107,6 +183,22 @@ impl Kind {
             Self::AnswerLost => "a call's answer is lost",
             Self::DiedBefore => "a function dies before a call",
             Self::DiedAfter => "a function dies after a call",
+            Self::HoursLate => "an event is hours late",
+            Self::Foreign => "an event of another account and Region",
+            Self::FieldMissing => "an event lacks a field",
+            Self::FieldNull => "a field of an event is null",
+            Self::FieldOfAnotherType => "a field of an event is of another type",
+            Self::StateUnknown => "an event of a state that nobody knows",
+            Self::Oversize => "an event is very large, or deep",
+            Self::IdOfAnotherShape => "the ids of an event are none",
+            Self::Misrouted => "an event comes to another function",
+            Self::Denied => "a call is refused by a policy",
+            Self::Expired => "a call's credentials have expired",
+            Self::Garbled => "what comes back of a call is no answer",
+            Self::Conflict => "FIS answers ConflictException",
+            Self::QuotaReached => "FIS answers ServiceQuotaExceededException",
+            Self::Invalid => "FIS answers ValidationException",
+            Self::EndedEarly => "Lambda ends an invocation early",
         }
     }
 }
@@ -122,34 +214,73 @@ pub struct Crash {
     pub after: bool,
 }
 
+/// An invocation that Lambda ends before its time, wherever it stands: its machine fails, or takes too much memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedEarly {
+    /// The function's name in the account.
+    pub function: String,
+    /// Its invocation of this number in the run, from 1.
+    pub invocation: u32,
+    /// Milliseconds after its begin.
+    pub after_ms: u64,
+}
+
 /// What becomes of one AWS call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It is answered.
     Answered,
-    /// It is answered with 503, and nothing is done.
-    Unavailable,
-    /// It is throttled, and nothing is done.
-    Throttled,
+    /// It is refused, and nothing is done.
+    Refused(Refusal),
     /// It never arrives.
     RequestLost,
     /// It is carried out, and the answer is lost.
     AnswerLost,
+    /// It is carried out, and what comes back is no answer.
+    Garbled,
     /// The caller dies before it is sent.
     CrashBefore,
     /// It is carried out, and the caller dies before the answer.
     CrashAfter,
 }
 
+/// Why a call is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// 503.
+    Unavailable,
+    /// The caller asks too often.
+    Throttled,
+    /// A policy denies it.
+    Denied,
+    /// Its credentials have expired.
+    Expired,
+    /// Something else changes at the same time.
+    Conflict,
+    /// A quota of the account's is reached.
+    QuotaReached,
+    /// The service does not take what it is asked for.
+    Invalid,
+}
+
+/// What FIS may have against an experiment.
+pub const OF_FIS: [Refusal; 3] = [Refusal::Conflict, Refusal::QuotaReached, Refusal::Invalid];
+
 impl Fate {
     /// What is counted of it.
     pub fn fault(self) -> Option<Kind> {
         Some(match self {
             Self::Answered => return None,
-            Self::Unavailable => Kind::Unavailable,
-            Self::Throttled => Kind::Throttled,
+            Self::Refused(Refusal::Unavailable) => Kind::Unavailable,
+            Self::Refused(Refusal::Throttled) => Kind::Throttled,
+            Self::Refused(Refusal::Denied) => Kind::Denied,
+            Self::Refused(Refusal::Expired) => Kind::Expired,
+            Self::Refused(Refusal::Conflict) => Kind::Conflict,
+            Self::Refused(Refusal::QuotaReached) => Kind::QuotaReached,
+            Self::Refused(Refusal::Invalid) => Kind::Invalid,
             Self::RequestLost => Kind::RequestLost,
             Self::AnswerLost => Kind::AnswerLost,
+            Self::Garbled => Kind::Garbled,
             Self::CrashBefore => Kind::DiedBefore,
             Self::CrashAfter => Kind::DiedAfter,
         })

@@ -155,6 +155,7 @@ impl Plot {
         until(&world, |state| applications_are_over(state, &cluster_id)).await?;
         // What the last deed set in motion shows only now.
         tokio::time::sleep(Duration::from_secs(5)).await;
+        settle(&world).await;
         Ok(())
     }
 
@@ -181,6 +182,24 @@ impl Plot {
         }
     }
 }
+
+/// From here on nothing goes wrong any more. What a crash left behind is for the sweep, hours later.
+async fn settle(world: &World) {
+    let is_left = |state: &State| {
+        let mut templates = state.account.fis.templates();
+        templates.any(|template| template.definition.tags.contains_key(STEP_TAG))
+    };
+    for _ in 0..SETTLE_MINUTES {
+        if !is_left(&world.lock()) {
+            break;
+        }
+        world.lock().stop_faults();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+}
+
+/// The sweep deletes a template that is two hours old, a quarter of an hour later at the latest.
+const SETTLE_MINUTES: usize = 150;
 
 /// Takes the deeds whose time has come, and notes when that of others comes.
 fn due(state: &State, cluster_id: &str, now: Time, left: &mut Vec<(Deed, Option<Time>)>) -> Vec<Deed> {

@@ -76,6 +76,9 @@ pub fn run(scenario: Scenario, settings: &Settings, seed: u64, watch: impl FnMut
     stage.play(|world| director::direct(world, scenario, settings), watch)
 }
 
+/// As long as a story and what settles after it may take.
+const LIMIT_HOURS: i64 = 2 * HOURS_MAX;
+
 /// Where a story is told.
 #[derive(Debug, Clone)]
 pub struct Stage {
@@ -130,7 +133,7 @@ impl Stage {
         director: &JoinHandle<anyhow::Result<()>>,
         mut watch: impl FnMut(&Entry),
     ) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-        let limit = world.clock.now() + TimeDelta::hours(HOURS_MAX);
+        let limit = world.clock.now() + TimeDelta::hours(LIMIT_HOURS);
         let (mut shown, mut veil, mut first) = (0, Veil::default(), BTreeMap::new());
         loop {
             tokio::time::sleep(LOOK).await;
@@ -152,7 +155,7 @@ impl Stage {
             }
             if now > limit {
                 bail!(
-                    "seed {}: the story has not ended after {HOURS_MAX} virtual hours",
+                    "seed {}: the story has not ended after {LIMIT_HOURS} virtual hours",
                     self.seed
                 );
             }

@@ -207,25 +207,7 @@ impl Scenario {
 
     /// What this story begins with.
     pub fn settings(&self) -> Settings {
-        let mut settings = Settings {
-            units: 32,
-            units_min: 4,
-            units_max: 68,
-            delay: 90,
-            wait: 720,
-            victims: 3,
-            waves: 1,
-            wave_interval: 180,
-            mode: "run".into(),
-            twice: 3,
-            lost: 0,
-            errors: 0,
-            lost_answers: 0,
-            throttled: 0,
-            lost_requests: 0,
-            again: 0,
-            crash: None,
-        };
+        let mut settings = Settings::default();
         match self.name {
             "no-capacity" => settings.units = 0,
             "driver-on-victim" => (settings.units, settings.units_min, settings.units_max) = (12, 16, 16),

@@ -39,8 +39,48 @@ pub struct Settings {
     pub lost_requests: u32,
     /// Of a hundred events so many are emitted a second time, under another id.
     pub again: u32,
+    /// Of a hundred deliveries so many take hours.
+    pub hours_late: u32,
+    /// Of a hundred deliveries of events so many are followed by a mangled copy.
+    pub mangled: u32,
+    /// Of a hundred AWS calls so many are refused, by a policy or since the credentials have expired.
+    pub refused: u32,
+    /// Of a hundred AWS calls so many are carried out, and what comes back is no answer.
+    pub garbled: u32,
+    /// Of a hundred calls that make or start an experiment FIS refuses so many.
+    pub fis_refused: u32,
     /// A function's process that dies; only tests set it.
     pub crash: Option<Crash>,
+}
+
+/// The workshop's story, with an event in thirty that comes twice.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            units: 32,
+            units_min: 4,
+            units_max: 68,
+            delay: 90,
+            wait: 720,
+            victims: 3,
+            waves: 1,
+            wave_interval: 180,
+            mode: "run".into(),
+            twice: 3,
+            lost: 0,
+            errors: 0,
+            lost_answers: 0,
+            throttled: 0,
+            lost_requests: 0,
+            again: 0,
+            hours_late: 0,
+            mangled: 0,
+            refused: 0,
+            garbled: 0,
+            fis_refused: 0,
+            crash: None,
+        }
+    }
 }
 
 impl Settings {
@@ -72,6 +112,11 @@ impl Settings {
             "throttled" => self.throttled = number(0, 50)?,
             "lost-requests" => self.lost_requests = number(0, 50)?,
             "again" => self.again = number(0, 100)?,
+            "hours-late" => self.hours_late = number(0, 100)?,
+            "mangled" => self.mangled = number(0, 100)?,
+            "refused" => self.refused = number(0, 50)?,
+            "garbled" => self.garbled = number(0, 50)?,
+            "fis-refused" => self.fis_refused = number(0, 100)?,
             "mode" if ["run", "preview", "off"].contains(&value) => self.mode = value.into(),
             "mode" => return Err(format!("mode: expected run, preview or off, found {value:?}")),
             _ => return Err(format!("{key:?} cannot be set; {KEYS}")),
@@ -88,7 +133,8 @@ impl Settings {
 
 /// What can be set.
 pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, \
-                        twice, again, lost, errors, throttled, lost-requests, lost-answers";
+                        twice, again, lost, hours-late, mangled, errors, throttled, lost-requests, lost-answers, \
+                        refused, garbled, fis-refused";
 
 impl Settings {
     /// What goes wrong in the run.
@@ -101,6 +147,11 @@ impl Settings {
             throttled_percent: self.throttled,
             lost_requests_percent: self.lost_requests,
             again_percent: self.again,
+            hours_late_percent: self.hours_late,
+            mangled_percent: self.mangled,
+            refused_percent: self.refused,
+            garbled_percent: self.garbled,
+            fis_refused_percent: self.fis_refused,
             crash: self.crash.clone(),
             ..Faults::default()
         }

@@ -7,9 +7,12 @@ mod bus;
 pub mod connector;
 pub mod deployed;
 mod invoke;
+mod mangled;
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use account::Account;
 use account::api::{ACCOUNT, REGION, Time};
@@ -24,7 +27,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::fault::{Fate, Faults, Kind as Fault};
+use crate::fault::{Fate, Faults, Kind as Fault, OF_FIS, Refusal};
 use crate::functions::Function;
 use crate::world::deployed::cloudformation::Stacks;
 
@@ -61,6 +64,7 @@ pub struct State {
     faults: Faults,
     injected: BTreeMap<Fault, u64>,
     calls: BTreeMap<String, u32>,
+    invocations: BTreeMap<String, u32>,
     invocations_running: usize,
     bug: Option<String>,
 }
@@ -144,6 +148,7 @@ impl World {
             faults,
             injected: BTreeMap::new(),
             calls: BTreeMap::new(),
+            invocations: BTreeMap::new(),
             invocations_running: 0,
             bug: None,
         };
@@ -295,9 +300,13 @@ impl State {
         }
     }
 
-    /// What becomes of a caller's next AWS call.
-    pub fn fate(&mut self, caller: &str) -> Fate {
-        let fate = self.draw_fate(caller);
+    /// What becomes of a caller's next AWS call. Whether it asks FIS for an experiment is asked only where that matters.
+    pub fn fate(&mut self, caller: &str, asks_for_an_experiment: impl FnOnce() -> bool) -> Fate {
+        let mut fate = self.draw_fate(caller);
+        let percent = self.faults.fis_refused_percent;
+        if fate == Fate::Answered && percent > 0 && asks_for_an_experiment() && self.way(caller).u32(..100) < percent {
+            fate = Fate::Refused(OF_FIS[self.way(caller).usize(..OF_FIS.len())]);
+        }
         if let Some(fault) = fate.fault() {
             self.inject(fault);
         }
@@ -321,10 +330,13 @@ impl State {
         }
         let mut draw = self.way(caller).u32(..100);
         for (percent, fate) in [
-            (self.faults.errors_percent, Fate::Unavailable),
+            (self.faults.errors_percent, Fate::Refused(Refusal::Unavailable)),
             (self.faults.lost_answers_percent, Fate::AnswerLost),
-            (self.faults.throttled_percent, Fate::Throttled),
+            (self.faults.throttled_percent, Fate::Refused(Refusal::Throttled)),
             (self.faults.lost_requests_percent, Fate::RequestLost),
+            (self.faults.refused_percent.div_ceil(2), Fate::Refused(Refusal::Denied)),
+            (self.faults.refused_percent / 2, Fate::Refused(Refusal::Expired)),
+            (self.faults.garbled_percent, Fate::Garbled),
         ] {
             if draw < percent {
                 return fate;
@@ -334,8 +346,28 @@ impl State {
         Fate::Answered
     }
 
-    fn inject(&mut self, fault: Fault) {
+    /// When an invocation that begins now is ended early, after its begin, if it is.
+    fn ended_early(&mut self, function: &str) -> Option<Duration> {
+        let early = self
+            .faults
+            .ended_early
+            .as_ref()
+            .filter(|early| early.function == function)?;
+        let begun = self.invocations.entry(function.to_owned()).or_default();
+        *begun += 1;
+        (*begun == early.invocation).then(|| Duration::from_millis(early.after_ms))
+    }
+
+    pub(crate) fn inject(&mut self, fault: Fault) {
         *self.injected.entry(fault).or_default() += 1;
+    }
+
+    /// From now on nothing goes wrong but what is under way.
+    pub fn stop_faults(&mut self) {
+        self.faults = Faults {
+            twice_percent: 0,
+            ..Faults::default()
+        };
     }
 
     /// How often each kind of fault has happened.

@@ -119,9 +119,11 @@ pub fn is_step_id(text: &str) -> bool {
     is_id(text, "s-", 40, |c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
-/// `i-` and lower-case hexadecimal digits.
+/// `i-` and 17 lower-case hexadecimal digits, or 8 as in instances of before 2016.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html>
 pub fn is_instance_id(text: &str) -> bool {
-    is_id(text, "i-", 17, |c| c.is_ascii_digit() || ('a'..='f').contains(&c))
+    let is_digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    text.len() >= "i-".len() + 8 && is_id(text, "i-", 17, is_digit)
 }
 
 fn is_id(text: &str, prefix: &str, length_max: usize, allowed: impl Fn(char) -> bool) -> bool {
@@ -233,11 +235,19 @@ mod tests {
         for bad in ["", "j-", "j-abc", "j-A/../B", "j-A#drill", "s-ABC"] {
             assert!(!is_cluster_id(bad), "{bad}");
         }
-        assert!(!is_instance_id("i-0123456789abcdefg") && is_instance_id("i-1a2b3c4d"));
-        for good in ["i-0", "i-9f", "i-0b662ef9931388ba0"] {
+        for good in ["i-1a2b3c4d", "i-0b662ef9931388ba0"] {
             assert!(is_instance_id(good), "{good}");
         }
-        for bad in ["i-", "i-0B66", "i-g", "i-0b662ef9931388ba01", "j-0b66", "0b66"] {
+        for bad in [
+            "i-",
+            "i-0",
+            "i-1a2b3c4",
+            "i-1A2B3C4D",
+            "i-1a2b3c4g",
+            "i-0b662ef9931388ba01",
+            "j-0b66",
+            "0b66",
+        ] {
             assert!(!is_instance_id(bad), "{bad}");
         }
         assert!(is_step_id("s-3PZCQ9RLPEXPL") && is_cluster_id("j-2AXXXXXXGAPLF"));

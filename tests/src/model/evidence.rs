@@ -42,6 +42,7 @@ impl Evidence {
         let begins_by = case.step.started_at.map(|at| at + BEGINS_WITHIN);
         let all_late = case.hits.iter().all(|hit| hit.lost_at >= begins_by);
         let log_withheld = log.is_some_and(|uri| is_withheld(case, uri));
+        let went_without = case.went_without();
         // Where steps run at once, only EMR and the step's own log tell for certain which application is its own.
         let alone = !others_ran(case, application) && case.cluster.step_concurrency == 1;
         let told = case.cluster.names_applications();
@@ -52,12 +53,13 @@ impl Evidence {
             _ => false,
         };
         let faults = &case.run.stage.faults;
-        let late = faults.lost_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
+        let late =
+            faults.lost_percent + faults.hours_late_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
-            log_certain: lies_there && (alone || told) && !log_withheld,
+            log_certain: lies_there && (alone || told) && !log_withheld && !went_without,
             begin_known: (first_lies_there && (alone || told)) || (case.cluster.step_concurrency == 1 && all_late),
             log_withheld,
-            log_lies_there: lies_there,
+            log_lies_there: lies_there && !went_without,
             waits: !does_not_wait(case),
             state_tells: state_tells && !hides(case),
             late,

@@ -44,7 +44,8 @@ impl Case<'_> {
             let id = hit.node.ec2_instance_id.as_str();
             let inside = |at: DateTime<Utc>| time.has(at) == Touch::Certain;
             let noticed = inside(hit.noticed_at) && self.warning_is_told(id);
-            if (noticed || hit.lost_at.is_some_and(inside)) && !named.contains(id) {
+            let is_due = (noticed || hit.lost_at.is_some_and(inside)) && !self.went_without();
+            if is_due && !named.contains(id) {
                 wrongs.push(format!("named: not {}", hit.line()));
             }
         }
@@ -70,7 +71,9 @@ impl Case<'_> {
     fn warning_is_told(&self, id: &str) -> bool {
         let lost = "EC2 Spot Instance Interruption Warning, and it is lost";
         let mut entries = self.state.account.journal.entries().iter();
-        self.run.stage.faults.delay_ms_max < 10_000 && !entries.any(|one| one.subject == id && one.text == lost)
+        let faults = &self.run.stage.faults;
+        let in_time = faults.delay_ms_max < 10_000 && faults.hours_late_percent == 0;
+        in_time && !entries.any(|one| one.subject == id && one.text == lost)
     }
 
     fn wrong_cause(&self, row: &Value, hit: &Hit) -> Option<String> {
@@ -84,6 +87,8 @@ impl Case<'_> {
                     &["unknown"]
                 }
             }
+            // Who of two asked for an instance in the same second, no notice tells.
+            Cause::Experiment(_) if self.asked_too(hit) => &["other_experiment", "unknown", "experiment"],
             Cause::Experiment(_) => &["other_experiment", "unknown"],
             Cause::NoCapacity | Cause::User => &["natural", "unknown"],
         };
@@ -101,6 +106,20 @@ impl Case<'_> {
     fn is_ours(&self, id: &str) -> bool {
         let mut experiments = self.state.account.fis.experiments();
         experiments.any(|one| one.id == *id && one.tags.get(STEP_TAG) == Some(&self.step.id))
+    }
+
+    /// Whether this step's drill asked for the instance in the very second of its notice.
+    fn asked_too(&self, hit: &Hit) -> bool {
+        let in_time = |at: DateTime<Utc>| (at - hit.noticed_at).abs() <= TimeDelta::seconds(1);
+        self.state.account.fis.experiments().any(|one| {
+            let began = one.actions.values().filter_map(|action| action.started_at).any(in_time);
+            let resolved = one
+                .resolved
+                .values()
+                .flatten()
+                .any(|id| *id == hit.node.ec2_instance_id);
+            self.is_ours(&one.id) && began && resolved
+        })
     }
 
     fn wrong_replacement(&self, row: &Value, hit: &Hit, time: Window) -> Option<String> {

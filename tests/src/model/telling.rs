@@ -28,7 +28,7 @@ impl Case<'_> {
         }
         // A process that dies between the report and its answer leaves nobody told, or its successor.
         let faults = &self.run.stage.faults;
-        if faults.crash.is_none() && faults.answers_each_call() {
+        if faults.lets_each_live() && faults.answers_each_call() {
             wrongs.extend(
                 self.wrong_announcements(verdict)
                     .into_iter()

@@ -14,6 +14,9 @@ use crate::fault::{Kind as Fault, LATE_MS};
 
 /// How late a second delivery may be.
 const AGAIN_MS_MAX: u64 = 90_000;
+/// How late a delivery is that is hours late: EventBridge tries for a day.
+//= https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html
+const HOURS_LATE_MS: std::ops::Range<u64> = 3_600_000..7_200_000;
 
 impl State {
     /// Puts the account's events on the bus, and their deliveries on their way.
@@ -30,8 +33,7 @@ impl State {
             }
             self.route(now, &envelope);
             // Nobody who keeps events apart by their ids would know it again.
-            let percent = self.faults.again_percent;
-            if percent > 0 && self.account.rng().u32(..100) < percent {
+            if self.meets(self.faults.again_percent) {
                 self.inject(Fault::EmittedAgain);
                 let again = event_bus::envelope(&mut self.account.ctx(now), &event);
                 self.route(now, &again);
@@ -57,18 +59,33 @@ impl State {
             self.inject(Fault::DeliveredTwice);
             delays.push(self.account.rng().u64(100..=AGAIN_MS_MAX));
         }
-        if delays[0] > LATE_MS {
+        if self.meets(self.faults.hours_late_percent) {
+            self.inject(Fault::HoursLate);
+            delays[0] += self.account.rng().u64(HOURS_LATE_MS);
+        } else if delays[0] > LATE_MS {
             self.inject(Fault::DeliveredLate);
         }
         for delay in delays {
-            let at = now + TimeDelta::milliseconds(i64::try_from(delay).unwrap_or(0));
-            self.delivered += 1;
-            let delivery = Delivery {
-                destination: destination.clone(),
-                payload: payload.clone(),
-            };
-            self.deliveries.insert((at, self.delivered), delivery);
+            self.deliver_after(now, delay, destination.clone(), payload.clone());
         }
+        if self.meets(self.faults.mangled_percent)
+            && let Some((destination, payload)) = self.mangled(destination, payload)
+        {
+            let delay = self.account.rng().u64(100..=delay_ms_max);
+            self.deliver_after(now, delay, destination, payload);
+        }
+    }
+
+    fn deliver_after(&mut self, now: Time, delay_ms: u64, destination: Destination, payload: Value) {
+        let at = now + TimeDelta::milliseconds(i64::try_from(delay_ms).unwrap_or(0));
+        self.delivered += 1;
+        self.deliveries
+            .insert((at, self.delivered), Delivery { destination, payload });
+    }
+
+    /// Does a fault of so many in a hundred happen? Where it never does, nothing is drawn for it.
+    fn meets(&mut self, percent: u32) -> bool {
+        percent > 0 && self.account.rng().u32(..100) < percent
     }
 
     /// Puts an event of somebody's own on the bus.

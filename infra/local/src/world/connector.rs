@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use account::api::{ApiError, REGION};
+use account::api::REGION;
 use account::authorization;
 use account::grants;
 use account::wire::{self, Call, Service};
@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 
 use crate::fault::Fate;
 use crate::world::World;
-use crate::world::deployed;
+use crate::world::{deployed, refusal};
 
 /// Milliseconds from the client to the account, and back again, at most.
 const LATENCY_MS_MAX: u64 = 25;
@@ -113,57 +113,34 @@ pub enum Lost {
 /// Takes a function's request to the account, and the answer back: with latency, and with what goes wrong on the way.
 pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Lost> {
     latency(world, caller).await;
-    let fate = world.lock().fate(caller);
+    let fate = world.lock().fate(caller, || asks_for_an_experiment(&request));
     let response = match fate {
         Fate::CrashBefore => return Err(Lost::Caller),
         Fate::RequestLost => return Err(Lost::Answer),
-        Fate::Unavailable => unavailable(),
-        Fate::Throttled => throttled(world, caller, &request),
+        Fate::Refused(how) => refusal::answer(world, caller, &request, how),
+        Fate::Garbled => {
+            let of_an_object = wire::decode(&request).is_ok_and(|call| call.service == Service::S3);
+            refusal::garbled(answer(world, caller, request).await, of_an_object)
+        }
         Fate::Answered | Fate::AnswerLost | Fate::CrashAfter => answer(world, caller, request).await,
     };
     match fate {
         Fate::CrashAfter => return Err(Lost::Caller),
         Fate::AnswerLost => return Err(Lost::Answer),
-        Fate::Answered | Fate::CrashBefore | Fate::RequestLost | Fate::Throttled | Fate::Unavailable => {}
+        _ => {}
     }
     latency(world, caller).await;
     Ok(response)
 }
 
+fn asks_for_an_experiment(request: &http::Request<Bytes>) -> bool {
+    let is_one = |call: Call| matches!(call.operation.as_str(), "CreateExperimentTemplate" | "StartExperiment");
+    wire::decode(request).is_ok_and(is_one)
+}
+
 async fn latency(world: &World, caller: &str) {
     let milliseconds = world.lock().way(caller).u64(2..=LATENCY_MS_MAX);
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-}
-
-fn unavailable() -> http::Response<Bytes> {
-    let mut response = http::Response::new(Bytes::new());
-    *response.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
-    response
-}
-
-/// The words of a service that is asked too often.
-//= https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-//= https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html
-//= https://docs.aws.amazon.com/emr/latest/APIReference/CommonErrors.html
-//= https://docs.aws.amazon.com/fis/latest/APIReference/CommonErrors.html
-//= https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
-fn throttled(world: &World, caller: &str, request: &http::Request<Bytes>) -> http::Response<Bytes> {
-    let Ok(call) = wire::decode(request) else {
-        return unavailable();
-    };
-    let error = match call.service {
-        Service::S3 => ApiError::with_status(503, "SlowDown", "Please reduce your request rate."),
-        Service::Ec2 => ApiError::with_status(503, "RequestLimitExceeded", "Request limit exceeded."),
-        _ => ApiError::client("ThrottlingException", "Rate exceeded"),
-    };
-    if call.service == Service::S3 {
-        return world.s3().refuse(request.method(), &error);
-    }
-    let now = world.clock.now();
-    world
-        .lock()
-        .account
-        .conclude(now, caller, &call, Vec::new(), Err(error))
 }
 
 /// Answers one HTTP request of a client's, whoever it is.

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinError;
 
 use super::World;
+use crate::fault::Kind as Fault;
 
 /// How an attempt ended.
 enum End {
@@ -23,6 +24,8 @@ enum End {
     TimedOut,
     /// Its process died.
     Died,
+    /// Lambda ended it before its time.
+    EndedEarly,
 }
 
 impl World {
@@ -88,13 +91,16 @@ impl World {
 
     /// One attempt of an invocation, ended by Lambda at the function's timeout.
     pub async fn invoke(&self, id: &str, request_id: &str, payload: Value) -> Result<Value, Value> {
-        let (function, name, timeout) = {
-            let state = self.lock();
+        let (function, name, timeout, early) = {
+            let mut state = self.lock();
+            let name = state.template.functions[id].name.clone();
+            let early = state.ended_early(&name);
             let deployed = &state.template.functions[id];
             (
                 state.functions[id].clone(),
-                deployed.name.clone(),
+                name,
                 Duration::from_secs(deployed.timeout_seconds),
+                early,
             )
         };
         let begun_at = self.clock.now();
@@ -109,9 +115,13 @@ impl World {
         let ended = tokio::select! {
             biased;
             () = died.notified() => End::Died,
+            () = tokio::time::sleep(early.unwrap_or(Duration::MAX)), if early.is_some() => End::EndedEarly,
             answer = tokio::time::timeout(timeout, &mut handled) => answer.map_or(End::TimedOut, End::Answered),
         };
         handled.abort();
+        if matches!(ended, End::EndedEarly) {
+            self.lock().inject(Fault::EndedEarly);
+        }
         let answer = match ended {
             End::Answered(Ok(Ok(answer))) => Ok(answer),
             End::Answered(Ok(Err(diagnostic))) => {
@@ -125,7 +135,7 @@ impl World {
                 let message = format!("{request_id} Task timed out after {}.00 seconds", timeout.as_secs());
                 Err(json!({"errorType": "Sandbox.Timedout", "errorMessage": message}))
             }
-            End::Died => {
+            End::Died | End::EndedEarly => {
                 let message = format!("RequestId: {request_id} Error: Runtime exited with error: signal: killed");
                 Err(json!({"errorType": "Runtime.ExitError", "errorMessage": message}))
             }
