@@ -65,7 +65,7 @@ pub fn tell_with(scenario: Scenario, settings: &Settings, seed: u64, story: &str
 fn calm(scenario: Scenario, settings: &Settings, seed: u64) -> Option<Run> {
     let settings = Settings {
         mode: "off".into(),
-        crash: None,
+        at_call: None,
         ..settings.clone()
     };
     let keeps = matches!(

@@ -3,7 +3,7 @@
 //! Separate from stories because in these AWS always answers; here a verdict may come later, and an invocation may fail, but
 //! nobody may be hit, nothing lost and nothing told that is wrong.
 
-use local::fault::{Crash, EndedEarly, Faults};
+use local::fault::{AtCall, EndedEarly, Fate, Faults};
 use local::run::Run;
 
 use crate::story::{Chance, Story};
@@ -45,10 +45,10 @@ impl Trial {
         faults.lost_requests_percent = chance.one(&[0, 0, 2, 4]);
         faults.lost_answers_percent = chance.one(&[0, 0, 2, 4]);
         faults.again_percent = chance.one(&[0, 0, 10, 40]);
-        faults.crash = chance.percent(40).then(|| Crash {
+        faults.at_call = chance.percent(40).then(|| AtCall {
             function: chance.one(&FUNCTIONS).to_owned(),
             call: chance.between(1, CALLS_MAX),
-            after: chance.percent(50),
+            fate: chance.one(&[Fate::CrashBefore, Fate::CrashAfter]),
         });
         faults.hours_late_percent = chance.one(&[0, 0, 0, 10]);
         faults.mangled_percent = chance.one(&[0, 0, 10, 40]);
@@ -137,7 +137,7 @@ type LeaveOut = fn(&mut Faults);
 
 /// Every fault of a run's, and how it is left out.
 const EACH: [(&str, LeaveOut); 15] = [
-    ("crash", |faults| faults.crash = None),
+    ("crash", |faults| faults.at_call = None),
     ("ended-early", |faults| faults.ended_early = None),
     ("errors", |faults| faults.errors_percent = 0),
     ("throttled", |faults| faults.throttled_percent = 0),
@@ -166,8 +166,8 @@ mod tests {
         let drawn: BTreeSet<&str> = trials().flat_map(|trial| trial.names()).collect();
         assert_eq!(drawn, EACH.map(|(name, _)| name).into());
         let deaths: BTreeSet<(String, bool)> = trials()
-            .filter_map(|trial| trial.faults().crash.clone())
-            .map(|crash| (crash.function, crash.after))
+            .filter_map(|trial| trial.faults().at_call.clone())
+            .map(|death| (death.function, death.fate == Fate::CrashAfter))
             .collect();
         assert_eq!(deaths.len(), 2 * FUNCTIONS.len(), "{deaths:?}");
         for trial in trials() {
@@ -178,7 +178,12 @@ mod tests {
                 .unwrap();
             assert!(without.names().is_empty(), "{all:?}");
         }
-        assert!(Trial::draw(1).without("hail").unwrap_err().contains("crash, ended-early, errors"));
+        assert!(
+            Trial::draw(1)
+                .without("hail")
+                .unwrap_err()
+                .contains("crash, ended-early, errors")
+        );
     }
 
     #[test]

@@ -6,36 +6,27 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use account::api::Time;
-use local::fault::Crash;
+use local::fault::{AtCall, Fate};
 use local::run::Run;
 use local::scenario::Scenario;
 use rules::drill::DrillState;
 use tests::{report_of, tell, tell_with};
 
-fn told_with_crash(name: &str, function: &str, call: u32, after: bool) -> Run {
+/// What may become of any call.
+const FATES: [Fate; 4] = [Fate::CrashBefore, Fate::CrashAfter, Fate::AnswerLost, Fate::Garbled];
+
+fn told_with(name: &str, function: &str, call: u32, fate: Fate) -> Run {
     let scenario = Scenario::find(name).unwrap();
     let mut settings = scenario.settings();
-    settings.crash = Some(Crash {
+    settings.at_call = Some(AtCall {
         function: function.into(),
         call,
-        after,
+        fate,
     });
-    let story = format!(
-        "{name}, {function} dies {} call {call}",
-        if after { "after" } else { "before" }
-    );
+    let story = format!("{name}, {function}'s call {call}: {fate:?}");
     let run = tell_with(scenario, &settings, 1, &story);
-    let died = |entry: &account::journal::Entry| entry.data["errorType"] == "Runtime.ExitError";
-    let deaths = run
-        .world
-        .lock()
-        .account
-        .journal
-        .entries()
-        .iter()
-        .filter(|entry| died(entry))
-        .count();
-    assert_eq!(deaths, 1, "{story}: it dies once");
+    let met = run.world.lock().injected().get(&fate.fault().unwrap()).copied();
+    assert_eq!(met, Some(1), "{story}: it happens once");
     run
 }
 
@@ -48,16 +39,14 @@ fn experiments(run: &Run) -> usize {
     run.world.lock().account.fis.experiments().count()
 }
 
-fn dies_at_any_call(name: &str, function: &str, experiments_wanted: usize) {
+/// At each of the function's calls it may die, or its answer may be lost or be none.
+fn whatever_becomes_of_any_call(name: &str, function: &str, experiments_wanted: usize) {
     let calls = calls(name, function);
     assert!(calls > 3, "{function} makes {calls} calls");
     for call in 1..=calls {
-        for after in [false, true] {
-            let run = told_with_crash(name, function, call, after);
-            let story = format!(
-                "{function} dies {} call {call} of {calls}",
-                if after { "after" } else { "before" }
-            );
+        for fate in FATES {
+            let run = told_with(name, function, call, fate);
+            let story = format!("{name}, {function}'s call {call} of {calls}: {fate:?}");
             assert_eq!(experiments(&run), experiments_wanted, "{story}");
             let report = report_of(&run);
             assert_eq!(
@@ -72,28 +61,35 @@ fn dies_at_any_call(name: &str, function: &str, experiments_wanted: usize) {
 }
 
 #[test]
-fn start_experiment_may_die_at_any_call() {
-    dies_at_any_call("workshop", "spot-drill-StartExperiment", 1);
+fn whatever_becomes_of_start_experiments_calls_there_is_one_experiment() {
+    whatever_becomes_of_any_call("workshop", "spot-drill-StartExperiment", 1);
 }
 
 #[test]
-fn start_experiment_may_die_at_any_call_between_waves() {
-    dies_at_any_call("waves", "spot-drill-StartExperiment", 2);
+fn whatever_becomes_of_its_calls_between_waves_there_is_one_experiment_a_wave() {
+    whatever_becomes_of_any_call("waves", "spot-drill-StartExperiment", 2);
 }
 
 #[test]
-fn record_interruption_and_write_report_may_die_at_any_call() {
-    dies_at_any_call("workshop", "spot-drill-RecordInterruption", 1);
-    dies_at_any_call("workshop", "spot-drill-WriteReport", 1);
+fn whatever_becomes_of_the_recorders_and_the_reports_calls_all_is_told() {
+    whatever_becomes_of_any_call("workshop", "spot-drill-RecordInterruption", 1);
+    whatever_becomes_of_any_call("workshop", "spot-drill-WriteReport", 1);
 }
 
 #[test]
-fn submit_step_may_die_at_any_call_and_adds_one_step() {
+fn a_transient_cluster_is_gone_when_it_is_tried_again_and_all_is_told() {
+    for function in ["StartExperiment", "RecordInterruption", "WriteReport"] {
+        whatever_becomes_of_any_call("transient-first-step", &format!("spot-drill-{function}"), 1);
+    }
+}
+
+#[test]
+fn whatever_becomes_of_submit_steps_calls_it_adds_one_step() {
     let function = "spot-drill-SubmitStep";
     for call in 1..=calls("scheduled-check", function) {
-        for after in [false, true] {
-            let run = told_with_crash("scheduled-check", function, call, after);
-            assert_eq!(run.steps.len(), 1, "dies at call {call}, after: {after}");
+        for fate in FATES {
+            let run = told_with("scheduled-check", function, call, fate);
+            assert_eq!(run.steps.len(), 1, "call {call}: {fate:?}");
         }
     }
 }

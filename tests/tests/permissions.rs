@@ -15,7 +15,7 @@ use account::iam::{self, Decision};
 use account::journal::Kind;
 use account::template::Template;
 use account::wildcard::Pattern;
-use local::fault::Crash;
+use local::fault::{AtCall, Fate};
 use local::run::{self, TEMPLATE};
 use local::scenario::{SCENARIOS, Scenario};
 use local::settings::Settings;
@@ -169,10 +169,10 @@ fn tell_of_crashes(told: &mut Told) {
             return;
         }
         let mut settings = scenario.settings();
-        settings.crash = Some(Crash {
+        settings.at_call = Some(AtCall {
             function: "spot-drill-StartExperiment".into(),
             call,
-            after: true,
+            fate: Fate::CrashAfter,
         });
         collect(scenario, &settings, told);
     }

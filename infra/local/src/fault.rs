@@ -33,8 +33,8 @@ pub struct Faults {
     pub garbled_percent: u32,
     /// Of a hundred calls that make or start an experiment FIS refuses so many.
     pub fis_refused_percent: u32,
-    /// A function's process that dies, once.
-    pub crash: Option<Crash>,
+    /// What becomes of one call: a process that dies there, or an answer that is lost.
+    pub at_call: Option<AtCall>,
     /// An invocation that Lambda ends early, once.
     pub ended_early: Option<EndedEarly>,
 }
@@ -55,7 +55,7 @@ impl Default for Faults {
             refused_percent: 0,
             garbled_percent: 0,
             fis_refused_percent: 0,
-            crash: None,
+            at_call: None,
             ended_early: None,
         }
     }
@@ -64,18 +64,22 @@ impl Default for Faults {
 impl Faults {
     /// Does AWS answer every call of a function's that lives?
     pub fn answers_each_call(&self) -> bool {
-        let refused = self.errors_percent + self.throttled_percent + self.refused_percent + self.fis_refused_percent;
-        refused + self.lost_answers_percent + self.lost_requests_percent + self.garbled_percent == 0
+        let refused = self.errors_percent + self.throttled_percent + self.fis_refused_percent;
+        let lost = self.lost_answers_percent + self.lost_requests_percent;
+        let is_lost = |at: &AtCall| at.fate == Fate::AnswerLost;
+        refused + lost == 0 && !self.at_call.as_ref().is_some_and(is_lost) && !self.refuses_or_garbles()
     }
 
     /// May a call be refused for good, or come to no answer that can be read?
     pub fn refuses_or_garbles(&self) -> bool {
-        self.refused_percent + self.garbled_percent > 0
+        let is_garbled = |at: &AtCall| at.fate == Fate::Garbled;
+        self.refused_percent + self.garbled_percent > 0 || self.at_call.as_ref().is_some_and(is_garbled)
     }
 
     /// Does every invocation come to its own end?
     pub fn lets_each_live(&self) -> bool {
-        self.crash.is_none() && self.ended_early.is_none()
+        let dies = |at: &AtCall| matches!(at.fate, Fate::CrashBefore | Fate::CrashAfter);
+        !self.at_call.as_ref().is_some_and(dies) && self.ended_early.is_none()
     }
 }
 
@@ -203,15 +207,15 @@ impl Kind {
     }
 }
 
-/// A function's process dies at one of its AWS calls; Lambda sees a failed invocation.
+/// What becomes of one of a function's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Crash {
+pub struct AtCall {
     /// The function's name in the account.
     pub function: String,
-    /// At its call of this number in the run, from 1.
+    /// Its call of this number in the run, from 1.
     pub call: u32,
-    /// After AWS has carried the call out, or before it hears of it?
-    pub after: bool,
+    /// What becomes of it.
+    pub fate: Fate,
 }
 
 /// An invocation that Lambda ends before its time, wherever it stands: its machine fails, or takes too much memory.

@@ -2,7 +2,7 @@
 //!
 //! Separate from the stories because each begins with settings of its own, and anybody may change them.
 
-use crate::fault::{Crash, Faults};
+use crate::fault::{AtCall, Faults};
 
 /// What can be set for a run, by `--set key=value`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,8 @@ pub struct Settings {
     pub garbled: u32,
     /// Of a hundred calls that make or start an experiment FIS refuses so many.
     pub fis_refused: u32,
-    /// A function's process that dies; only tests set it.
-    pub crash: Option<Crash>,
+    /// What becomes of one call; only tests set it.
+    pub at_call: Option<AtCall>,
 }
 
 /// The workshop's story, with an event in thirty that comes twice.
@@ -78,7 +78,7 @@ impl Default for Settings {
             refused: 0,
             garbled: 0,
             fis_refused: 0,
-            crash: None,
+            at_call: None,
         }
     }
 }
@@ -152,7 +152,7 @@ impl Settings {
             refused_percent: self.refused,
             garbled_percent: self.garbled,
             fis_refused_percent: self.fis_refused,
-            crash: self.crash.clone(),
+            at_call: self.at_call.clone(),
             ..Faults::default()
         }
     }

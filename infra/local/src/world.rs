@@ -316,17 +316,9 @@ impl State {
     fn draw_fate(&mut self, caller: &str) -> Fate {
         let calls = self.calls.entry(caller.to_owned()).or_default();
         *calls += 1;
-        if let Some(crash) = self
-            .faults
-            .crash
-            .as_ref()
-            .filter(|crash| crash.function == caller && crash.call == *calls)
-        {
-            return if crash.after {
-                Fate::CrashAfter
-            } else {
-                Fate::CrashBefore
-            };
+        let at_call = self.faults.at_call.as_ref();
+        if let Some(at_call) = at_call.filter(|at_call| at_call.function == caller && at_call.call == *calls) {
+            return at_call.fate;
         }
         let mut draw = self.way(caller).u32(..100);
         for (percent, fate) in [

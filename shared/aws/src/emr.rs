@@ -9,6 +9,7 @@ use rules::step::Step;
 
 use super::{Aws, required, time};
 use crate::error::Error;
+use crate::once::Once;
 
 /// Pages read of one listing at most: a bound for a loop that the other side controls. EMR keeps at most 256 active
 /// steps and lists 50 of most things a page.
@@ -182,6 +183,8 @@ impl Aws {
             .add_job_flow_steps()
             .job_flow_id(cluster_id)
             .steps(step)
+            .customize()
+            .config_override(aws_sdk_emr::config::Builder::new().retry_classifier(Once))
             .send()
             .await
             .map_err(|error| Error::aws("adding the step", error))?;

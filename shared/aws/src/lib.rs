@@ -19,6 +19,7 @@ pub mod error;
 mod fis;
 pub mod invocation;
 pub mod metrics;
+mod once;
 pub mod outcome;
 mod s3;
 mod s3_ranges;

@@ -223,6 +223,20 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_is_asked_for_spot_and_on_demand_units_and_counts_one_for_a_type_that_has_no_weight() {
+        let pool = Pool {
+            id: "if-1".into(),
+            role: Role::Task,
+            target_spot_units: 20,
+            target_on_demand_units: 8,
+            weights: BTreeMap::from([("r5.2xlarge".into(), 8)]),
+            scales: false,
+        };
+        assert_eq!(pool.target_units(), 28);
+        assert_eq!((pool.units_of("r5.2xlarge"), pool.units_of("r5.xlarge")), (8, 1));
+    }
+
+    #[test]
     fn a_role_is_read_from_emrs_word_and_from_no_other() {
         assert_eq!(Role::parse("MASTER"), Some(Role::Master));
         assert_eq!(Role::parse("CORE"), Some(Role::Core));

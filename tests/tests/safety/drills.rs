@@ -3,6 +3,7 @@
 use account::emr::{ClusterState, StepState};
 use account::fis::Status;
 use account::wire::Service;
+use local::fault::{AtCall, Fate};
 use local::world::World;
 use rules::drill::DrillState;
 use serde_json::{Value, json};
@@ -172,10 +173,10 @@ fn a_drill_that_is_taken_up_again_looks_at_the_step_first() {
     let mut faults = no_faults();
     let mut tried = 0;
     for call in 8..=calls {
-        faults.crash = Some(local::fault::Crash {
+        faults.at_call = Some(AtCall {
             function: "spot-drill-StartExperiment".into(),
             call,
-            after: false,
+            fate: Fate::CrashBefore,
         });
         in_a_world(1, &[], faults.clone(), async |world| {
             let cluster_id = cluster_up(&world, workshop("c", 32)).await;
