@@ -76,6 +76,9 @@ pub struct Function {
     pub timeout_seconds: u64,
     /// Its memory.
     pub memory_mb: u64,
+    /// As many executions are reserved for it, and it has no more.
+    //= https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    pub reserved_concurrency: Option<u64>,
     /// What Lambda does with asynchronous invocations that fail.
     pub asynchronous: Asynchronous,
     /// The queue that invokes it, if one does.

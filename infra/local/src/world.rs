@@ -65,6 +65,8 @@ pub struct State {
     injected: BTreeMap<Fault, u64>,
     calls: BTreeMap<String, u32>,
     invocations: BTreeMap<String, u32>,
+    /// How many asynchronous invocations of each function run, by its logical id.
+    executions: BTreeMap<String, u64>,
     invocations_running: usize,
     bug: Option<String>,
 }
@@ -149,6 +151,7 @@ impl World {
             injected: BTreeMap::new(),
             calls: BTreeMap::new(),
             invocations: BTreeMap::new(),
+            executions: BTreeMap::new(),
             invocations_running: 0,
             bug: None,
         };

@@ -117,7 +117,7 @@ async fn live(world: &World, clusters: &[String], minutes: u64, burst: u64) {
 }
 
 /// Invocations of a function, each with when it began and ended.
-fn invocations<'a>(state: &'a State, name: &str) -> Vec<(Time, Time, &'a Entry)> {
+pub(crate) fn invocations<'a>(state: &'a State, name: &str) -> Vec<(Time, Time, &'a Entry)> {
     let mut began = BTreeMap::new();
     let mut found = Vec::new();
     let entries = state.account.journal.entries().iter();
@@ -132,7 +132,7 @@ fn invocations<'a>(state: &'a State, name: &str) -> Vec<(Time, Time, &'a Entry)>
 }
 
 /// The most invocations at one time.
-fn concurrent(invocations: &[(Time, Time, &Entry)]) -> i64 {
+pub(crate) fn concurrent(invocations: &[(Time, Time, &Entry)]) -> i64 {
     let mut changes: Vec<(Time, i64)> = invocations
         .iter()
         .flat_map(|(from, until, _)| [(*from, 1), (*until, -1)])

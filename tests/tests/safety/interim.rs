@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::staging::*;
 
-const LONG: &str = "s3://emr-spot-workshop-data/long.py";
+pub(crate) const LONG: &str = "s3://emr-spot-workshop-data/long.py";
 
 /// Tasks of so many hours.
-fn hours(hours: f64) -> Workload {
+pub(crate) fn hours(hours: f64) -> Workload {
     let stage = StagePlan {
         name: "collect at long.py:7".into(),
         tasks: 8,
@@ -24,7 +24,7 @@ fn hours(hours: f64) -> Workload {
     }
 }
 
-fn long() -> Value {
+pub(crate) fn long() -> Value {
     step(&[
         "spark-submit",
         "--deploy-mode",

@@ -5,6 +5,7 @@
 
 mod applications;
 mod busy;
+mod concurrency;
 mod drills;
 mod interim;
 mod ledger;

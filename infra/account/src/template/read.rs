@@ -161,6 +161,7 @@ fn function(stack: &Stack, id: &str, resource: &Resource) -> Result<Function, Er
         environment,
         timeout_seconds: number(id, properties, "Timeout", 3)?,
         memory_mb: number(id, properties, "MemorySize", 128)?,
+        reserved_concurrency: Some(number(id, properties, "ReservedConcurrentExecutions", 0)?).filter(|few| *few > 0),
         asynchronous,
         queue: None,
         role: text(id, properties, "Role")?.to_owned(),

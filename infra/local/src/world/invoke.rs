@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::api::Time;
 use account::journal::Kind;
 use account::queue::{self, Message};
 use chrono::TimeDelta;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinError;
 
-use super::World;
+use super::{State, World};
 use crate::fault::Kind as Fault;
 
 /// How an attempt ended.
@@ -29,39 +30,57 @@ enum End {
 }
 
 impl World {
-    /// An asynchronous invocation: up to two more attempts, one and then two minutes later; what fails for good goes to
-    /// the function's failure destination.
+    /// An asynchronous invocation: up to two more attempts, one and then two minutes later; what fails for good, or finds no
+    /// execution while it is young enough, goes to the function's failure destination.
     //= https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
     pub(super) async fn invoke_asynchronously(self, id: String, request_id: String, payload: Value) {
-        let begun_at = self.clock.now();
         let settings = self.lock().template.functions[&id].asynchronous.clone();
-        let age_max = TimeDelta::seconds(i64::try_from(settings.event_age_seconds_max).unwrap_or(i64::MAX / 1000));
+        let age_max = i64::try_from(settings.event_age_seconds_max).unwrap_or(i64::MAX / 1000);
+        let until = self.clock.now() + TimeDelta::seconds(age_max);
         let mut attempt = 0;
-        loop {
-            let answer = self.invoke(&id, &request_id, payload.clone()).await;
-            let Err(error) = answer else { break };
-            let pause = Duration::from_secs(60 * (attempt + 1));
-            let next_at = self.clock.now() + TimeDelta::from_std(pause).unwrap_or_default();
-            if attempt == settings.retries || next_at - begun_at > age_max {
-                if let Some(queue) = &settings.failure_queue {
-                    let body = json!({
-                        "version": "1.0",
-                        "requestContext": {"requestId": request_id, "condition": "RetriesExhausted",
-                            "approximateInvokeCount": attempt + 1},
-                        "requestPayload": payload,
-                        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
-                        "responsePayload": error,
-                    });
-                    let now = self.clock.now();
-                    self.lock().send(now, queue, body.to_string());
-                }
-                break;
+        let given_up = loop {
+            if !self.takes_an_execution(&id, until).await {
+                break Some(("EventAgeExceeded", Value::Null));
             }
+            let answer = self.invoke(&id, &request_id, payload.clone()).await;
+            self.lock().gives_its_execution_back(&id);
+            let Err(error) = answer else { break None };
             attempt += 1;
+            let pause = Duration::from_secs(60 * attempt);
+            let next_at = self.clock.now() + TimeDelta::from_std(pause).unwrap_or_default();
+            if attempt > settings.retries || next_at > until {
+                break Some(("RetriesExhausted", error));
+            }
             tokio::time::sleep(pause).await;
+        };
+        if let (Some((condition, error)), Some(queue)) = (given_up, &settings.failure_queue) {
+            let body = json!({
+                "version": "1.0",
+                "requestContext": {"requestId": request_id, "condition": condition, "approximateInvokeCount": attempt},
+                "requestPayload": payload,
+                "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+                "responsePayload": error,
+            });
+            let now = self.clock.now();
+            self.lock().send(now, queue, body.to_string());
         }
         self.lock().invocations_running -= 1;
         self.changed();
+    }
+
+    /// Takes one of the executions that are reserved for a function. While none is free Lambda tries again, at first after a
+    /// second and in the end every five minutes. `false`: the event has become too old.
+    //= https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    async fn takes_an_execution(&self, id: &str, until: Time) -> bool {
+        let mut pause = Duration::from_secs(1);
+        while !self.lock().has_an_execution_for(id) {
+            if self.clock.now() > until {
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(300));
+        }
+        true
     }
 
     /// Lambda polls a queue for a function: what the function did not name as failed is deleted.
@@ -149,6 +168,22 @@ impl World {
             .account
             .note(ended_at, Kind::Invocation, &name, request_id, text, data);
         answer
+    }
+}
+
+impl State {
+    fn has_an_execution_for(&mut self, id: &str) -> bool {
+        let reserved = self.template.functions[id].reserved_concurrency;
+        let running = self.executions.entry(id.to_owned()).or_default();
+        let is_free = reserved.is_none_or(|most| *running < most);
+        *running += u64::from(is_free);
+        is_free
+    }
+
+    fn gives_its_execution_back(&mut self, id: &str) {
+        if let Some(running) = self.executions.get_mut(id) {
+            *running -= 1;
+        }
     }
 }
 

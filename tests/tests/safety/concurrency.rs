@@ -1,0 +1,59 @@
+//! A deployment that may not run many functions at once: what finds no execution waits, and what waits too long is kept.
+
+use serde_json::Value;
+
+use crate::busy::{concurrent, invocations};
+use crate::interim::{LONG, hours, long};
+use crate::staging::*;
+
+const FUNCTIONS: [&str; 2] = ["spot-drill-StartExperiment", "spot-drill-WriteReport"];
+
+#[test]
+fn one_after_the_other_all_get_their_reports() {
+    in_a_world(1, &[("FunctionConcurrency", "1")], no_faults(), async |world| {
+        prepare(&world);
+        let mut clusters = Vec::new();
+        for number in 0..6 {
+            clusters.push(cluster_up(&world, small(&format!("c-{number}"))).await);
+        }
+        let mut steps = Vec::new();
+        for cluster_id in &clusters {
+            steps.push((cluster_id, run_step(&world, cluster_id, short()).await));
+        }
+        sleep(3600).await;
+        let state = world.lock();
+        for (cluster_id, step_id) in steps {
+            assert!(has_report(&state, cluster_id, &step_id), "{cluster_id} {step_id}");
+        }
+        for name in FUNCTIONS {
+            let told = invocations(&state, name);
+            assert!(told.len() >= clusters.len(), "{name}: {}", told.len());
+            assert_eq!(concurrent(&told), 1, "{name}");
+        }
+    });
+}
+
+#[test]
+fn an_event_that_finds_no_execution_while_it_is_young_is_in_the_dead_letter_queue() {
+    in_a_world(1, &[("FunctionConcurrency", "1")], no_faults(), async |world| {
+        world.lock().account.ec2.set_spot_capacity(Some(0));
+        world.lock().account.emr.set_workload(LONG, hours(3.0));
+        let mut clusters = Vec::new();
+        for number in 0..4 {
+            // Without a task instance a drill waits for a quarter of an hour.
+            clusters.push(cluster_up(&world, workshop(&format!("c-{number}"), 0)).await);
+        }
+        for cluster_id in &clusters {
+            run_step(&world, cluster_id, long()).await;
+        }
+        sleep(7200).await;
+        let state = world.lock();
+        let dead: Vec<Value> = state.queues["DeadLetterQueue"]
+            .messages()
+            .map(|message| serde_json::from_str(&message.body).unwrap())
+            .collect();
+        let conditions: Vec<&Value> = dead.iter().map(|one| &one["requestContext"]["condition"]).collect();
+        assert_eq!(conditions, ["EventAgeExceeded"], "{dead:?}");
+        assert_eq!(dead[0]["requestPayload"]["detail"]["clusterId"], clusters[3]);
+    });
+}
