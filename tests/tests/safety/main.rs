@@ -6,6 +6,7 @@
 mod applications;
 mod busy;
 mod drills;
+mod index;
 mod interim;
 mod ledger;
 mod opt_in;
