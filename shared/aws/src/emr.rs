@@ -74,12 +74,15 @@ impl Aws {
                         Some((specification.instance_type?, u32::try_from(weight).ok()?))
                     })
                     .collect();
+                let spot = fleet.launch_specifications.and_then(|launch| launch.spot_specification);
+                let strategy = spot.and_then(|spot| spot.allocation_strategy);
                 found.push(Pool {
                     id: required(fleet.id, "Id of a fleet")?,
                     role,
                     target_spot_units: count(fleet.target_spot_capacity),
                     target_on_demand_units: count(fleet.target_on_demand_capacity),
                     weights,
+                    spot_strategy: strategy.map(|strategy| strategy.as_str().to_owned()),
                 });
             }
         }
@@ -109,6 +112,7 @@ impl Aws {
                     target_spot_units: if is_spot { requested } else { 0 },
                     target_on_demand_units: if is_spot { 0 } else { requested },
                     weights: BTreeMap::new(),
+                    spot_strategy: None,
                 });
             }
         }
@@ -232,6 +236,7 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
         words(code, reason.message.as_deref())
     });
     let tags = cluster.tags.unwrap_or_default();
+    let place = cluster.ec2_instance_attributes;
     let spark_defaults = cluster
         .configurations
         .unwrap_or_default()
@@ -249,6 +254,10 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
             .collect(),
         release_label: cluster.release_label,
         log_uri: cluster.log_uri,
+        availability_zone: place.as_ref().and_then(|place| place.ec2_availability_zone.clone()),
+        subnets: place
+            .and_then(|place| place.requested_ec2_subnet_ids)
+            .unwrap_or_default(),
         has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
         spark_defaults,
         step_concurrency: cluster

@@ -24,6 +24,12 @@ pub struct Cluster {
     pub has_fleets: bool,
     /// Where EMR pushes the steps' logs to.
     pub log_uri: Option<String>,
+    /// The Availability Zone in which all its instances are.
+    pub availability_zone: Option<String>,
+    /// The subnets that it was asked to choose among. Empty: EMR chose one by itself.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_Ec2InstanceAttributes.html>
+    pub subnets: Vec<String>,
     /// The classification `spark-defaults`.
     pub spark_defaults: BTreeMap<String, String>,
     /// How many steps it runs at once. `None`: EMR does not say.
@@ -99,6 +105,12 @@ pub struct Pool {
     pub target_on_demand_units: u32,
     /// Units by instance type; what is not listed counts one.
     pub weights: BTreeMap<String, u32>,
+    /// How a fleet chooses among Spot capacity: `price-capacity-optimized`, `lowest-price`, … `None`: it is a group, or EMR
+    /// does not say.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_SpotProvisioningSpecification.html>
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_strategy: Option<String>,
 }
 
 impl Pool {
@@ -191,6 +203,8 @@ mod tests {
             release_label: None,
             has_fleets: true,
             log_uri: None,
+            availability_zone: None,
+            subnets: Vec::new(),
             spark_defaults: BTreeMap::new(),
             step_concurrency: None,
             created_at: None,

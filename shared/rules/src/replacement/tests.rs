@@ -54,6 +54,7 @@ fn pool(target: u32) -> Vec<Pool> {
         target_spot_units: target,
         target_on_demand_units: 0,
         weights: BTreeMap::new(),
+        spot_strategy: None,
     }]
 }
 
