@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //!
-//! * [`safety`]: whom a drill may hit; [`ledger`]: what is kept; [`spark`]: what the report says of Spark;
+//! * [`safety`]: whom a drill may hit; [`ledger`]: what is kept; [`index`]: the page over all reports;
+//! * [`spark`]: what the report says of Spark;
 //! * [`model`]: which verdicts and causes are right, by rules of its own;
 //! * [`story`]: stories that are drawn from a seed; [`trial`]: what goes wrong in them besides.
 
@@ -19,6 +20,7 @@ use local::world::World;
 use report::Report;
 
 pub mod calls;
+pub mod index;
 pub mod ledger;
 pub mod model;
 pub mod safety;
@@ -99,6 +101,7 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let faults = &run.stage.faults;
     if faults.answers_each_call() && faults.mangled_percent == 0 {
         wrongs.extend(no_invocation_fails(run, &state));
+        wrongs.extend(index::wrongs(&state));
     }
     let mut calm = model::Calm::new(calm);
     for cluster in state.account.emr.clusters().filter(|cluster| !is_stranger(cluster)) {

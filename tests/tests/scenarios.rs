@@ -68,6 +68,26 @@ fn workshop_survives_three_victims_and_all_are_replaced() {
 }
 
 #[test]
+fn what_findings_rest_on_comes_from_answers_that_are_asked_for_anyway() {
+    let report = report_of(&tell("workshop", 1, &[]));
+    let pools = report.targets.at_start.as_ref().unwrap().iter();
+    let strategies: Vec<&str> = pools.filter_map(|pool| pool.spot_strategy.as_deref()).collect();
+    assert_eq!(strategies, ["price-capacity-optimized"]);
+    assert!(report.cluster.availability_zone.is_some());
+    let listed = |one: &rules::hit::InterruptionFacts| match &one.replacement {
+        Replacement::Replaced {
+            listed_at, ready_at, ..
+        } => listed_at.is_some_and(|listed| Some(listed) >= one.interrupted.noticed_at && listed < *ready_at),
+        _ => false,
+    };
+    assert!(report.interruptions.iter().all(listed), "{:?}", report.interruptions);
+    let stages = &report.spark.as_ref().unwrap().stages;
+    let complete = stages.iter().filter(|stage| stage.status == "COMPLETE");
+    let told = complete.map(|stage| (1..=stage.task_time_ms).contains(&stage.longest_task_ms));
+    assert!(told.clone().count() > 0 && told.clone().all(|is_so| is_so), "{stages:?}");
+}
+
+#[test]
 fn no_capacity_gives_up_at_the_limit_and_interrupts_nobody() {
     let run = tell("no-capacity", 1, &[]);
     let report = report_of(&run);

@@ -305,6 +305,8 @@ fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {
         release_label: cluster.and_then(|cluster| cluster.release_label.clone()),
         state: cluster.map(|cluster| cluster.state.clone()),
         reason: cluster.and_then(|cluster| cluster.reason.clone()),
+        availability_zone: cluster.and_then(|cluster| cluster.availability_zone.clone()),
+        subnets: cluster.map(|cluster| cluster.subnets.clone()).unwrap_or_default(),
     }
 }
 

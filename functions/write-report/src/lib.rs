@@ -12,6 +12,7 @@
 //! * [`interruptions`]: who was interrupted around the run;
 //! * [`witness`]: what these say together; [`output`]: what the job wrote;
 //! * [`history`]: the job's earlier runs, to compare with;
+//! * [`index`]: the page over all reports;
 //! * [`interim`]: a step that still runs long after its losses;
 //! * [`opt_in`]: is the step of a cluster that is watched?
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
@@ -21,6 +22,7 @@ mod experiments;
 mod facts;
 mod gathered;
 mod history;
+mod index;
 mod interim;
 mod interruptions;
 mod opt_in;

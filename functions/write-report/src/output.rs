@@ -4,6 +4,8 @@
 //! the cluster's tag `spot-drill:output`, or the deployment's pattern for arguments that are outputs. The application's
 //! last argument is a guess, on which alone no price rests. Nor does one rest on objects that are older than the run.
 
+use std::collections::BTreeSet;
+
 use aws::Object;
 use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -133,6 +135,7 @@ pub(crate) async fn read(aws: &Aws, config: &Config, told: &Told<'_>, missing: &
         has_success_marker: of_run.iter().any(|object| object.key.ends_with("/_SUCCESS")),
         no_marker_because: told.no_marker_because(&keys),
         objects_of_run: data(of_run.iter().copied()).0,
+        objects_beside: beside(told.run, &objects),
         objects: count,
         bytes,
         baseline,
@@ -170,9 +173,31 @@ fn is_of(run: Option<&Run>, object: &Object) -> bool {
     run.zip(object.modified_at).is_some_and(|(run, at)| in_time(run, at))
 }
 
-/// Objects that hold data, and their bytes: names that begin with `_` or `.` are markers to Hadoop.
+/// Objects that hold data, are older than the run, and lie in folders into which it wrote data.
+fn beside(run: Option<&Run>, objects: &[Object]) -> usize {
+    let folder = |key: &str| {
+        key.rsplit_once('/')
+            .map_or(String::new(), |(folder, _)| folder.to_owned())
+    };
+    let written = objects
+        .iter()
+        .filter(|object| is_data(&object.key) && is_of(run, object));
+    let folders: BTreeSet<String> = written.map(|object| folder(&object.key)).collect();
+    let is_older = |object: &&Object| {
+        let modified = object.modified_at.zip(run);
+        modified.is_some_and(|(at, run)| at + SECOND <= run.began_at)
+    };
+    let older = objects.iter().filter(|object| is_data(&object.key)).filter(is_older);
+    older.filter(|object| folders.contains(&folder(&object.key))).count()
+}
+
+/// Does an object hold data? Names that begin with `_` or `.` are markers to Hadoop.
+fn is_data(key: &str) -> bool {
+    !key.rsplit('/').next().unwrap_or_default().starts_with(['_', '.'])
+}
+
+/// Objects that hold data, and their bytes.
 fn data<'a>(objects: impl Iterator<Item = &'a Object>) -> (usize, u64) {
-    let is_data = |key: &str| !key.rsplit('/').next().unwrap_or_default().starts_with(['_', '.']);
     objects
         .filter(|object| is_data(&object.key))
         .fold((0, 0), |(count, bytes), object| (count + 1, bytes + object.bytes))
@@ -199,6 +224,31 @@ fn fits(pattern: &str, argument: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_older_counts_only_beside_what_the_run_wrote() {
+        let at = |seconds: i64| DateTime::from_timestamp(1_000 + seconds, 0).unwrap();
+        let run: Run = serde_json::from_value(serde_json::json!({
+            "began_at": at(100), "ended_at": at(200), "begin_told_by": "step", "end_told_by": "step"
+        }))
+        .unwrap();
+        let object = |key: &str, seconds: i64| Object {
+            key: key.into(),
+            bytes: 1,
+            etag: None,
+            modified_at: Some(at(seconds)),
+        };
+        let objects = [
+            object("t/day=1/part-0", 10),
+            object("t/day=2/part-0", 10),
+            object("t/day=2/part-1", 99),
+            object("t/day=2/_SUCCESS", 10),
+            object("t/day=2/part-2", 150),
+            object("t/day=3/part-0", 300),
+        ];
+        assert_eq!(beside(Some(&run), &objects), 2);
+        assert_eq!(beside(None, &objects), 0);
+    }
 
     #[test]
     fn a_star_stands_for_anything() {

@@ -21,6 +21,7 @@ use rules::step::{Launch, Step};
 
 use crate::facts;
 use crate::gathered::{Gathered, or_missing};
+use crate::index::News;
 use crate::{Config, event_log, experiments, recovery};
 
 /// EMR's answer may lag behind its event: so often, and so long apart, it is asked again.
@@ -79,7 +80,10 @@ pub(crate) async fn write(
     };
     let report = facts::report(aws, config, invocation, &drill, gathered, missing).await?;
     let stored = store(aws, config, report).await?;
-    remember(aws, config, invocation, drill, stored).await
+    let news = News::of(&stored.report);
+    let outcome = remember(aws, config, invocation, drill, stored).await?;
+    news.add(aws, config, invocation).await;
+    Ok(outcome)
 }
 
 /// Is this a retry of the invocation that wrote the report, of whose answer nobody may have heard?

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use report::Report;
-use report::index::{self, Entry};
+use report::index::{Entry, Index};
 
 /// Writes the index of `<out>/<story>/report*.json`, and answers where it lies. What is no report, or of a version that is not
 /// read any more, is left out.
 pub fn keep(out: &Path) -> anyhow::Result<PathBuf> {
-    let mut entries = Vec::new();
+    let mut index = Index::default();
     for story in names(out)? {
         let folder = out.join(&story);
         if !folder.is_dir() {
@@ -24,12 +24,12 @@ pub fn keep(out: &Path) -> anyhow::Result<PathBuf> {
             let path = folder.join(&file);
             let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
             if let Ok(report) = serde_json::from_slice::<Report>(&bytes) {
-                entries.push(Entry::of(&report, format!("{story}/{name}.html")));
+                index.add(Entry::of(&report, format!("{story}/{name}.html")));
             }
         }
     }
     let path = out.join("index.html");
-    let html = index::render(&entries).context("rendering the index")?;
+    let html = index.to_html().context("rendering the index")?;
     std::fs::write(&path, html).with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }

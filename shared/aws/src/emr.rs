@@ -75,6 +75,8 @@ impl Aws {
                         Some((specification.instance_type?, u32::try_from(weight).ok()?))
                     })
                     .collect();
+                let spot = fleet.launch_specifications.and_then(|launch| launch.spot_specification);
+                let strategy = spot.and_then(|spot| spot.allocation_strategy);
                 found.push(Pool {
                     id: required(fleet.id, "Id of a fleet")?,
                     role,
@@ -82,6 +84,7 @@ impl Aws {
                     target_on_demand_units: count(fleet.target_on_demand_capacity),
                     weights,
                     scales: false,
+                    spot_strategy: strategy.map(|strategy| strategy.as_str().to_owned()),
                 });
             }
         }
@@ -112,6 +115,7 @@ impl Aws {
                     target_on_demand_units: if is_spot { 0 } else { requested },
                     weights: BTreeMap::new(),
                     scales: group.auto_scaling_policy.is_some(),
+                    spot_strategy: None,
                 });
             }
         }
@@ -250,6 +254,7 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
         words(code, reason.message.as_deref())
     });
     let tags = cluster.tags.unwrap_or_default();
+    let place = cluster.ec2_instance_attributes;
     let spark_defaults = cluster
         .configurations
         .unwrap_or_default()
@@ -267,6 +272,10 @@ fn cluster(cluster: aws_sdk_emr::types::Cluster) -> Result<Cluster, Error> {
             .collect(),
         release_label: cluster.release_label,
         log_uri: cluster.log_uri,
+        availability_zone: place.as_ref().and_then(|place| place.ec2_availability_zone.clone()),
+        subnets: place
+            .and_then(|place| place.requested_ec2_subnet_ids)
+            .unwrap_or_default(),
         has_fleets: cluster.instance_collection_type == Some(InstanceCollectionType::InstanceFleet),
         spark_defaults,
         step_concurrency: cluster

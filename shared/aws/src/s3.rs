@@ -15,6 +15,9 @@ const DELETE_MAX: usize = 1000;
 /// Pages of 1,000 keys read of one prefix at most.
 const PAGES_MAX: usize = 10_000;
 
+/// What S3 answers to a conditional write of an object that is not as it was.
+const CHANGED: [&str; 3] = ["PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"];
+
 /// An object in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Object {
@@ -159,6 +162,32 @@ impl Aws {
             bytes: body.into_bytes().into(),
             etag,
         })
+    }
+
+    /// Writes an object if it is still as it was read: as [`Found::Object`] with this ETag, or not there at all. Answers
+    /// whether it is written.
+    ///
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
+    pub async fn put_unless_changed(
+        &self,
+        bucket: &str,
+        key: &str,
+        content_type: &str,
+        bytes: Vec<u8>,
+        etag: Option<&str>,
+    ) -> Result<bool, Error> {
+        let request = self.s3.put_object().bucket(bucket).key(key).content_type(content_type);
+        let request = match etag {
+            Some(etag) => request.if_match(etag),
+            None => request.if_none_match("*"),
+        };
+        let answer = request.body(ByteStream::from(bytes)).send().await;
+        match answer.map_err(|error| Error::aws("writing an object that others write too", error)) {
+            Ok(_) => Ok(true),
+            // Somebody wrote it since, writes it just now, or has deleted it.
+            Err(error) if CHANGED.iter().any(|code| error.is_code(code)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Writes an object.

@@ -4,6 +4,7 @@
 mod application;
 mod capacity;
 mod drill;
+mod executor;
 mod output;
 mod shuffle;
 #[cfg(test)]
@@ -73,7 +74,7 @@ struct Weakness {
 type Rule = fn(&Seen<'_>) -> Option<Weakness>;
 
 /// The rules, by weight. A rule whose facts are missing finds nothing.
-const RULES: [(&str, Severity, Rule); 22] = [
+const RULES: [(&str, Severity, Rule); 27] = [
     ("foreign-targets", Severity::Danger, drill::foreign_targets),
     ("application-began-again", Severity::Danger, application::began_again),
     ("driver-on-spot", Severity::Danger, application::driver_on_spot),
@@ -88,6 +89,7 @@ const RULES: [(&str, Severity, Rule); 22] = [
         shuffle::attempts_nearly_used_up,
     ),
     ("output-without-marker", Severity::Danger, output::without_marker),
+    ("output-by-appends", Severity::Danger, output::appends),
     ("not-replaced", Severity::Price, capacity::not_replaced),
     ("slow-replacement", Severity::Price, capacity::slow_replacement),
     ("stages-ran-again", Severity::Price, shuffle::stages_ran_again),
@@ -104,6 +106,10 @@ const RULES: [(&str, Severity, Rule); 22] = [
         shuffle::decommission_counts_as_failure,
     ),
     ("few-instance-types", Severity::Price, capacity::few_instance_types),
+    ("one-zone", Severity::Price, capacity::one_zone),
+    ("allocation-strategy", Severity::Price, capacity::allocation_strategy),
+    ("executors-too-large", Severity::Price, executor::too_large),
+    ("stragglers", Severity::Price, executor::stragglers),
     ("output-differs", Severity::Danger, output::differs),
     ("not-injected", Severity::Blindness, drill::not_injected),
     ("step-does-not-wait", Severity::Blindness, application::does_not_wait),

@@ -1,41 +1,60 @@
 //! `index.html` over many drills: a row for each job with its drills in a strip, the worst first, for whoever asks which jobs
 //! are risky and whether that gets better; below it all drills, the newest first. Without scripts: filters are the browser's.
+//!
+//! # Layout
+//!
+//! * here: which drills there are, and how the page itself keeps them, so that a new one can be added to what lies there;
+//! * [`rows`]: what of them is shown.
+//!
+//! Page and data are one object. Were they two, of two writers the one whose data came last might write its page first.
 
+mod rows;
+
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use askama::Template;
 use chrono::{DateTime, Utc};
 use rules::job;
 use rules::verdict::Verdict;
+use serde::{Deserialize, Serialize};
 
-use crate::words::{number, plural, span};
-use crate::{Report, Text, page};
+use crate::{Report, Text};
 
-/// Drills in a job's strip at most, the latest.
-const STRIP_MAX: usize = 30;
-/// Drills in the list at most, the latest.
-const LIST_MAX: usize = 500;
+/// Drills kept at most, the latest. So many are about 2 MB.
+pub const DRILLS_MAX: usize = 10_000;
+
+/// What the page keeps stands between these, in a comment. Nothing else on it can look like this: `<` is escaped there.
+const BEGIN: &str = "<!-- spot-drill-index/1 ";
+const END: &str = " -->";
 
 /// A drill, as the index knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// The job that the step is a run of, by [`rules::job`].
+    #[serde(skip)]
     pub job: String,
+    /// Where its page lies, seen from the index.
+    #[serde(rename = "h")]
+    pub href: String,
     /// The cluster's name, or its id.
+    #[serde(rename = "c")]
     pub cluster: String,
     /// When the step began.
+    #[serde(rename = "t", with = "chrono::serde::ts_seconds_option")]
     pub started_at: Option<DateTime<Utc>>,
     /// What the report says.
+    #[serde(rename = "v")]
     pub verdict: Verdict,
     /// How long the step ran.
+    #[serde(rename = "s")]
     pub run_seconds: Option<i64>,
     /// How many of the cluster's instances were interrupted around it.
+    #[serde(rename = "i")]
     pub interrupted: usize,
-    /// What was found to be weak, in words.
+    /// What was found to be weak, in words. Of a job's latest drill alone it is kept.
+    #[serde(rename = "f", default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
-    /// Where its page lies, seen from the index.
-    pub href: String,
 }
 
 impl Entry {
@@ -43,184 +62,149 @@ impl Entry {
     pub fn of(report: &Report, href: String) -> Self {
         Self {
             job: job::of(&report.step),
+            href,
             cluster: report.cluster.name.clone().unwrap_or_else(|| report.cluster.id.clone()),
-            started_at: report.step.started_at,
+            // To the second, as the page keeps it: what is read back is what was added.
+            started_at: report.step.started_at.and_then(to_second),
             verdict: report.judgement.verdict,
             run_seconds: report.run_seconds,
             interrupted: report.interruptions.len(),
             findings: report.findings.iter().map(|finding| finding.what.clone()).collect(),
-            href,
         }
     }
-}
 
-#[derive(Template)]
-#[template(path = "index.html")]
-struct Index {
-    summary: Text,
-    /// Verdicts by which jobs can be filtered, with how many have it.
-    filters: Vec<Filter>,
-    jobs: Vec<Row>,
-    drills: Vec<Mark>,
-    more: Option<String>,
-}
-
-struct Filter {
-    class: &'static str,
-    word: &'static str,
-    count: usize,
-}
-
-/// A job.
-struct Row {
-    job: Text,
-    class: &'static str,
-    glyph: &'static str,
-    word: &'static str,
-    counts: Text,
-    trend: &'static str,
-    strip: Vec<Mark>,
-    findings: Vec<Text>,
-}
-
-/// A drill, in a strip or in the list.
-struct Mark {
-    href: Text,
-    class: &'static str,
-    glyph: &'static str,
-    word: &'static str,
-    when: Text,
-    job: Text,
-    cluster: Text,
-    took: String,
-    lost: String,
-}
-
-/// How bad a verdict is: the greater the worse. What is not known is worse than what was survived.
-fn badness(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Failed => 3,
-        Verdict::Degraded => 2,
-        Verdict::Inconclusive => 1,
-        Verdict::Survived => 0,
+    /// The entries of a report's earlier runs of the same job, each with its page where `href` says for cluster and step.
+    /// Of an earlier run's findings nothing is known.
+    pub fn of_earlier_runs(report: &Report, href: impl Fn(&str, &str) -> String) -> Vec<Self> {
+        let job = job::of(&report.step);
+        let runs = report.earlier_runs.iter();
+        runs.map(|run| Self {
+            job: job.clone(),
+            href: href(&run.cluster_id, &run.step_id),
+            cluster: run.cluster_id.clone(),
+            started_at: run.started_at.and_then(to_second),
+            verdict: run.verdict,
+            run_seconds: run.run_seconds,
+            interrupted: run.interrupted,
+            findings: Vec::new(),
+        })
+        .collect()
     }
 }
 
-/// Renders the index of these drills, in whatever order they come.
-pub fn render(entries: &[Entry]) -> Result<String, askama::Error> {
-    let mut sorted: Vec<&Entry> = entries.iter().collect();
-    sorted.sort_by_key(|entry| (Reverse(entry.started_at), &entry.href));
-    let mut jobs: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in &sorted {
-        jobs.entry(&entry.job).or_default().push(entry);
-    }
-    let mut ranked: Vec<(&str, Vec<&Entry>)> = jobs.into_iter().collect();
-    ranked.sort_by_cached_key(|(job, drills)| (Reverse(rank(drills)), (*job).to_owned()));
-    let latest = |wanted: Verdict| ranked.iter().filter(|(_, drills)| drills[0].verdict == wanted).count();
-    let filters = [
-        Verdict::Failed,
-        Verdict::Degraded,
-        Verdict::Inconclusive,
-        Verdict::Survived,
-    ]
-    .map(|verdict| {
-        let (class, _, word) = page::sign(verdict);
-        Filter {
-            class,
-            word,
-            count: latest(verdict),
+fn to_second(at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(at.timestamp(), 0)
+}
+
+/// The drills of an index.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Index {
+    /// The newest first.
+    entries: Vec<Entry>,
+}
+
+impl Index {
+    /// What a page keeps; `None`: it is no index, or one of another version.
+    pub fn read(page: &str) -> Option<Self> {
+        let begin = page.rfind(BEGIN)? + BEGIN.len();
+        let length = page[begin..].find(END)?;
+        let jobs: BTreeMap<String, Vec<Entry>> = serde_json::from_str(&page[begin..begin + length]).ok()?;
+        let mut entries: Vec<Entry> = Vec::new();
+        for (job, of_job) in jobs {
+            let named = |entry| Entry {
+                job: job.clone(),
+                ..entry
+            };
+            entries.extend(of_job.into_iter().map(named));
         }
-    });
-    let hidden = sorted.len().saturating_sub(LIST_MAX);
-    Index {
-        summary: format!("{} of {}", plural(sorted.len(), "drill"), plural(ranked.len(), "job")).into(),
-        filters: filters.into(),
-        jobs: ranked.iter().map(|(job, drills)| row(job, drills)).collect(),
-        drills: sorted.iter().take(LIST_MAX).map(|entry| mark(entry)).collect(),
-        more: (hidden > 0).then(|| {
-            format!(
-                "{} older drills are not listed; their reports stay where they are.",
-                number(hidden as u64)
-            )
-        }),
+        entries.sort_by(|one, other| key(one).cmp(&key(other)));
+        Some(Self { entries })
     }
-    .render()
-}
 
-/// By the latest verdict, then by how many of the strip were as bad.
-fn rank(drills: &[&Entry]) -> (u8, usize) {
-    let strip = drills.iter().take(STRIP_MAX);
-    let bad = strip.filter(|entry| badness(entry.verdict) >= 2).count();
-    (badness(drills[0].verdict), bad)
-}
+    /// Adds a drill, or what is said of it now. Answers whether that is news.
+    pub fn add(&mut self, entry: Entry) -> bool {
+        let entry = cleaned(entry);
+        if let Some(at) = self.entries.iter().position(|one| one.href == entry.href) {
+            if is_known(&self.entries[at], &entry) {
+                return false;
+            }
+            self.entries.remove(at);
+        }
+        let at = self.entries.partition_point(|one| key(one) < key(&entry));
+        // Older than all that is kept: it would go again at once.
+        if at >= DRILLS_MAX {
+            return false;
+        }
+        self.entries.insert(at, entry);
+        self.entries.truncate(DRILLS_MAX);
+        true
+    }
 
-fn row(job: &str, drills: &[&Entry]) -> Row {
-    let (class, glyph, word) = page::sign(drills[0].verdict);
-    let count = |verdict: Verdict| drills.iter().filter(|entry| entry.verdict == verdict).count();
-    let counts: Vec<String> = [
-        Verdict::Survived,
-        Verdict::Degraded,
-        Verdict::Failed,
-        Verdict::Inconclusive,
-    ]
-    .into_iter()
-    .map(|verdict| (count(verdict), verdict.word()))
-    .filter(|(count, _)| *count > 0)
-    .map(|(count, word)| format!("{} {word}", number(count as u64)))
-    .collect();
-    // Only what was shown tells whether it gets better.
-    let shown: Vec<u8> = drills
-        .iter()
-        .filter(|entry| entry.verdict != Verdict::Inconclusive)
-        .map(|entry| badness(entry.verdict))
-        .take(2)
-        .collect();
-    let trend = match shown.as_slice() {
-        [now, before] if now < before => "better than before",
-        [now, before] if now > before => "worse than before",
-        [_, _] => "as before",
-        _ => "",
-    };
-    let mut strip: Vec<Mark> = drills.iter().take(STRIP_MAX).map(|entry| mark(entry)).collect();
-    strip.reverse();
-    Row {
-        job: job.into(),
-        class,
-        glyph,
-        word,
-        counts: format!("{}: {}", plural(drills.len(), "drill"), counts.join(", ")).into(),
-        trend,
-        strip,
-        findings: drills[0]
-            .findings
-            .iter()
-            .map(|finding| finding.trim_end_matches('.').into())
-            .collect(),
+    /// Adds a drill of which less is known than its report says, unless it is there.
+    pub fn add_missing(&mut self, entry: Entry) -> bool {
+        let is_there = self.entries.iter().any(|one| one.href == entry.href);
+        !is_there && self.add(entry)
+    }
+
+    /// The page: the same bytes for the same drills.
+    pub fn to_html(&self) -> Result<String, askama::Error> {
+        let mut page = rows::render(&self.entries)?;
+        let mut jobs: BTreeMap<&str, Vec<Cow<'_, Entry>>> = BTreeMap::new();
+        for entry in &self.entries {
+            let of_job = jobs.entry(&entry.job).or_default();
+            of_job.push(if of_job.is_empty() || entry.findings.is_empty() {
+                Cow::Borrowed(entry)
+            } else {
+                Cow::Owned(Entry {
+                    findings: Vec::new(),
+                    ..entry.clone()
+                })
+            });
+        }
+        let data = serde_json::to_string(&jobs).map_err(|error| askama::Error::Custom(Box::new(error)))?;
+        page.push_str(BEGIN);
+        page.push_str(&in_a_comment(&data));
+        page.push_str(END);
+        page.push('\n');
+        Ok(page)
     }
 }
 
-fn mark(entry: &Entry) -> Mark {
-    let (class, glyph, word) = page::sign(entry.verdict);
-    let when = entry.started_at.map_or_else(
-        || "unknown time".to_owned(),
-        |at| at.format("%-d %b %Y, %H:%M").to_string(),
-    );
-    Mark {
-        // Seen from the index, so that it leads nowhere else.
-        href: format!("./{}", entry.href).into(),
-        class,
-        glyph,
-        word,
-        when: when.into(),
-        job: entry.job.as_str().into(),
-        cluster: entry.cluster.as_str().into(),
-        took: entry.run_seconds.map_or_else(|| "–".to_owned(), span),
-        lost: if entry.interrupted == 0 {
-            "none".into()
-        } else {
-            number(entry.interrupted as u64)
-        },
+/// The newest first; of one time by name.
+fn key(entry: &Entry) -> (Reverse<Option<DateTime<Utc>>>, &str) {
+    (Reverse(entry.started_at), &entry.href)
+}
+
+/// Says an entry no more than is known already? The findings of any but the latest drill were let go.
+fn is_known(known: &Entry, entry: &Entry) -> bool {
+    let findings = &known.findings;
+    findings.is_empty()
+        && *known
+            == Entry {
+                findings: Vec::new(),
+                ..entry.clone()
+            }
+        || known == entry
+}
+
+/// An entry of which each text may stand on a page.
+fn cleaned(entry: Entry) -> Entry {
+    let clean = |text: &str| Text::from(text).as_str().to_owned();
+    Entry {
+        job: clean(&entry.job),
+        href: clean(&entry.href),
+        cluster: clean(&entry.cluster),
+        findings: entry.findings.iter().map(|text| clean(text)).collect(),
+        ..entry
     }
+}
+
+/// JSON that may stand in a comment of HTML. What is escaped occurs in JSON's strings alone.
+/// <https://html.spec.whatwg.org/multipage/syntax.html#comments>
+fn in_a_comment(json: &str) -> String {
+    json.replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace("--", "-\\u002d")
 }
 
 #[cfg(test)]
@@ -228,6 +212,18 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
+
+    fn index(entries: &[Entry]) -> Index {
+        let mut index = Index::default();
+        for entry in entries {
+            assert!(index.add(entry.clone()));
+        }
+        index
+    }
+
+    fn render(entries: &[Entry]) -> String {
+        index(entries).to_html().unwrap()
+    }
 
     fn entry(job: &str, day: i64, verdict: Verdict) -> Entry {
         Entry {
@@ -251,7 +247,7 @@ mod tests {
             entry("broken", 2, Verdict::Failed),
             entry("unknown", 2, Verdict::Inconclusive),
         ];
-        let html = render(&entries).unwrap();
+        let html = render(&entries);
         let at = |words: &str| html.find(words).unwrap_or_else(|| panic!("{words} is missing"));
         assert!(at("<h2>broken") < at("<h2>unknown") && at("<h2>unknown") < at("<h2>mended"));
         assert!(html.contains("worse than before") && html.contains("better than before"));
@@ -268,31 +264,105 @@ mod tests {
         ];
         let mut turned = entries.to_vec();
         turned.reverse();
-        assert_eq!(render(&entries).unwrap(), render(&turned).unwrap());
+        assert_eq!(render(&entries), render(&turned));
     }
 
     #[test]
-    fn ten_thousand_drills_are_a_page_that_can_be_used() {
-        let entries: Vec<Entry> = (0..10_000)
-            .map(|number| {
-                entry(
-                    &format!("s3://jobs/job-{}.py", number % 200),
-                    number / 200,
-                    Verdict::Survived,
-                )
-            })
+    fn ten_thousand_drills_are_a_page_that_can_be_used_and_the_oldest_go_first() {
+        let many = (0..10_000).rev().map(|number| {
+            let job = format!("s3://jobs/job-{}.py", number % 200);
+            entry(&job, 1 + number / 200, Verdict::Survived)
+        });
+        let mut index = Index {
+            entries: many.collect(),
+        };
+        index.entries.sort_by(|one, other| key(one).cmp(&key(other)));
+        let oldest = index.entries.last().unwrap().clone();
+        assert!(index.add(entry("new", 99, Verdict::Failed)));
+        assert!(!index.add(oldest), "it is too old to be kept");
+        let html = index.to_html().unwrap();
+        assert!(html.len() < 3_000_000, "{} bytes", html.len());
+        assert!(html.contains("10,000 drills of 201 jobs") && html.contains("9,500 older drills"));
+        assert_eq!(Index::read(&html).unwrap().to_html().unwrap(), html);
+    }
+
+    #[test]
+    fn of_very_many_jobs_the_worst_are_shown() {
+        let mut many: Vec<Entry> = (0..600)
+            .map(|number| entry(&format!("job-{number:03}"), 1, Verdict::Survived))
             .collect();
-        let html = render(&entries).unwrap();
-        assert!(html.len() < 2_000_000, "{} bytes", html.len());
-        assert!(html.contains("10,000 drills of 200 jobs") && html.contains("9,500 older drills"));
+        many.push(entry("the-worst", 1, Verdict::Failed));
+        let html = render(&many);
+        assert!(html.contains("<h2>the-worst</h2>") && !html.contains("<h2>job-599</h2>"));
+        assert!(html.contains("101 more jobs are not shown, none of them worse than these."));
+        assert!(html.contains("601 drills of 601 jobs"));
+    }
+
+    #[test]
+    fn a_page_keeps_what_was_added_to_it() {
+        let mut kept = index(&[
+            entry("a", 1, Verdict::Failed),
+            entry("b -- <b>-->", 2, Verdict::Survived),
+        ]);
+        let mut read = Index::read(&kept.to_html().unwrap()).unwrap();
+        assert_eq!(read, kept);
+        for index in [&mut read, &mut kept] {
+            assert!(index.add(entry("a", 3, Verdict::Survived)));
+        }
+        let html = read.to_html().unwrap();
+        assert_eq!(html, kept.to_html().unwrap());
+        // What is said of an older drill than the latest no longer has its findings, and is no news for that.
+        let mut again = Index::read(&html).unwrap();
+        assert!(!again.add(entry("a", 1, Verdict::Failed)));
+        assert!(!again.add(entry("a", 3, Verdict::Survived)));
+        assert_eq!(Index::read("<!doctype html><p>Somebody else's page.</p>"), None);
+    }
+
+    #[test]
+    fn what_is_said_of_a_drill_now_takes_the_place_of_what_was_said() {
+        let mut index = index(&[entry("a", 1, Verdict::Inconclusive)]);
+        assert!(index.add(entry("a", 1, Verdict::Failed)));
+        let html = index.to_html().unwrap();
+        assert!(html.contains("1 drill of 1 job") && html.contains("1 drill: 1 failed"));
+        let less = Entry {
+            cluster: "j-A".into(),
+            ..entry("a", 1, Verdict::Survived)
+        };
+        assert!(!index.add_missing(less.clone()), "a report's own entry knows more");
+        assert!(index.add_missing(Entry {
+            href: "j-A/s-A/report.html".into(),
+            ..less
+        }));
+    }
+
+    #[test]
+    fn a_reports_earlier_runs_are_drills_of_its_job() {
+        let mut report = crate::sample::workshop();
+        report.earlier_runs.push(crate::EarlierRun {
+            cluster_id: "j-A".into(),
+            step_id: "s-B".into(),
+            started_at: report.step.started_at,
+            verdict: Verdict::Degraded,
+            run_seconds: Some(600),
+            interrupted: 2,
+        });
+        let entries = Entry::of_earlier_runs(&report, |cluster, step| format!("{cluster}/{step}/report.html"));
+        let [earlier] = entries.as_slice() else {
+            panic!("{entries:?}")
+        };
+        assert_eq!(
+            (earlier.href.as_str(), earlier.verdict),
+            ("j-A/s-B/report.html", Verdict::Degraded)
+        );
+        assert_eq!(earlier.job, job::of(&report.step));
     }
 
     #[test]
     fn a_jobs_name_stays_text_and_a_link_stays_below() {
         let mut hostile = entry("<script>alert(1)</script>\u{202e}", 1, Verdict::Failed);
         hostile.href = "javascript:alert(1)".into();
-        let html = render(&[hostile]).unwrap();
-        assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("\"javascript:"));
+        let html = render(&[hostile]);
+        assert!(!html.contains("<script") && !html.contains('\u{202e}') && !html.contains("href=\"javascript:"));
     }
 
     #[test]

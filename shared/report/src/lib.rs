@@ -126,6 +126,12 @@ pub struct ClusterFacts {
     /// EMR's words on why it is in that state: why it ended, if it did.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The Availability Zone in which all its instances are.
+    #[serde(default)]
+    pub availability_zone: Option<String>,
+    /// The subnets that it was asked to choose among. Empty: EMR chose one by itself, or it is not known.
+    #[serde(default)]
+    pub subnets: Vec<String>,
 }
 
 /// What start-experiment did.
@@ -211,6 +217,9 @@ pub struct Output {
     /// Objects besides markers that were written while the job ran.
     #[serde(default)]
     pub objects_of_run: usize,
+    /// Objects besides markers that are older than the run, in folders into which it wrote.
+    #[serde(default)]
+    pub objects_beside: usize,
     /// Objects besides markers.
     pub objects: usize,
     /// Their bytes.

@@ -131,6 +131,9 @@ pub struct StageRow {
     /// Time of its task attempts that ended, ms.
     #[serde(default)]
     pub task_time_ms: u64,
+    /// Time of its longest task attempt that succeeded, ms.
+    #[serde(default)]
+    pub longest_task_ms: u64,
     /// The host from which the first fetch that failed was to come.
     #[serde(default)]
     pub fetch_failed_from: Option<String>,
@@ -254,6 +257,7 @@ impl StageRow {
             status: stage.status.as_str().to_owned(),
             failure_reason: stage.failure_reason.clone(),
             task_time_ms: stage.task_time_ms,
+            longest_task_ms: stage.longest_task_ms,
             fetch_failed_from: stage.fetch_failed_from.as_ref().map(|from| from.host.clone()),
         }
     }

@@ -170,6 +170,7 @@ mod tests {
             status: status.into(),
             failure_reason: None,
             task_time_ms: 0,
+            longest_task_ms: 0,
             fetch_failed_from: None,
         }
     }

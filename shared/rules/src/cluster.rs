@@ -24,6 +24,12 @@ pub struct Cluster {
     pub has_fleets: bool,
     /// Where EMR pushes the steps' logs to.
     pub log_uri: Option<String>,
+    /// The Availability Zone in which all its instances are.
+    pub availability_zone: Option<String>,
+    /// The subnets that it was asked to choose among. Empty: EMR chose one by itself.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_Ec2InstanceAttributes.html>
+    pub subnets: Vec<String>,
     /// The classification `spark-defaults`.
     pub spark_defaults: BTreeMap<String, String>,
     /// How many steps it runs at once. `None`: EMR does not say.
@@ -103,6 +109,12 @@ pub struct Pool {
     /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-automatic-scaling.html>
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub scales: bool,
+    /// How a fleet chooses among Spot capacity: `price-capacity-optimized`, `lowest-price`, … `None`: it is a group, or EMR
+    /// does not say.
+    ///
+    /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_SpotProvisioningSpecification.html>
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spot_strategy: Option<String>,
 }
 
 impl Pool {
@@ -195,6 +207,8 @@ mod tests {
             release_label: None,
             has_fleets: true,
             log_uri: None,
+            availability_zone: None,
+            subnets: Vec::new(),
             spark_defaults: BTreeMap::new(),
             step_concurrency: None,
             created_at: None,
@@ -231,6 +245,7 @@ mod tests {
             target_on_demand_units: 8,
             weights: BTreeMap::from([("r5.2xlarge".into(), 8)]),
             scales: false,
+            spot_strategy: None,
         };
         assert_eq!(pool.target_units(), 28);
         assert_eq!((pool.units_of("r5.2xlarge"), pool.units_of("r5.xlarge")), (8, 1));

@@ -66,6 +66,7 @@ mod tests {
         let excuse = Excuse::AtTarget;
         let replaced = Replacement::Replaced {
             by: vec!["i-2".into()],
+            listed_at: DateTime::from_timestamp(200, 0),
             ready_at: DateTime::from_timestamp(300, 0).unwrap(),
             seconds_after_notice: None,
             seconds_after_loss: -40,

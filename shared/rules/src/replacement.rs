@@ -32,6 +32,9 @@ pub enum Replacement {
     Replaced {
         /// The instances; one may stand for several, or a part of it.
         by: Vec<String>,
+        /// Since when EMR has the last of them on its list: until then there was none to be had.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listed_at: Option<DateTime<Utc>>,
         /// When the last of them could take work.
         ready_at: DateTime<Utc>,
         /// Seconds from EC2's notice to that. `None`: no notice reached us.

@@ -161,6 +161,9 @@ pub struct StageAttempt {
     pub tasks_speculative_successful: u64,
     /// Time of all its task attempts that ended, ms.
     pub task_time_ms: u64,
+    /// Time of its longest task attempt that succeeded, ms.
+    #[serde(default)]
+    pub longest_task_ms: u64,
     /// The RDD it computes: the same for all stages that compute it, whatever their ids.
     #[serde(default)]
     pub rdd_id: Option<i64>,

@@ -326,6 +326,7 @@ impl Stages {
         if !stage.is_live {
             stage.record = StageAttempt {
                 task_time_ms: stage.record.task_time_ms,
+                longest_task_ms: stage.record.longest_task_ms,
                 tasks_speculative: stage.record.tasks_speculative,
                 tasks_speculative_successful: stage.record.tasks_speculative_successful,
                 rdd_id: stage.record.rdd_id,
@@ -376,6 +377,7 @@ impl Stage {
             TaskStatus::Success => {
                 self.attempts.successful += 1;
                 self.attempts.successful_ms += duration_ms;
+                self.record.longest_task_ms = self.record.longest_task_ms.max(duration_ms);
                 self.record.tasks_speculative_successful += u64::from(task.is_speculative);
                 self.successes.add(
                     self.record.tasks,

@@ -7,6 +7,7 @@ mod applications;
 mod busy;
 mod concurrency;
 mod drills;
+mod index;
 mod interim;
 mod ledger;
 mod opt_in;

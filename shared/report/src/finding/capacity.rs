@@ -15,7 +15,7 @@ const SLOW_SECONDS: i64 = 300;
 const TYPES_MIN: usize = 5;
 
 /// The pools of Spot task capacity, as they were when the drill began, or else at the step's end.
-fn spot_pools<'a>(seen: &Seen<'a>) -> Vec<&'a Pool> {
+pub(super) fn spot_pools<'a>(seen: &Seen<'a>) -> Vec<&'a Pool> {
     let targets = &seen.report.targets;
     let pools = targets
         .at_start
@@ -75,27 +75,107 @@ pub(super) fn not_replaced(seen: &Seen<'_>) -> Option<Weakness> {
 }
 
 pub(super) fn slow_replacement(seen: &Seen<'_>) -> Option<Weakness> {
-    let seconds = |one: &InterruptionFacts| match one.replacement {
-        Replacement::Replaced {
-            seconds_after_notice, ..
-        } if one.loss.is_inside() => seconds_after_notice,
-        _ => None,
-    };
-    let slowest = seen.report.interruptions.iter().filter_map(seconds).max()?;
+    let inside = seen.report.interruptions.iter().filter(|one| one.loss.is_inside());
+    let (slowest, listed_after) = inside.filter_map(times_to_replace).max()?;
     (slowest > SLOW_SECONDS).then_some(())?;
     let dip = seen.report.capacity.as_ref().and_then(|capacity| capacity.dip.as_ref());
+    let shorten = "Shorten the bootstrap actions, or put what they install into a custom AMI.";
+    let (parts, advice) = match listed_after {
+        Some(wait) if wait * 2 > slowest => (
+            format!(
+                " {} of it passed before EMR had an instance to list, and {} until that could take work: most of it was the wait \
+                 for capacity.",
+                span(wait),
+                span(slowest - wait)
+            ),
+            wider(seen),
+        ),
+        Some(wait) => (
+            format!(
+                " {} of it passed before EMR had an instance to list, and {} until that could take work: most of it went into \
+                 starting and bootstrapping.",
+                span(wait),
+                span(slowest - wait)
+            ),
+            shorten.to_owned(),
+        ),
+        None => (String::new(), format!("{shorten} {}", wider(seen))),
+    };
     Some(Weakness {
         what: "Replacements came slowly.".into(),
-        evidence: format!("The slowest could take work {} after the notice.", span(slowest)),
+        evidence: format!("The slowest could take work {} after the notice.{parts}", span(slowest)),
         price: dip.map(|dip| {
             let lost = u64::try_from(dip.unit_seconds_lost).unwrap_or(0);
             format!("{} unit-seconds of capacity.", number(lost))
         }),
-        advice: format!(
-            "Shorten the bootstrap actions, or put what they install into a custom AMI. {}",
-            wider(seen)
-        ),
+        advice,
         page: Some("https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-custom-ami.html"),
+        ..Weakness::default()
+    })
+}
+
+/// Seconds from the notice until what came instead could take work, and until EMR had it on its list.
+fn times_to_replace(one: &InterruptionFacts) -> Option<(i64, Option<i64>)> {
+    let Replacement::Replaced {
+        seconds_after_notice,
+        listed_at,
+        ..
+    } = &one.replacement
+    else {
+        return None;
+    };
+    let noticed_at = one.interrupted.noticed_at?;
+    // A group's request for Spot capacity is listed while it still waits for an instance.
+    let is_fleet = one.interrupted.pool_id.as_deref().is_some_and(is_a_fleet);
+    let listed_after = listed_at
+        .filter(|_| is_fleet)
+        .map(|at| (at - noticed_at).num_seconds().max(0));
+    Some(((*seconds_after_notice)?, listed_after))
+}
+
+/// Is it a fleet's id? A group's begins with `ig-`.
+fn is_a_fleet(pool_id: &str) -> bool {
+    pool_id.starts_with("if-")
+}
+
+/// All instances of a cluster are in one zone, and EMR chooses it once, when the cluster is made.
+pub(super) fn one_zone(seen: &Seen<'_>) -> Option<Weakness> {
+    let [subnet] = seen.report.cluster.subnets.as_slice() else {
+        return None;
+    };
+    // A cluster of groups takes one subnet and no more.
+    spot_pools(seen).iter().any(|pool| is_a_fleet(&pool.id)).then_some(())?;
+    let zone = seen.report.cluster.availability_zone.as_deref();
+    Some(Weakness {
+        what: "The cluster could be placed in one Availability Zone only.".into(),
+        evidence: format!(
+            "It was given one subnet, {subnet}{}.",
+            zone.map(|zone| format!(", in {zone}")).unwrap_or_default()
+        ),
+        advice: "When that zone runs out of Spot capacity, so does the cluster. Name a subnet in each zone when a cluster is made: EMR \
+                 then chooses the one that fits its fleets best. A cluster that runs stays where it is."
+            .into(),
+        settings: vec![format!("Ec2SubnetIds={subnet},SUBNET_IN_ANOTHER_ZONE")],
+        page: Some(FLEETS),
+        ..Weakness::default()
+    })
+}
+
+pub(super) fn allocation_strategy(seen: &Seen<'_>) -> Option<Weakness> {
+    let pools = spot_pools(seen);
+    let by_capacity = |strategy: &str| strategy.contains("capacity-optimized");
+    let (pool, strategy) = pools
+        .iter()
+        .filter_map(|pool| Some((pool, pool.spot_strategy.as_deref()?)))
+        .find(|(_, strategy)| !by_capacity(strategy))?;
+    Some(Weakness {
+        what: "Spot instances are not chosen by how much capacity there is.".into(),
+        evidence: format!("{} chooses them by {strategy}.", pool.id),
+        advice: "The cheapest Spot instances are often those that EC2 takes back first. With price-capacity-optimized it chooses among \
+                 the types of which it has most to spare, and of these the cheapest."
+            .into(),
+        settings: vec!["AllocationStrategy=price-capacity-optimized".into()],
+        page: Some("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-fleet-allocation-strategy.html"),
         ..Weakness::default()
     })
 }

@@ -1,7 +1,7 @@
 //! Weaknesses of what the job wrote.
 
 use super::{Seen, Weakness};
-use crate::words::number;
+use crate::words::{number, plural};
 use crate::{Output, OutputNamedBy};
 
 fn ended_well<'a>(seen: &Seen<'a>) -> Option<&'a Output> {
@@ -45,6 +45,34 @@ pub(super) fn differs(seen: &Seen<'_>) -> Option<Weakness> {
                  committers; other input explains it, too."
             .into(),
         page: Some("https://spark.apache.org/docs/latest/cloud-integration.html"),
+        ..Weakness::default()
+    })
+}
+
+/// A run that writes beside what lies there appends: repeated, it writes its rows once more. Tables commit by themselves.
+pub(super) fn appends(seen: &Seen<'_>) -> Option<Weakness> {
+    let output = ended_well(seen)?;
+    (output.objects_beside > 0 && output.objects_of_run > 0 && output.no_marker_because.is_none()).then_some(())?;
+    let attempts = seen.report.spark.as_ref().map_or(1, |spark| spark.attempts);
+    let again = if attempts > 1 {
+        format!(" The application began {attempts} times: what an earlier attempt had committed is there as well.")
+    } else {
+        String::new()
+    };
+    Some(Weakness {
+        what: "The output is appended to: what runs again writes its rows twice.".into(),
+        evidence: format!(
+            "The run wrote {} beside {} that are older, in the same folders of {}.{again}",
+            plural(output.objects_of_run, "object"),
+            number(output.objects_beside as u64),
+            output.location
+        ),
+        advice: "A step that is tried again, or an application that begins again, adds its rows to those that are there. Let each run \
+                 write into a folder of its own, or overwrite the partitions that it writes; or use a table format whose commits are \
+                 all or nothing."
+            .into(),
+        settings: vec!["spark.sql.sources.partitionOverwriteMode=dynamic".into()],
+        page: Some("https://spark.apache.org/docs/latest/sql-data-sources-load-save-functions.html#save-modes"),
         ..Weakness::default()
     })
 }

@@ -33,10 +33,16 @@ fn again(report: &mut Report) {
     report.judgement.reasons.push(reason);
 }
 
+fn task_pool(report: &mut Report) -> &mut rules::cluster::Pool {
+    let pools = report.targets.at_start.as_mut().expect("the sample has pools");
+    let task = pools.iter_mut().find(|pool| pool.role == rules::cluster::Role::Task);
+    task.expect("the sample has a task fleet")
+}
+
 type Change = fn(&mut Report);
 
 /// A rule, what fires it, and what is near to that and does not.
-const CASES: [(&str, Change, Change); 22] = [
+const CASES: [(&str, Change, Change); 27] = [
     (
         "foreign-targets",
         |r| r.drill.experiments[0].resolved_are_victims = false,
@@ -75,6 +81,20 @@ const CASES: [(&str, Change, Change); 22] = [
         },
         // A guess of the place is no ground for it.
         |r| r.output.as_mut().unwrap().has_success_marker = false,
+    ),
+    (
+        "output-by-appends",
+        |r| {
+            known_output(r);
+            r.output.as_mut().unwrap().objects_beside = 3;
+        },
+        |r| {
+            // A table's older files are no rows twice.
+            known_output(r);
+            let output = r.output.as_mut().unwrap();
+            output.objects_beside = 3;
+            output.no_marker_because = Some("it is an Iceberg table".into());
+        },
     ),
     ("not-replaced", not_replaced, |r| {
         let why = "the target was lowered".into();
@@ -139,6 +159,30 @@ const CASES: [(&str, Change, Change); 22] = [
                 pool.weights.clear();
                 pool.target_spot_units = 0;
             }
+        },
+    ),
+    (
+        "one-zone",
+        |r| r.cluster.subnets = vec!["subnet-1".into()],
+        |r| r.cluster.subnets = vec!["subnet-1".into(), "subnet-2".into()],
+    ),
+    (
+        "allocation-strategy",
+        |r| task_pool(r).spot_strategy = Some("lowest-price".into()),
+        |r| task_pool(r).spot_strategy = Some("capacity-optimized-prioritized".into()),
+    ),
+    (
+        "executors-too-large",
+        |r| set(r, "spark.executor.memory", "23g"),
+        // With the tenth that Spark adds, 21 GiB are 23,654 MiB: a r5.xlarge has 24,576.
+        |r| set(r, "spark.executor.memory", "21g"),
+    ),
+    (
+        "stragglers",
+        |r| spark(r).stages[0].longest_task_ms = 300_000,
+        |r| {
+            spark(r).stages[0].longest_task_ms = 300_000;
+            set(r, "spark.speculation", "true");
         },
     ),
     (
@@ -346,4 +390,61 @@ fn an_application_that_failed_by_itself_did_not_begin_again_by_a_loss() {
     spark(&mut report).started_at = report.step.started_at.map(|at| at + TimeDelta::seconds(400));
     let ids: Vec<String> = find(&report).into_iter().map(|finding| finding.id).collect();
     assert!(!ids.contains(&"application-began-again".to_owned()), "{ids:?}");
+}
+
+#[test]
+fn what_took_the_time_of_a_slow_replacement_is_told_and_advised_on() {
+    let told = |listed_after: i64| {
+        let mut report = workshop();
+        let noticed = report.interruptions[0].interrupted.noticed_at.unwrap();
+        if let Replacement::Replaced {
+            seconds_after_notice,
+            listed_at,
+            ..
+        } = &mut report.interruptions[0].replacement
+        {
+            *seconds_after_notice = Some(600);
+            *listed_at = Some(noticed + TimeDelta::seconds(listed_after));
+        }
+        let found = find(&report)
+            .into_iter()
+            .find(|finding| finding.id == "slow-replacement");
+        let finding = found.expect("it fires");
+        (finding.evidence, finding.advice)
+    };
+    let (evidence, advice) = told(400);
+    assert!(
+        evidence.contains("6 min 40 s of it passed before EMR had an instance to list"),
+        "{evidence}"
+    );
+    assert!(
+        evidence.contains("the wait for capacity") && !advice.contains("bootstrap"),
+        "{evidence} {advice}"
+    );
+    let (evidence, advice) = told(200);
+    assert!(
+        evidence.contains("starting and bootstrapping") && advice.contains("custom AMI"),
+        "{evidence} {advice}"
+    );
+}
+
+#[test]
+fn the_memory_that_is_advised_fits_on_the_smallest_type() {
+    let mut report = workshop();
+    set(&mut report, "spark.executor.memory", "40g");
+    let found = find(&report)
+        .into_iter()
+        .find(|finding| finding.id == "executors-too-large");
+    let finding = found.expect("it fires");
+    let [setting] = finding.settings.as_slice() else {
+        panic!("{finding:?}")
+    };
+    let memory = setting
+        .strip_prefix("spark.executor.memory=")
+        .expect("it is that setting");
+    set(&mut report, "spark.executor.memory", memory);
+    assert!(
+        !find(&report).iter().any(|finding| finding.id == "executors-too-large"),
+        "{memory}"
+    );
 }

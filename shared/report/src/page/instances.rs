@@ -128,6 +128,7 @@ fn fate(
             ready_at,
             seconds_after_notice,
             seconds_after_loss,
+            ..
         } => {
             let ready = axis.at(*ready_at).max(gone);
             bars.push(Bar::new(gone, ready, "gone", format!("gone {}", length(gone, ready))));

@@ -87,7 +87,7 @@ fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> 
     }
     let mut wanted = one.units;
     let mut by = Vec::new();
-    let mut ready_at = None;
+    let mut last = None;
     for arrival in arrivals.iter_mut().filter(|arrival| usable(arrival)) {
         if wanted == 0 {
             break;
@@ -96,9 +96,10 @@ fn fill(one: &Interrupted, arrivals: &mut [Arrival<'_>]) -> Option<Replacement> 
         arrival.units_left -= taken;
         wanted -= taken;
         by.push(arrival.instance.instance_id.clone());
-        ready_at = ready_at.max(Some(arrival.ready_at));
+        last = last.max(Some((arrival.ready_at, arrival.created_at)));
     }
-    Some(replaced(one, terminated_at, by, ready_at?))
+    let (ready_at, listed_at) = last?;
+    Some(replaced(one, terminated_at, by, ready_at, Some(listed_at)))
 }
 
 /// One pool's account.
@@ -223,7 +224,12 @@ impl<'a> PoolState<'a> {
                 why: format!("the pool stood at its target of {target} units without it"),
             }
         } else {
-            replaced(one, terminated_at, by, ready_at)
+            let last = by.iter().filter_map(|id| {
+                let instance = self.instances.iter().find(|instance| instance.instance_id == *id)?;
+                Some((instance.ready_at?, instance.created_at?))
+            });
+            let listed_at = last.max().map(|(_, listed_at)| listed_at);
+            replaced(one, terminated_at, by, ready_at, listed_at)
         })
     }
 
@@ -348,9 +354,16 @@ impl<'a> PoolState<'a> {
     }
 }
 
-fn replaced(one: &Interrupted, terminated_at: DateTime<Utc>, by: Vec<String>, ready_at: DateTime<Utc>) -> Replacement {
+fn replaced(
+    one: &Interrupted,
+    terminated_at: DateTime<Utc>,
+    by: Vec<String>,
+    ready_at: DateTime<Utc>,
+    listed_at: Option<DateTime<Utc>>,
+) -> Replacement {
     Replacement::Replaced {
         by,
+        listed_at,
         ready_at,
         seconds_after_notice: one.noticed_at.map(|noticed| (ready_at - noticed).num_seconds()),
         seconds_after_loss: (ready_at - terminated_at).num_seconds(),

@@ -55,6 +55,7 @@ fn pool(target: u32) -> Vec<Pool> {
         target_on_demand_units: 0,
         weights: BTreeMap::new(),
         scales: false,
+        spot_strategy: None,
     }]
 }
 

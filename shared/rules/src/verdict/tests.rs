@@ -110,6 +110,7 @@ fn interrupted(gone: Option<i64>) -> Interrupted {
 fn replaced(gone: i64) -> Replacement {
     Replacement::Replaced {
         by: vec!["i-8".into()],
+        listed_at: None,
         ready_at: at(gone + 60),
         seconds_after_notice: Some(180),
         seconds_after_loss: 60,

@@ -249,6 +249,11 @@ fn compare_tasks(name: &str, run: &SparkRun, truth: &Value) {
         assert_eq!(stage.tasks_speculative, of_it.len() as u64, "{name}");
         let successful = of_it.iter().filter(|row| row["status"] == "SUCCESS").count();
         assert_eq!(stage.tasks_speculative_successful, successful as u64, "{name}");
+        let succeeded = rows.iter().filter(|row| {
+            row["stageId"] == stage.stage_id && row["stageAttemptId"] == stage.attempt && row["status"] == "SUCCESS"
+        });
+        let longest = succeeded.filter_map(|row| row["duration_ms"].as_u64()).max();
+        assert_eq!(stage.longest_task_ms, longest.unwrap_or(0), "{name}");
     }
     let failed: Vec<_> = rows.iter().filter(|row| row["status"] == "FAILED").collect();
     assert_eq!(run.failed_tasks.len(), failed.len().min(500), "{name}");

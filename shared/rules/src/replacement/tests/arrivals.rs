@@ -74,6 +74,7 @@ fn a_replacement_may_be_there_before_the_loss() {
     let answers = answer(&instances, &[lost("i-2", 4, 300)], 12, 12, 1000);
     let expected = Replacement::Replaced {
         by: vec!["i-3".into()],
+        listed_at: Some(at(200)),
         ready_at: at(260),
         seconds_after_notice: Some(80),
         seconds_after_loss: -40,
@@ -151,6 +152,7 @@ fn a_pool_that_is_whole_again_lacks_nothing_of_what_went_before_and_tells_by_wha
     assert_eq!(by(&answers[0]), ["i-3"]);
     let whole = Replacement::Replaced {
         by: vec!["i-4".into()],
+        listed_at: Some(at(395)),
         ready_at: at(455),
         seconds_after_notice: Some(65),
         seconds_after_loss: 55,
