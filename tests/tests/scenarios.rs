@@ -84,7 +84,10 @@ fn what_findings_rest_on_comes_from_answers_that_are_asked_for_anyway() {
     let stages = &report.spark.as_ref().unwrap().stages;
     let complete = stages.iter().filter(|stage| stage.status == "COMPLETE");
     let told = complete.map(|stage| (1..=stage.task_time_ms).contains(&stage.longest_task_ms));
-    assert!(told.clone().count() > 0 && told.clone().all(|is_so| is_so), "{stages:?}");
+    assert!(
+        told.clone().count() > 0 && told.clone().all(|is_so| is_so),
+        "{stages:?}"
+    );
 }
 
 #[test]
