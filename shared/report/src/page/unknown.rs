@@ -74,7 +74,7 @@ pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
         if missing.what == "event log" && digest.finding("event-log-missing").is_some() {
             questions.push(open(
                 "What did Spark lose?",
-                "No event log was read; why, stands under “What to fix”.",
+                "No event log was read; “What to fix” says why.",
             ));
             continue;
         }

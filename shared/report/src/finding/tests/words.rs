@@ -187,3 +187,56 @@ fn rows_that_were_counted_weigh_more_than_bytes() {
     assert!(told(Some(999), Some(1_000)).unwrap().ends_with("1 less."));
     assert!(told(None, Some(1_000)).unwrap().contains("bytes"));
 }
+
+#[test]
+fn what_is_so_already_is_not_advised() {
+    let told = |report: &Report| {
+        let found = find(report).into_iter().find(|finding| finding.id == "not-replaced");
+        let finding = found.expect("it fires");
+        (finding.evidence, finding.advice, finding.settings)
+    };
+    let mut report = workshop();
+    for one in &mut report.interruptions {
+        one.replacement = Replacement::NotReplaced {
+            why: "none came".into(),
+        };
+    }
+    let (evidence, advice, settings) = told(&report);
+    assert!(evidence.starts_with("None of the 3 instances"), "{evidence}");
+    assert!(
+        advice.contains("more instance types than 12") && advice.contains("price-capacity-optimized"),
+        "{advice}"
+    );
+    assert_eq!(settings, ["AllocationStrategy=price-capacity-optimized"]);
+    super::task_pool(&mut report).spot_strategy = Some("capacity-optimized".into());
+    report.cluster.subnets = vec!["subnet-1".into(), "subnet-2".into()];
+    let (_, advice, settings) = told(&report);
+    assert!(!advice.contains("optimized") && !advice.contains("subnet"), "{advice}");
+    assert!(settings.is_empty(), "{settings:?}");
+}
+
+#[test]
+fn an_experiment_that_the_alarm_stopped_is_not_to_be_mended() {
+    let mut report = workshop();
+    report.interruptions.clear();
+    report.drill.state = Some(rules::drill::DrillState::Started);
+    report.drill.reason = Some("the experiment was stopped: Experiment halted by stop condition".into());
+    let found = find(&report).into_iter().find(|finding| finding.id == "not-injected");
+    assert!(found.expect("it fires").advice.contains("WarningsPerHourMax"));
+}
+
+/// The parameter's own limit stands in the deployment's template.
+#[test]
+fn a_limit_that_is_advised_is_the_templates() {
+    let mut report = workshop();
+    report.interruptions.clear();
+    report.drill.state = Some(rules::drill::DrillState::GaveUp);
+    report.drill.reason = Some("after 720 s, 0 Spot task instances run; the experiment needs 3".into());
+    let found = find(&report).into_iter().find(|finding| finding.id == "not-injected");
+    let advice = found.expect("it fires").advice;
+    let template = include_str!("../../../../../infra/template.yaml");
+    let (_, wait) = template.split_once("  WaitSecondsMax:").expect("it is a parameter");
+    let (_, most) = wait.split_once("MaxValue: ").expect("it has a limit");
+    let most = most.split_whitespace().next().expect("the limit is a number");
+    assert!(advice.contains(&format!("WaitSecondsMax, up to {most}.")), "{advice}");
+}
