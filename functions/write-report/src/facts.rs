@@ -23,10 +23,10 @@ use crate::event_log::EventLog;
 use crate::experiments::Experiments;
 use crate::gathered::{Gathered, or_missing};
 use crate::interruptions::{self, Around};
-use crate::output::{self, Told};
+use crate::output::{self, Listed, Told};
 use crate::recovery::RESERVE;
 use crate::witness::{self, Witness};
-use crate::{Config, experiments, history};
+use crate::{Config, experiments, history, rows};
 
 /// How often the step's log is looked for, in seconds.
 const POLL_SECONDS: u64 = 20;
@@ -36,7 +36,7 @@ struct Made {
     witness: Witness,
     run: Option<Run>,
     interruptions: Vec<InterruptionFacts>,
-    output: Option<report::Output>,
+    listed: Option<Listed>,
     judgement: Judgement,
     missing: Vec<Missing>,
 }
@@ -59,7 +59,7 @@ pub(crate) async fn report(
         witness,
         run,
         interruptions,
-        output,
+        listed,
         judgement,
         missing: of_witnesses,
     } = made;
@@ -76,6 +76,10 @@ pub(crate) async fn report(
     let run_seconds = run_seconds(&step);
     let comparison = history::compare(aws, config, drill, run_seconds).await;
     let earlier = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
+    let output = match listed {
+        Some(listed) => Some(rows::counted(aws, config, invocation, listed, earlier.rows_undisturbed).await),
+        None => None,
+    };
     let capacity = run.as_ref().filter(|_| recovery.instances.is_some()).and_then(|run| {
         let until = recovery.observed_at.max(step.ended_at?);
         Some(measure(
@@ -174,7 +178,7 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
         run: run.as_ref(),
         log: application.and_then(|application| application.last()),
     };
-    let output = output::read(aws, config, &told, &mut missing).await;
+    let listed = output::list(aws, config, &told, &mut missing).await;
     let no_experiment = experiments::why_none(drill.state.map(|_| drill));
     let judgement = verdict::judge(&Facts {
         step,
@@ -185,14 +189,14 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
         final_status: witness.final_status(),
         diagnostics: witness.diagnostics().or(step.failure.as_deref()),
         withheld: witness.withheld.as_deref(),
-        output_lacks: output.as_ref().and_then(output::lacks),
+        output_lacks: listed.as_ref().and_then(|listed| output::lacks(&listed.output)),
         no_experiment: no_experiment.as_deref(),
     });
     Ok(Made {
         witness,
         run,
         interruptions,
-        output,
+        listed,
         judgement,
         missing,
     })

@@ -17,6 +17,8 @@ pub(crate) struct Earlier {
     pub cost: Cost,
     /// Each with a report, the latest first.
     pub runs: Vec<EarlierRun>,
+    /// Rows that the last undisturbed run wrote, if they were counted.
+    pub rows_undisturbed: Option<u64>,
 }
 
 /// Compares a run with the middle of the job's earlier runs that nothing interrupted. Later ones are left out, or what is
@@ -42,6 +44,7 @@ pub(crate) async fn compare(
         .filter(completed)
         .filter_map(|drill| drill.report.as_ref())
         .partition(|report| report.interrupted == 0);
+    let rows_undisturbed = undisturbed.first().and_then(|report| report.rows);
     let (undisturbed, disturbed) = (sorted(&undisturbed), sorted(&disturbed));
     let mut cost = Cost {
         undisturbed_runs: undisturbed.len(),
@@ -57,7 +60,11 @@ pub(crate) async fn compare(
         cost.slowdown_percent = Some((seconds - median) * 100 / median);
     }
     let runs = earlier.into_iter().filter_map(run).collect();
-    Ok(Earlier { cost, runs })
+    Ok(Earlier {
+        cost,
+        runs,
+        rows_undisturbed,
+    })
 }
 
 fn sorted(reports: &[&Written]) -> Vec<i64> {

@@ -10,7 +10,7 @@
 //! * [`experiments`]: what FIS says of the drill's experiments;
 //! * [`event_log`]: which event logs are the step's, and reading them; [`step_log`]: what the step submitted;
 //! * [`interruptions`]: who was interrupted around the run;
-//! * [`witness`]: what these say together; [`output`]: what the job wrote;
+//! * [`witness`]: what these say together; [`output`]: what the job wrote, and [`rows`], how many rows;
 //! * [`history`]: the job's earlier runs, to compare with;
 //! * [`index`]: the page over all reports;
 //! * [`interim`]: a step that still runs long after its losses;
@@ -29,6 +29,7 @@ mod opt_in;
 mod output;
 mod recovery;
 mod refusal;
+mod rows;
 mod step_log;
 mod step_report;
 mod sweep;
@@ -37,7 +38,7 @@ mod witness;
 use aws::config::{Blank, Clients, Clusters, ReportOn};
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rules::event::StepStatusChange;
 use rules::s3_location::S3Location;
 use serde_json::Value;
@@ -79,12 +80,24 @@ pub struct Config {
     /// Output of a run without interruptions, to compare with; blank: none.
     #[arg(long, env = "BASELINE_PREFIX", default_value = "")]
     pub baseline_prefix: Blank<S3Location>,
+    /// Are the rows of outputs counted? That reads their files: the footers of Parquet and ORC, and text as a whole.
+    #[arg(long, env = "COUNT_ROWS", value_enum, default_value_t = CountRows::Off)]
+    pub count_rows: CountRows,
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,
     /// How AWS is called.
     #[command(flatten)]
     pub clients: Clients,
+}
+
+/// Whether the rows of outputs are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CountRows {
+    /// No file of an output is read.
+    Off,
+    /// Those of this run, and of the baseline, up to bounds.
+    On,
 }
 
 /// Reports on the step that ended, or sweeps.

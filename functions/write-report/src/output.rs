@@ -109,8 +109,18 @@ impl Told<'_> {
     }
 }
 
-/// Reads the output, and the baseline to compare it with.
-pub(crate) async fn read(aws: &Aws, config: &Config, told: &Told<'_>, missing: &mut Vec<Missing>) -> Option<Output> {
+/// The output, and where its rows can be counted.
+pub(crate) struct Listed {
+    pub output: Output,
+    /// Its bucket, and the objects of this run that hold data.
+    pub bucket: String,
+    pub of_run: Vec<Object>,
+    /// The same of the baseline.
+    pub of_baseline: Vec<Object>,
+}
+
+/// Lists the output, and the baseline to compare it with.
+pub(crate) async fn list(aws: &Aws, config: &Config, told: &Told<'_>, missing: &mut Vec<Missing>) -> Option<Listed> {
     let (place, named_by) = match told.place(config) {
         Ok(known) => known,
         Err(why) => {
@@ -122,14 +132,15 @@ pub(crate) async fn read(aws: &Aws, config: &Config, told: &Told<'_>, missing: &
         }
     };
     let objects = or_missing(aws.list(&place, OBJECTS_MAX).await, "output", missing)?;
-    let baseline = baseline(aws, config, missing).await;
+    let (baseline, of_baseline) = baseline(aws, config, missing).await.unzip();
+    let of_baseline = of_baseline.unwrap_or_default();
     let keys: Vec<&str> = objects
         .iter()
         .filter_map(|object| object.key.strip_prefix(&place.prefix))
         .collect();
     let of_run: Vec<&Object> = objects.iter().filter(|object| is_of(told.run, object)).collect();
     let (count, bytes) = data(objects.iter());
-    Some(Output {
+    let output = Output {
         location: place.to_string(),
         named_by,
         has_success_marker: of_run.iter().any(|object| object.key.ends_with("/_SUCCESS")),
@@ -139,10 +150,24 @@ pub(crate) async fn read(aws: &Aws, config: &Config, told: &Told<'_>, missing: &
         objects: count,
         bytes,
         baseline,
+        rows: None,
+        rows_unknown: None,
+        rows_undisturbed: None,
+    };
+    let of_run = of_run
+        .into_iter()
+        .filter(|object| is_data(&object.key))
+        .cloned()
+        .collect();
+    Some(Listed {
+        output,
+        bucket: place.bucket,
+        of_run,
+        of_baseline,
     })
 }
 
-async fn baseline(aws: &Aws, config: &Config, missing: &mut Vec<Missing>) -> Option<Baseline> {
+async fn baseline(aws: &Aws, config: &Config, missing: &mut Vec<Missing>) -> Option<(Baseline, Vec<Object>)> {
     let Some(place) = &config.baseline_prefix.0 else {
         missing.push(Missing {
             what: "output comparison".into(),
@@ -152,12 +177,15 @@ async fn baseline(aws: &Aws, config: &Config, missing: &mut Vec<Missing>) -> Opt
     };
     let objects: Result<Vec<Object>, Error> = aws.list(place, OBJECTS_MAX).await;
     let objects = or_missing(objects, "output comparison", missing)?;
-    let (objects, bytes) = data(objects.iter());
-    Some(Baseline {
+    let files: Vec<Object> = objects.into_iter().filter(|object| is_data(&object.key)).collect();
+    let (objects, bytes) = data(files.iter());
+    let baseline = Baseline {
         location: place.to_string(),
         objects,
         bytes,
-    })
+        rows: None,
+    };
+    Some((baseline, files))
 }
 
 /// What a run that ended well should have left, and did not. Nothing where the place is a guess.

@@ -154,6 +154,20 @@ impl Aws {
         Ok(())
     }
 
+    /// The last so many bytes of an object as it was listed; all of it, if it has no more.
+    pub async fn tail(&self, bucket: &str, object: &Object, bytes: u64) -> Result<Vec<u8>, Error> {
+        let bytes = bytes.min(object.bytes);
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let range = Range {
+            object: 0,
+            first: object.bytes - bytes,
+            bytes,
+        };
+        Ok(self.range(bucket, object, range).await?.concat())
+    }
+
     /// Fetches one range. An error names it.
     async fn range(&self, bucket: &str, object: &Object, range: Range) -> Result<Vec<Bytes>, Error> {
         let last = range.first + range.bytes - 1;

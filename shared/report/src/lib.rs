@@ -220,6 +220,15 @@ pub struct Output {
     /// Objects besides markers that are older than the run, in folders into which it wrote.
     #[serde(default)]
     pub objects_beside: usize,
+    /// Rows of the objects of this run. `None`: they were not counted.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// Why they were not, if they were to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_unknown: Option<String>,
+    /// Rows that the job's last undisturbed run wrote, if they were counted.
+    #[serde(default)]
+    pub rows_undisturbed: Option<u64>,
     /// Objects besides markers.
     pub objects: usize,
     /// Their bytes.
@@ -237,6 +246,9 @@ pub struct Baseline {
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
+    /// Their rows. `None`: they were not counted.
+    #[serde(default)]
+    pub rows: Option<u64>,
 }
 
 /// What the drill cost.

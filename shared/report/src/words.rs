@@ -83,12 +83,28 @@ pub fn list(items: &[String], at_most: usize) -> String {
     }
 }
 
-/// A sentence's begin in a capital letter.
+/// A sentence's begin in a capital letter. Names keep theirs: of settings, files and places.
 pub fn capital(text: &str) -> String {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    let is_a_name = first
+        .trim_end_matches(['.', ',', ':', ';'])
+        .contains(['.', ':', '/', '_']);
+    if is_a_name {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => first.to_uppercase().chain(letters).collect(),
         None => String::new(),
+    }
+}
+
+/// How often: `once`, `twice`, `3 times`.
+pub fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        more => format!("{} times", number(more as u64)),
     }
 }
 
@@ -109,6 +125,20 @@ mod tests {
         );
         assert_eq!([599, 2_069, 23_129].map(rough), ["9 min 59 s", "34 min", "6 h 25 min"]);
         assert_eq!([0, 227, 3_827].map(clock), ["0:00", "3:47", "1:03:47"]);
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_letter_and_a_name_stays_as_it_is() {
+        assert_eq!(capital("the step ended: s3://b"), "The step ended: s3://b");
+        for name in [
+            "spark.eventLog.dir is not set",
+            "s3://b/log: AccessDenied",
+            "spot_drill",
+            "",
+        ] {
+            assert_eq!(capital(name), name);
+        }
+        assert_eq!([1, 2, 3].map(times), ["once", "twice", "3 times"]);
     }
 
     #[test]

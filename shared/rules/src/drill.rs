@@ -89,6 +89,9 @@ pub struct Written {
     pub run_seconds: Option<i64>,
     /// How many of the cluster's instances were interrupted around the run.
     pub interrupted: usize,
+    /// How many rows it wrote. `None`: they were not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     /// Lambda's request id of the invocation that wrote it. Its retry tells the verdict again, since nobody may have
     /// heard it the first time; nobody else does.
     #[serde(default)]

@@ -12,6 +12,7 @@ mod interim;
 mod ledger;
 mod opt_in;
 mod places;
+mod rows;
 mod spellings;
 mod staging;
 mod sweep;

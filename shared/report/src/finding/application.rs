@@ -192,7 +192,12 @@ pub(super) fn event_log_missing(seen: &Seen<'_>) -> Option<Weakness> {
     let is_refused = ["AccessDenied", "not authorized", "may not be read"]
         .iter()
         .any(|word| missing.why.contains(word));
-    let (advice, settings) = if is_refused {
+    let (advice, settings) = if missing.why.contains("kms:Decrypt") {
+        (
+            "It lies there, encrypted, and the deployment's role may not decrypt it: name its key in KmsKeyArns.",
+            Vec::new(),
+        )
+    } else if is_refused {
         (
             "It lies there, and the deployment's role may not read it: name its bucket in EventLogBucketArns, and its key, if it \
              is encrypted by KMS, in KmsKeyArns.",

@@ -5,7 +5,7 @@ use rules::hit::InterruptionFacts;
 use rules::replacement::Replacement;
 
 use super::{Seen, Weakness};
-use crate::words::{number, plural, span};
+use crate::words::{number, span};
 
 const FLEETS: &str = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-instance-fleet.html";
 /// A replacement that takes longer than this from the notice on is slow: the two minutes of the notice, and three to
@@ -33,15 +33,34 @@ fn types(pool: &Pool) -> usize {
     pool.weights.len().max(1)
 }
 
+/// What gives the fleet more to choose from, as far as it has not got it.
 fn wider(seen: &Seen<'_>) -> String {
-    let least = spot_pools(seen).into_iter().min_by_key(|pool| types(pool));
-    let today = least
-        .map(|pool| format!(" (today it is {})", plural(types(pool), "type")))
-        .unwrap_or_default();
-    format!(
-        "Let the task fleet choose among more instance types{today}, give the cluster subnets in several Availability Zones, and \
-         use the allocation strategy price-capacity-optimized."
-    )
+    let pools = spot_pools(seen);
+    let least = pools.iter().min_by_key(|pool| types(pool));
+    let today = least.map(|pool| format!(" than {}", types(pool))).unwrap_or_default();
+    let mut advice = vec![format!("Let the task fleet choose among more instance types{today}.")];
+    if seen.report.cluster.subnets.len() < 2 {
+        advice.push("Give the cluster a subnet in each of several Availability Zones when it is made.".into());
+    }
+    if !strategy(seen).is_empty() {
+        advice.push("Use the allocation strategy price-capacity-optimized.".into());
+    }
+    advice.join(" ")
+}
+
+/// The strategy to use, unless each fleet is known to have one that looks at capacity.
+fn strategy(seen: &Seen<'_>) -> Vec<String> {
+    let pools = spot_pools(seen);
+    let has_one = |pool: &&Pool| pool.spot_strategy.as_deref().is_some_and(by_capacity);
+    if !pools.is_empty() && pools.iter().all(has_one) {
+        return Vec::new();
+    }
+    vec!["AllocationStrategy=price-capacity-optimized".into()]
+}
+
+/// `capacity-optimized`, `capacity-optimized-prioritized`, `price-capacity-optimized`.
+fn by_capacity(strategy: &str) -> bool {
+    strategy.contains("capacity-optimized")
 }
 
 pub(super) fn not_replaced(seen: &Seen<'_>) -> Option<Weakness> {
@@ -59,17 +78,21 @@ pub(super) fn not_replaced(seen: &Seen<'_>) -> Option<Weakness> {
     let dip = seen.report.capacity.as_ref().and_then(|capacity| capacity.dip.as_ref());
     Some(Weakness {
         what: "Capacity did not come back while the job needed it.".into(),
-        evidence: format!(
-            "{} of the {} that went while it ran had no replacement when it ended.",
-            number(count as u64),
-            plural(inside.len(), "instance")
-        ),
+        evidence: match (count, inside.len()) {
+            (1, 1) => "The instance that went while it ran had no replacement when it ended.".into(),
+            (count, all) if count == all => {
+                format!("None of the {all} instances that went while it ran was replaced when it ended.")
+            }
+            (count, all) => {
+                format!("{count} of the {all} instances that went while it ran had no replacement when it ended.")
+            }
+        },
         price: dip.map(|dip| {
             let lost = u64::try_from(dip.unit_seconds_lost).unwrap_or(0);
             format!("{} unit-seconds of capacity.", number(lost))
         }),
         advice: wider(seen),
-        settings: vec!["AllocationStrategy=price-capacity-optimized".into()],
+        settings: strategy(seen),
         page: Some(FLEETS),
     })
 }
@@ -163,7 +186,6 @@ pub(super) fn one_zone(seen: &Seen<'_>) -> Option<Weakness> {
 
 pub(super) fn allocation_strategy(seen: &Seen<'_>) -> Option<Weakness> {
     let pools = spot_pools(seen);
-    let by_capacity = |strategy: &str| strategy.contains("capacity-optimized");
     let (pool, strategy) = pools
         .iter()
         .filter_map(|pool| Some((pool, pool.spot_strategy.as_deref()?)))
@@ -188,12 +210,15 @@ pub(super) fn few_instance_types(seen: &Seen<'_>) -> Option<Weakness> {
         format!("{} is an instance group, which has one type.", least.id)
     } else {
         let names: Vec<String> = least.weights.keys().cloned().collect();
-        format!(
-            "{} may choose among {}: {}.",
-            least.id,
-            plural(names.len(), "type"),
-            crate::words::list(&names, 5)
-        )
+        match names.as_slice() {
+            [only] => format!("{} has no other type to choose than {only}.", least.id),
+            names => format!(
+                "{} may choose among {} types: {}.",
+                least.id,
+                names.len(),
+                crate::words::list(names, 5)
+            ),
+        }
     };
     Some(Weakness {
         what: "Spot capacity comes from few instance types.".into(),
@@ -201,7 +226,7 @@ pub(super) fn few_instance_types(seen: &Seen<'_>) -> Option<Weakness> {
         advice: "When one type runs out, EMR can only choose among the others. An instance fleet takes up to 30 types with an \
                  allocation strategy: name at least five of like size, with weights by their cores."
             .into(),
-        settings: vec!["AllocationStrategy=price-capacity-optimized".into()],
+        settings: strategy(seen),
         page: Some(FLEETS),
         ..Weakness::default()
     })

@@ -34,7 +34,7 @@ pub(super) fn not_injected(seen: &Seen<'_>) -> Option<Weakness> {
             "Let the drill begin earlier: lower DelaySeconds, or drill a longer job."
         }
         Some(DrillState::GaveUp) => {
-            "Let the cluster have Spot task capacity when the step begins, or wait longer for it: WaitSecondsMax, up to 900."
+            "Let the cluster have Spot task capacity when the step begins, or wait longer for it: WaitSecondsMax, up to 780."
         }
         Some(DrillState::Refused) if reason.contains("not opted in") => {
             "Tag the cluster spot-drill=on, if it may be drilled."
@@ -44,6 +44,9 @@ pub(super) fn not_injected(seen: &Seen<'_>) -> Option<Weakness> {
         }
         Some(DrillState::Refused) if reason.contains("has the cluster") => {
             "A cluster has one drill at a time: run this step when no other is drilled."
+        }
+        Some(_) if reason.contains("stop condition") => {
+            "More Spot warnings came in an hour than WarningsPerHourMax allows: wait until the alarm is off, or raise it."
         }
         Some(DrillState::Refused) => "Mend what stood against it, and run the job again.",
         None => "Look whether the rule for running steps reaches start-experiment.",

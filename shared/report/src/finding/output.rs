@@ -30,6 +30,9 @@ pub(super) fn without_marker(seen: &Seen<'_>) -> Option<Weakness> {
 pub(super) fn differs(seen: &Seen<'_>) -> Option<Weakness> {
     let output = ended_well(seen)?;
     let baseline = output.baseline.as_ref()?;
+    if let (Some(here), Some(there)) = (output.rows, baseline.rows) {
+        return (here != there).then(|| other_rows(output, here, there, &baseline.location));
+    }
     (output.bytes != baseline.bytes && output.objects_of_run > 0).then_some(())?;
     Some(Weakness {
         what: "The output is not as large as the baseline's.".into(),
@@ -75,4 +78,28 @@ pub(super) fn appends(seen: &Seen<'_>) -> Option<Weakness> {
         page: Some("https://spark.apache.org/docs/latest/sql-data-sources-load-save-functions.html#save-modes"),
         ..Weakness::default()
     })
+}
+
+/// Bytes may differ where rows do not: by order, by packing, by how they are spread over files.
+fn other_rows(output: &Output, here: u64, there: u64, baseline: &str) -> Weakness {
+    let (more, by) = if here > there {
+        ("more", here - there)
+    } else {
+        ("less", there - here)
+    };
+    Weakness {
+        what: "The output has other rows than the baseline.".into(),
+        evidence: format!(
+            "{} rows in {} here, {} in {baseline}: {} {more}.",
+            number(here),
+            output.location,
+            number(there),
+            number(by)
+        ),
+        advice: "If the input was the same, rows were lost, or written twice by what ran again: do not let anybody read this output \
+                 before somebody has looked. Write through Spark's committers, and never by append where a run may be repeated."
+            .into(),
+        page: Some("https://spark.apache.org/docs/latest/cloud-integration.html"),
+        ..Weakness::default()
+    }
 }

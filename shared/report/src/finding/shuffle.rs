@@ -1,7 +1,7 @@
 //! Weaknesses around shuffle output: what went with a node and had to be computed again.
 
 use super::{Seen, Weakness};
-use crate::words::{plural, rough, span};
+use crate::words::{plural, rough, span, times};
 
 /// Apache's YARN allocator tells the driver of decommissioning nodes from 3.4 on, and only without the shuffle service.
 const ALLOCATOR: &str = "https://issues.apache.org/jira/browse/SPARK-39018";
@@ -99,11 +99,11 @@ pub(super) fn stages_ran_again(seen: &Seen<'_>) -> Option<Weakness> {
     Some(Weakness {
         what: "Shuffle files went with their nodes.".into(),
         evidence: format!(
-            "{} tried again{done}.{left}",
+            "{}{done}.{left}",
             if spark.stage_attempts_again == 1 {
-                "A stage was".to_owned()
+                "A stage was tried again".to_owned()
             } else {
-                format!("{} times a stage was", spark.stage_attempts_again)
+                format!("Stages were tried again {}", times(spark.stage_attempts_again))
             }
         ),
         price: price(seen),

@@ -32,8 +32,12 @@ pub(super) fn sentences(digest: &Digest<'_>) -> Vec<Text> {
             "no _SUCCESS of this run"
         };
         said.push(format!(
-            "S3: {marker}, {}, {} bytes in {}{}.",
+            "S3: {marker}, {}, {}{} bytes in {}{}.",
             plural(output.objects_of_run, "object"),
+            output
+                .rows
+                .map(|rows| format!("{} rows, ", number(rows)))
+                .unwrap_or_default(),
             number(output.bytes),
             output.location,
             if output.named_by == OutputNamedBy::LastArgument {

@@ -221,18 +221,27 @@ fn output(output: Option<&Output>) -> Figure {
         (false, Some(_)) => "writes no _SUCCESS",
         (false, None) => "without _SUCCESS",
     };
-    let compared = match &output.baseline {
-        None => "content not compared",
-        Some(baseline) if baseline.bytes == output.bytes => "as large as the baseline",
-        Some(_) => "not as large as the baseline",
+    let there = output.baseline.as_ref().map(|baseline| (baseline.bytes, baseline.rows));
+    let compared = match (output.rows, there) {
+        (Some(here), Some((_, Some(there)))) if here == there => "as many rows as the baseline".to_owned(),
+        (Some(_), Some((_, Some(there)))) => format!("the baseline has {} rows", number(there)),
+        (_, Some((bytes, _))) if bytes == output.bytes => "as large as the baseline".to_owned(),
+        (_, Some(_)) => "not as large as the baseline".to_owned(),
+        (Some(_), None) => match output.rows_undisturbed {
+            Some(usual) => format!("the last undisturbed run wrote {} rows", number(usual)),
+            None => "nothing to compare them with".to_owned(),
+        },
+        (None, None) => "content not compared".to_owned(),
     };
-    figure(
-        TITLE,
-        &plural(output.objects_of_run, "file"),
-        String::new(),
-        None,
-        &format!("{marker}; {compared}"),
-    )
+    let files = plural(output.objects_of_run, "file");
+    let (value, of) = match output.rows {
+        Some(rows) => (
+            number(rows),
+            format!("{} in {files}", if rows == 1 { "row" } else { "rows" }),
+        ),
+        None => (files, String::new()),
+    };
+    figure(TITLE, &value, of, None, &format!("{marker}; {compared}"))
 }
 
 /// FIS interrupts so many instances by one action at most.

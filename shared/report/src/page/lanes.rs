@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::lane::{Bar, Curve, Lane, length};
 use super::{instances, stages};
 use crate::time_lost::Why;
-use crate::words::{clock, number, percent, span};
+use crate::words::{clock, number, percent, plural, span};
 
 /// The picture.
 pub(super) struct Lanes {
@@ -161,7 +161,7 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
     let (mut said, mut out, mut out_note) = (Vec::new(), "nothing missing".to_owned(), String::new());
     let first = levels.first().map_or(0, |(_, units)| *units);
     let mut labels = vec![(0.0, number(first.into()))];
-    said.push(format!("{first} units at the begin"));
+    said.push(format!("{first} units at the start"));
     if let Some(dip) = &capacity.dip {
         let (from, until) = (axis.at(dip.from), dip.until.map(|at| axis.at(at)));
         labels.push((from, format!("{} of {}", dip.units_lowest, dip.units_before)));
@@ -218,7 +218,7 @@ fn executors(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
     let hole = since.and_then(|since| hole(&levels, since, ended));
     let mut labels = vec![(first, String::new())];
     let most = levels.iter().map(|(_, count)| *count).max().unwrap_or(0);
-    let mut said = vec![format!("{most} executors at most")];
+    let mut said = vec![format!("{} at most", plural(most as usize, "executor"))];
     if let Some((from, until, before)) = hole {
         let lowest = levels
             .iter()

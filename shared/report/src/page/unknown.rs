@@ -74,7 +74,7 @@ pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
         if missing.what == "event log" && digest.finding("event-log-missing").is_some() {
             questions.push(open(
                 "What did Spark lose?",
-                "No event log was read; why, stands under “What to fix”.",
+                "No event log was read; “What to fix” says why.",
             ));
             continue;
         }
@@ -84,12 +84,22 @@ pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
     questions
 }
 
-/// Is the output right? Nothing that is looked at tells.
+/// Is the output right? What is looked at does not tell all of it.
 fn output(output: Option<&Output>) -> Open {
-    let answer = match output.map(|output| &output.baseline) {
-        None => "Where it lies is not known. Name it by spark.spotDrill.output.",
-        Some(None) => "There is nothing to compare it with. Set BaselinePrefix.",
-        Some(Some(_)) => "Only its size was compared, not its rows.",
+    let Some(output) = output else {
+        let answer = "Where it lies is not known. Name it by spark.spotDrill.output.";
+        return open("Is the output right?", answer);
+    };
+    let there = output
+        .baseline
+        .as_ref()
+        .map(|baseline| baseline.rows)
+        .or(output.rows_undisturbed.map(Some));
+    let answer = match (output.rows, there, &output.rows_unknown) {
+        (_, _, Some(why)) => format!("Its rows were not counted: {}.", why.trim_end_matches('.')),
+        (Some(_), Some(Some(_)), _) => "Its rows were counted, and not read.".to_owned(),
+        (_, None, _) => "There is nothing to compare it with. Set BaselinePrefix.".to_owned(),
+        _ => "Only its size was compared, not its rows. Set CountRows.".to_owned(),
     };
     open("Is the output right?", answer)
 }

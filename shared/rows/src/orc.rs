@@ -1,0 +1,125 @@
+//! The tail of an ORC file: a footer, maybe packed, a postscript that says how, and the postscript's length.
+//!
+//! <https://orc.apache.org/specification/ORCv1/>
+
+use std::io::Read;
+
+use crate::FOOTER_BYTES_MAX;
+use crate::footer::{Bytes, Damage, Told};
+
+/// Fields of the postscript: the footer's length, and how it is packed.
+const FOOTER_LENGTH: u64 = 1;
+const COMPRESSION: u64 = 2;
+/// Of the footer: all rows.
+const NUMBER_OF_ROWS: u64 = 6;
+/// The kinds of packing.
+const NONE: u64 = 0;
+const ZLIB: u64 = 1;
+const SNAPPY: u64 = 2;
+const LZ4: u64 = 4;
+const ZSTD: u64 = 5;
+
+pub(crate) fn rows(tail: &[u8]) -> Result<Told, Damage> {
+    let not_this = Damage::NotThis("ORC");
+    let (length, rest) = tail.split_last().ok_or(not_this.clone())?;
+    let from = rest.len().checked_sub(usize::from(*length)).ok_or(not_this.clone())?;
+    let (rest, postscript) = rest.split_at(from);
+    // Its last field is the magic word.
+    if !postscript.ends_with(b"ORC") {
+        return Err(not_this);
+    }
+    let length =
+        number_of(Bytes(postscript), FOOTER_LENGTH)?.ok_or(Damage::Broken("it does not say how long it is"))?;
+    if length > FOOTER_BYTES_MAX {
+        return Err(Damage::TooLarge(length));
+    }
+    let Some(from) = rest.len().checked_sub(usize::try_from(length).unwrap_or(usize::MAX)) else {
+        let needed = length + tail.len() as u64 - rest.len() as u64;
+        return Ok(Told::Needs(needed));
+    };
+    let packing = number_of(Bytes(postscript), COMPRESSION)?.unwrap_or(NONE);
+    let footer = unpacked(&rest[from..], packing)?;
+    let rows = number_of(Bytes(&footer), NUMBER_OF_ROWS)?;
+    // A number that is 0 need not be written.
+    Ok(Told::Rows(rows.unwrap_or(0)))
+}
+
+/// A number among the fields of a message of Protocol Buffers.
+///
+/// <https://protobuf.dev/programming-guides/encoding/>
+fn number_of(mut message: Bytes<'_>, wanted: u64) -> Result<Option<u64>, Damage> {
+    let mut found = None;
+    while !message.0.is_empty() {
+        let key = message.number()?;
+        match key & 7 {
+            0 => {
+                let number = message.number()?;
+                if key >> 3 == wanted {
+                    found = Some(number);
+                }
+            }
+            1 => drop(message.take(8)?),
+            2 => {
+                let length = message.number()?;
+                message.take(length)?;
+            }
+            5 => drop(message.take(4)?),
+            _ => return Err(Damage::Broken("a field of no known type")),
+        }
+    }
+    Ok(found)
+}
+
+/// Chunk by chunk: three bytes tell a chunk's length, and whether it is as it was.
+fn unpacked(footer: &[u8], packing: u64) -> Result<Vec<u8>, Damage> {
+    if packing == NONE {
+        return Ok(footer.to_vec());
+    }
+    let most = usize::try_from(FOOTER_BYTES_MAX).unwrap_or(usize::MAX);
+    let mut bytes = Bytes(footer);
+    let mut whole = Vec::new();
+    while !bytes.0.is_empty() {
+        let header = bytes.take(3)?;
+        let header = u32::from_le_bytes([header[0], header[1], header[2], 0]);
+        let chunk = bytes.take(u64::from(header >> 1))?;
+        let room = most - whole.len();
+        if header & 1 == 1 {
+            whole.extend_from_slice(chunk);
+        } else {
+            whole.extend(chunk_of(chunk, packing, room)?);
+        }
+        if whole.len() > most {
+            return Err(Damage::TooLarge(whole.len() as u64));
+        }
+    }
+    Ok(whole)
+}
+
+/// A chunk as it was; no more than `room` and a byte of it.
+fn chunk_of(chunk: &[u8], packing: u64, room: usize) -> Result<Vec<u8>, Damage> {
+    let broken = Damage::Broken("it cannot be unpacked");
+    let room = room + 1;
+    let limited = |reader: &mut dyn Read| {
+        let mut out = Vec::new();
+        let read = reader.take(room as u64).read_to_end(&mut out);
+        read.map(|_| out).map_err(|_| broken.clone())
+    };
+    match packing {
+        ZLIB => limited(&mut flate2::read::DeflateDecoder::new(chunk)),
+        ZSTD => limited(&mut zstd::stream::read::Decoder::new(chunk).map_err(|_| broken.clone())?),
+        SNAPPY => {
+            let length = snap::raw::decompress_len(chunk).map_err(|_| broken.clone())?;
+            if length > room {
+                return Err(Damage::TooLarge(length as u64));
+            }
+            let unpacked = snap::raw::Decoder::new().decompress_vec(chunk);
+            unpacked.map_err(|_| broken)
+        }
+        // How long it was is not said; ORC's chunks are 256 KiB unless somebody sets them larger.
+        LZ4 => {
+            let unpacked = lz4_flex::block::decompress(chunk, room.min(4 << 20));
+            unpacked.map_err(|_| broken)
+        }
+        other => Err(Damage::Packed(other)),
+    }
+}
