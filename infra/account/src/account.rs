@@ -19,6 +19,7 @@ use crate::journal::{Entry, Journal, Kind};
 use crate::s3::Store;
 use crate::template::Template;
 use crate::wire::{self, Call, Service};
+use crate::yarn::State;
 
 /// All state of an account.
 pub struct Account {
@@ -275,6 +276,14 @@ impl Account {
         parts
             .ec2
             .interrupt(&mut ctx, instance_id, crate::ec2::NOTICE, crate::ec2::Cause::NoCapacity);
+        self.settle(now);
+    }
+
+    /// What became of an application that runs outside the account.
+    pub fn tell_application(&mut self, now: Time, application_id: &str, state: &State) {
+        self.advance(now);
+        let (mut ctx, parts) = self.split(now);
+        parts.emr.tell_application(&mut ctx, application_id, state);
         self.settle(now);
     }
 

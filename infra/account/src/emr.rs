@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::api::{ApiError, Ctx, Time};
 use crate::ec2::{Change, Ec2};
 use crate::spark::Workload;
+use crate::yarn::State;
 
 mod agenda;
 mod change;
@@ -38,7 +39,7 @@ mod step;
 
 pub use cluster::{Cluster, ClusterState, Instance, InstanceState, Reason, Whims};
 pub use pool::{Collection, Pool, PoolState, Role, TypeOption, Units};
-pub use step::{Step, StepState};
+pub use step::{Step, StepState, Words};
 
 use agenda::Task;
 use cluster::Scenario;
@@ -86,6 +87,30 @@ impl Emr {
     /// Says what a submitted script does, by its `s3://` URI. A script that nobody spoke of runs the workshop's job.
     pub fn set_workload(&mut self, application: &str, workload: Workload) {
         self.scenario.workloads.insert(application.to_owned(), workload);
+    }
+
+    /// From now on what is submitted to Spark on this cluster runs outside the account: it is accepted, and who runs it says
+    /// what becomes of it, by [`Account::tell_application`](crate::Account::tell_application).
+    pub fn run_outside(&mut self, cluster_id: &str) {
+        if let Some(cluster) = self.cluster_mut(cluster_id) {
+            cluster.runs_outside = true;
+        }
+    }
+
+    /// What became of an application that runs outside.
+    pub fn tell_application(&mut self, ctx: &mut Ctx, application_id: &str, state: &State) {
+        self.seen = ctx.now;
+        for cluster in &mut self.clusters {
+            cluster.yarn.tell(ctx, application_id, state.clone());
+            cluster.watch_applications(ctx);
+        }
+    }
+
+    /// What the driver of an application that runs outside wrote, in this attempt.
+    pub fn tell_words(&mut self, application_id: &str, attempt: u32, words: &Words) {
+        for cluster in &mut self.clusters {
+            cluster.take_words(application_id, attempt, words);
+        }
     }
 
     /// Makes EMR fail whenever somebody asks about this cluster; `None`: about none.

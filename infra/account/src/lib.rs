@@ -6,6 +6,7 @@
 //! * [`api`], [`journal`]: what all parts share;
 //! * [`ec2`], [`emr`], [`fis`], [`s3`], [`dynamodb`], [`cloudwatch`]: one service each: state and rules, the AWS page beside
 //!   each rule; [`yarn`] and [`spark`] run inside a cluster; [`instance_type`]: EC2's catalogue;
+//! * what is submitted to Spark may run outside, on a real one: [`yarn`] accepts it, and is told what becomes of it;
 //! * [`Account`]: the services together; [`authorization`]: what a call of theirs asks of IAM; [`grants`]: who may do what,
 //!   by [`iam`] and [`wildcard`];
 //! * [`event_bus`], [`queue`], [`scheduler`]: what brings events to functions, as [`template`] says; [`sts`];

@@ -8,6 +8,7 @@
 mod application;
 mod load;
 mod nodes;
+mod outside;
 mod schedule;
 
 use serde_json::json;
@@ -18,6 +19,7 @@ use application::Application;
 pub use load::Load;
 pub use nodes::Node;
 use nodes::Nodes;
+pub use outside::Outside;
 
 /// An application's state, as `yarn application -status` tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +120,10 @@ impl Yarn {
                 .as_ref()
                 .is_some_and(|driver| driver.needs(instance_id))
         };
-        !self.nodes.has_containers(instance_id) && !self.applications.iter().any(needed)
+        let is_outside = |application: &Application| application.is_outside() && !application.is_over();
+        !self.nodes.has_containers(instance_id)
+            && !self.applications.iter().any(needed)
+            && !self.applications.iter().any(is_outside)
     }
 
     /// A node is gone, whatever ran there.
@@ -158,6 +163,10 @@ impl Yarn {
                 "stage {id} reads from earlier stages only"
             );
         }
+        self.accept(ctx, submission, Some(workload))
+    }
+
+    fn accept(&mut self, ctx: &mut Ctx<'_>, submission: Submission, workload: Option<Workload>) -> String {
         let number = self.applications.len() + 1;
         let id = format!("application_{}_{number:04}", self.started_at.timestamp_millis());
         self.truth.push(ApplicationTruth {
@@ -219,6 +228,11 @@ impl Yarn {
             .expect("the application was submitted to this cluster")
             .state
             .clone()
+    }
+
+    /// The nodes in the order in which they joined, each with whether it is being decommissioned.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Node, bool)> {
+        self.nodes.all()
     }
 
     /// What managed scaling looks at.

@@ -13,15 +13,19 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rules::verdict::Verdict;
 use serde_json::json;
 
+use crate::comparison::{Comparison, Written};
 use crate::index_file;
+use crate::job::{Job, JobArguments};
+use crate::real_spark::{self, Sitting};
 use crate::run::{self, Run, StepRun};
 use crate::scenario::{SCENARIOS, Scenario};
+use crate::settings::Settings;
 
 /// What `drill` takes.
 #[derive(Debug, Args)]
 pub struct Drill {
     /// The story; --list shows them.
-    #[arg(long, default_value = "workshop", value_name = "NAME")]
+    #[arg(long, default_value = "workshop", value_name = "NAME", conflicts_with = "job")]
     scenario: String,
     /// List the stories and stop.
     #[arg(long)]
@@ -46,6 +50,8 @@ pub struct Drill {
     /// `inconclusive` everything but survived is worse, a step without a report too: what was not shown does not pass.
     #[arg(long, value_enum, value_name = "VERDICT")]
     fail_on: Option<FailOn>,
+    #[command(flatten)]
+    job: JobArguments,
 }
 
 /// From which verdict on a drill fails a pipeline.
@@ -79,16 +85,10 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let scenario = Scenario::find(&drill.scenario).map_err(|error| anyhow!(error))?;
-    let mut settings = scenario.settings();
-    for set in &drill.sets {
-        settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
-    }
-    let mut screen = Screen::new(drill, scenario);
-    let run = run::run(scenario, &settings, drill.seed, |entry| screen.show(entry))?;
-    screen.close();
-    screen.result?;
-    let folder = drill.out.join(scenario.name);
+    let (folder, run, comparison) = match Job::read(&drill.job)? {
+        Some(job) => tell_job(drill, &job)?,
+        None => tell_story(drill)?,
+    };
     let written = write(&folder, &run)?;
     index_file::keep(&drill.out)?;
     let mut status = ExitCode::SUCCESS;
@@ -98,7 +98,84 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
             status = ExitCode::FAILURE;
         }
     }
+    if let Some(comparison) = comparison {
+        compare(drill, &comparison, &folder)?;
+        if drill.fail_on.is_some() && !comparison.is_same() {
+            status = ExitCode::FAILURE;
+        }
+    }
     Ok(status)
+}
+
+/// Runs a story; answers the folder of its reports.
+fn tell_story(drill: &Drill) -> anyhow::Result<(PathBuf, Run, Option<Comparison>)> {
+    let scenario = Scenario::find(&drill.scenario).map_err(|error| anyhow!(error))?;
+    let settings = set(scenario.settings(), drill)?;
+    let mut screen = Screen::new(drill, scenario.name);
+    let run = run::run(scenario, &settings, drill.seed, |entry| screen.show(entry))?;
+    screen.close()?;
+    Ok((drill.out.join(scenario.name), run, None))
+}
+
+/// Runs a job of the user's own; answers the folder of its reports, and the job undisturbed beside it if that was asked for.
+fn tell_job(drill: &Drill, job: &Job) -> anyhow::Result<(PathBuf, Run, Option<Comparison>)> {
+    let settings = set(Job::settings(), drill)?;
+    let folder = drill.out.join(&job.name);
+    let sitting = Sitting {
+        settings: &settings,
+        seed: drill.seed,
+        pace: drill.job.pace,
+        out: &folder,
+        baseline: None,
+    };
+    let mut screen = Screen::new(drill, &job.name);
+    if !drill.job.baseline {
+        let run = real_spark::run(job, sitting, |entry| screen.show(entry))?;
+        screen.close()?;
+        return Ok((folder, run, None));
+    }
+    eprintln!("Running {} undisturbed first.", job.name);
+    let undisturbed_folder = folder.join("baseline");
+    let undisturbed = Settings {
+        mode: "off".into(),
+        ..settings.clone()
+    };
+    let alone = Sitting {
+        settings: &undisturbed,
+        out: &undisturbed_folder,
+        ..sitting
+    };
+    let told = |run: &Run| run.steps.first().and_then(|step| step.report().ok());
+    let undisturbed = told(&real_spark::run(job, alone, |_| ())?);
+    let output = undisturbed.as_ref().and_then(|report| report.output.as_ref());
+    let beside = Sitting {
+        baseline: output.map(|output| (undisturbed_folder.as_path(), output.location.as_str())),
+        ..sitting
+    };
+    let run = real_spark::run(job, beside, |entry| screen.show(entry))?;
+    screen.close()?;
+    let written = real_spark::rows(&[&folder, &undisturbed_folder])?;
+    let written = <[Written; 2]>::try_from(written).map_err(|_| anyhow!("the rows of two runs were counted"))?;
+    let comparison = Comparison::new(told(&run).as_ref(), undisturbed.as_ref(), written);
+    Ok((folder, run, Some(comparison)))
+}
+
+fn set(mut settings: Settings, drill: &Drill) -> anyhow::Result<Settings> {
+    for set in &drill.sets {
+        settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
+    }
+    Ok(settings)
+}
+
+/// Says how the run was beside itself undisturbed.
+fn compare(drill: &Drill, comparison: &Comparison, folder: &Path) -> anyhow::Result<()> {
+    let json = serde_json::to_string(comparison).context("writing the comparison")?;
+    let path = folder.join("comparison.json");
+    std::fs::write(&path, &json).with_context(|| format!("writing {}", path.display()))?;
+    if drill.json {
+        return out(&json);
+    }
+    comparison.lines().iter().try_for_each(|line| out(line))
 }
 
 /// Says what a step's report says, and where it lies.
@@ -192,13 +269,13 @@ struct Screen {
 }
 
 impl Screen {
-    fn new(drill: &Drill, scenario: Scenario) -> Self {
+    fn new(drill: &Drill, name: &str) -> Self {
         let progress = (!drill.json && std::io::stderr().is_terminal()).then(|| {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
                 bar.set_style(style);
             }
-            bar.set_message(scenario.name);
+            bar.set_message(name.to_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         });
@@ -240,10 +317,11 @@ impl Screen {
         }
     }
 
-    fn close(&mut self) {
-        if let Some(progress) = self.progress.take() {
+    fn close(self) -> anyhow::Result<()> {
+        if let Some(progress) = self.progress {
             progress.finish_and_clear();
         }
+        self.result
     }
 }
 

@@ -8,19 +8,27 @@
 //!   [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`plot`]: stories that are made up; [`run`]: a
 //!   story from begin to report; [`strangers`]: who else is there; [`truth`]: what really happened in it;
+//! * `job`, `real_spark`: a job of the user's own, on Apache's Spark; `comparison`: beside itself undisturbed;
 //! * [`drill_command`] with [`index_file`], [`serve`], [`spark_log_command`]: the program.
 //!
 //! What is simulated of AWS, and where it is known to differ, the crate `account` says.
 
 pub mod clock;
+mod comparison;
 mod director;
 pub mod drill_command;
 pub mod fault;
 pub mod functions;
 pub mod gate;
 pub mod index_file;
+mod job;
 mod lambda;
 pub mod plot;
+#[cfg(target_os = "linux")]
+mod real_spark;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_real_spark.rs"]
+mod real_spark;
 pub mod run;
 #[cfg(target_os = "linux")]
 pub mod runtime_api;

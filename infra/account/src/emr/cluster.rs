@@ -187,6 +187,8 @@ pub struct Cluster {
     /// The zone that all its instances are in.
     pub availability_zone: String,
     pub(super) keep_alive: bool,
+    /// Whether what is submitted to Spark runs outside the account.
+    pub(super) runs_outside: bool,
     pub(super) request: Value,
     pub(super) spark_defaults: BTreeMap<String, String>,
     pub(super) yarn: Yarn,

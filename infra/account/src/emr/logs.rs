@@ -12,7 +12,7 @@ use crate::api::Time;
 use crate::yarn::State;
 
 use super::cluster::Cluster;
-use super::step::{Step, StepState};
+use super::step::{Step, StepState, Words};
 
 impl Cluster {
     /// Puts the logs of a step, as far as they are written, where S3 gets them; nothing without a `LogUri` of step or cluster.
@@ -22,10 +22,42 @@ impl Cluster {
         let files = [
             ("controller", self.controller_log(step)),
             ("stderr", self.stderr_log(step)),
-            ("stdout", String::new()),
+            (
+                "stdout",
+                step.words.as_ref().map_or(String::new(), |words| words.stdout.clone()),
+            ),
         ];
         for (name, text) in files {
             self.objects.push((format!("{folder}{name}.gz"), gzip(&text)));
+        }
+    }
+
+    /// Takes what a driver outside wrote: in client mode into the log of its step, whose process it is; else where YARN's
+    /// containers have theirs.
+    //= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-manage-view-web-log-files.html
+    pub(super) fn take_words(&mut self, application_id: &str, attempt: u32, words: &Words) {
+        let Some(outside) = self.yarn.outside().find(|one| one.id == application_id) else {
+            return;
+        };
+        if !outside.submission.deploy_cluster_mode {
+            let its = |step: &&mut Step| step.application_id.as_deref() == Some(application_id);
+            if let Some(step) = self.steps.iter_mut().find(its) {
+                step.words = Some(words.clone());
+            }
+            return;
+        }
+        let Some(uri) = self.request["LogUri"].as_str() else {
+            return;
+        };
+        let number = application_id.trim_start_matches("application_");
+        let container = format!("container_{number}_{attempt:02}_000001");
+        let folder = format!(
+            "{}/{}/containers/{application_id}/{container}",
+            uri.trim_end_matches('/'),
+            self.id
+        );
+        for (name, text) in [("stdout", &words.stdout), ("stderr", &words.stderr)] {
+            self.objects.push((format!("{folder}/{name}.gz"), gzip(text)));
         }
     }
 
@@ -84,6 +116,9 @@ impl Cluster {
             log += &format!("{at} INFO Client: Submitting application {id} to ResourceManager\n");
             log += &format!("{at} INFO YarnClientImpl: Submitted application {id}\n");
             log += &format!("{at} INFO Client: Application report for {id} (state: ACCEPTED)\n");
+            if let Some(words) = &step.words {
+                log += &words.stderr;
+            }
             let (state, result) = match self.yarn.state(id) {
                 State::Accepted => ("ACCEPTED", "UNDEFINED"),
                 State::Running => ("RUNNING", "UNDEFINED"),
@@ -91,12 +126,13 @@ impl Cluster {
                 State::Failed(_) => ("FINISHED", "FAILED"),
                 State::Killed => ("KILLED", "KILLED"),
             };
-            if let (true, Some(at)) = (step.waits, step.ended_at.map(stamp)) {
+            if let (true, Some(at), None) = (step.waits, step.ended_at.map(stamp), &step.words) {
                 log += &format!("{at} INFO Client: Application report for {id} (state: {state})\n");
                 log += &format!("\t final status: {result}\n\t user: hadoop\n");
             }
         }
-        if let (Some(message), Some(at)) = (&step.failure, step.ended_at.map(stamp)) {
+        // A driver in the step's own process has said itself why it failed.
+        if let (Some(message), Some(at), None) = (&step.failure, step.ended_at.map(stamp), &step.words) {
             log += &match &step.application_id {
                 Some(id) => format!(
                     "{at} ERROR Client: Application diagnostics message: {message}\n\

@@ -79,6 +79,7 @@ impl Cluster {
             .get(&script)
             .or_else(|| scenario.workloads.get(&submission.application));
         let workload = known.cloned().unwrap_or_else(Workload::workshop);
+        let workload = Some(workload).filter(|_| !self.runs_outside);
         let waits = submission.wait_app_completion;
         // Steps run on the primary node, and so does the driver of client mode.
         //= https://spark.apache.org/docs/3.5.6/running-on-yarn.html#launching-spark-on-yarn
@@ -87,7 +88,10 @@ impl Cluster {
             let host = primary.private_dns_name.clone();
             submission.conf.insert("spark.driver.host".into(), host);
         }
-        let application_id = self.yarn.submit(ctx, submission, workload);
+        let application_id = match workload {
+            Some(workload) => self.yarn.submit(ctx, submission, workload),
+            None => self.yarn.submit_outside(ctx, submission),
+        };
         let Some(step) = self.step_mut(id) else { return };
         step.submitted_at = Some(ctx.now);
         step.application_id = Some(application_id.clone());

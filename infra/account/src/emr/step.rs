@@ -97,12 +97,23 @@ pub struct Step {
     pub application_id: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// What its process wrote, where that is a real one outside the account.
+    pub(super) words: Option<Words>,
     /// Whether it waits for its application's end: `spark.yarn.submit.waitAppCompletion`.
     pub(super) waits: bool,
     /// Whether its shell ends with status 0 however its application ends.
     pub(super) hides_status: bool,
     /// Whether its end is on the agenda already.
     pub(super) ending: bool,
+}
+
+/// What a step's process wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// To its standard output.
+    pub stdout: String,
+    /// To its standard error.
+    pub stderr: String,
 }
 
 /// What a step's process does.

@@ -12,6 +12,7 @@ use crate::journal::Journal;
 
 mod api;
 mod capacity;
+mod outside;
 mod steps;
 
 const SCRIPT: &str = "s3://bucket/script.py";

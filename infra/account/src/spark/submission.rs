@@ -30,6 +30,8 @@ pub struct Submission {
     pub application: String,
     /// The application's own arguments.
     pub arguments: Vec<String>,
+    /// All that `spark-submit` was given, as it was written.
+    pub words: Vec<String>,
 }
 
 /// Properties that EMR writes into `spark-defaults.conf` by itself.
@@ -92,7 +94,9 @@ impl Submission {
         let file = application.rsplit('/').next().unwrap_or_default().to_owned();
         conf.entry("spark.app.name".into()).or_insert(file);
         conf.insert("spark.master".into(), "yarn".into());
-        Self::from_conf(conf, application, rest.cloned().collect())
+        let mut submission = Self::from_conf(conf, application, rest.cloned().collect())?;
+        submission.words = args.to_vec();
+        Ok(submission)
     }
 
     fn from_conf(conf: BTreeMap<String, String>, application: String, arguments: Vec<String>) -> Result<Self, String> {
@@ -127,6 +131,7 @@ impl Submission {
             },
             application,
             arguments,
+            words: Vec::new(),
             conf,
         })
     }

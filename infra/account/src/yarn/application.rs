@@ -13,8 +13,8 @@ pub(super) struct Application {
     pub(super) id: String,
     /// What was submitted.
     pub(super) submission: Submission,
-    /// What it computes.
-    pub(super) workload: Workload,
+    /// What it computes; `None`: a real driver outside the account does that.
+    pub(super) workload: Option<Workload>,
     /// Its state.
     pub(super) state: State,
     /// Attempts started so far.
@@ -28,7 +28,7 @@ pub(super) struct Application {
 
 impl Application {
     /// An application without an attempt.
-    pub(super) fn new(id: String, submission: Submission, workload: Workload) -> Self {
+    pub(super) fn new(id: String, submission: Submission, workload: Option<Workload>) -> Self {
         let settings = Settings::of(&submission);
         Self {
             id,
@@ -45,6 +45,11 @@ impl Application {
     /// Whether it has reached its end.
     pub(super) fn is_over(&self) -> bool {
         !matches!(self.state, State::Accepted | State::Running)
+    }
+
+    /// Whether its driver runs outside the account.
+    pub(super) fn is_outside(&self) -> bool {
+        self.workload.is_none()
     }
 
     /// Executors it waits for.

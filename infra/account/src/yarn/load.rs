@@ -43,6 +43,12 @@ impl Load {
         };
         for application in applications.iter().filter(|application| !application.is_over()) {
             load.running_applications += 1;
+            if application.is_outside() {
+                // It has one executor on each node, which is as large as the node.
+                (load.vcores_used, load.memory_mb_used) = (total.vcores, total.memory_mb);
+                load.containers_used += 1;
+                continue;
+            }
             let (wanted, size) = match &application.driver {
                 Some(driver) => (driver.wanted(), application.executor_size()),
                 None => (1, application.driver_size()),

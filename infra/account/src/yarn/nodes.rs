@@ -118,6 +118,11 @@ impl Nodes {
             .map(|joined| joined.node.instance_id.as_str())
     }
 
+    /// All nodes, each with whether it gets no new containers.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Node, bool)> {
+        self.joined.iter().map(|joined| (&joined.node, joined.decommissioning))
+    }
+
     /// Memory and cores of all nodes that may get containers.
     pub(super) fn total(&self) -> Size {
         let open = self.joined.iter().filter(|joined| !joined.decommissioning);

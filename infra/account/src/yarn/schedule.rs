@@ -61,10 +61,13 @@ impl Yarn {
         if application.is_over() || application.driver.is_some() {
             return;
         }
+        let Some(workload) = application.workload.clone() else {
+            return;
+        };
         let attempt = application.attempts + 1;
         let name = application.container_name(attempt, 1);
         let size = application.driver_size();
-        let on = application.workload.driver_on;
+        let on = workload.driver_on;
         let container = match application.submission.deploy_cluster_mode {
             false => None,
             true => match self.nodes.place_driver(index, &name, size, on) {
@@ -85,7 +88,7 @@ impl Yarn {
             .as_ref()
             .map_or("the primary node", |container| &container.instance_id)
             .to_owned();
-        let (submission, workload) = (application.submission.clone(), application.workload.clone());
+        let submission = application.submission.clone();
         let mut driver = Driver::start(identity, submission, workload, ctx.now, ctx.rng.u64(..));
         for instance in self.nodes.decommissioning() {
             driver.node_decommissions(ctx.now, instance);

@@ -23,7 +23,7 @@ use crate::gate::{Gate, Moment, Pace};
 use crate::world::{State, World};
 
 /// How often time is moved on.
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// The same while an invocation runs in another process: its calls and timers are then as late as this at most.
 const TICK_OUTSIDE: Duration = Duration::from_millis(2);
@@ -44,7 +44,7 @@ pub async fn keep(world: World, gate: Gate, begun: Moment) {
 }
 
 /// Moves virtual time on to where it should be since `begun`; false when the runtime ends.
-async fn tick(begun: Moment, factor: u32, tick: Duration) -> bool {
+pub(crate) async fn tick(begun: Moment, factor: u32, tick: Duration) -> bool {
     // The brake and the tick in one: while this is pending, time stands.
     if tokio::task::spawn_blocking(move || std::thread::sleep(tick))
         .await
