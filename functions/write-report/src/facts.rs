@@ -8,7 +8,7 @@ use aws::invocation::Invocation;
 use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets, TimeLost};
-use report::{finding, secret};
+use report::{finding, price, secret};
 use rules::application::{Open, Run};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
@@ -104,7 +104,10 @@ pub(crate) async fn report(
         drill: drill_facts(drill, experiments),
         interruptions,
         targets: targets(drill),
-        cost: earlier.cost,
+        cost: Cost {
+            unit_hour_usd: config.unit_hour_usd.0,
+            ..earlier.cost
+        },
         earlier_runs: earlier.runs,
         capacity,
         spark,
@@ -300,6 +303,9 @@ fn add_up(report: &mut Report) {
             *fis_action_seconds += actions * (until - from).num_seconds();
         }
     }
+    report.cost.fis_usd = price::fis_usd(price::fis_action_minutes(&report.drill.experiments));
+    let unit_hour_usd = report.cost.unit_hour_usd;
+    report.cost.run_lost_usd = unit_hour_usd.and_then(|usd| price::run_lost_usd(report, usd));
 }
 
 fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {

@@ -83,6 +83,9 @@ pub struct Config {
     /// Are the rows of outputs counted? That reads their files: the footers of Parquet and ORC, and text as a whole.
     #[arg(long, env = "COUNT_ROWS", value_enum, default_value_t = CountRows::Off)]
     pub count_rows: CountRows,
+    /// What a unit of task capacity costs for an hour, in US dollars; blank: not known, and no instance is priced.
+    #[arg(long, env = "UNIT_HOUR_USD", default_value = "")]
+    pub unit_hour_usd: Blank<f64>,
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,

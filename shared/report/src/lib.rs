@@ -5,6 +5,7 @@
 pub mod finding;
 pub mod index;
 mod page;
+pub mod price;
 #[cfg(test)]
 mod sample;
 pub mod secret;
@@ -256,6 +257,15 @@ pub struct Baseline {
 pub struct Cost {
     /// How long FIS's actions ran, added up; FIS bills action-minutes. <https://aws.amazon.com/fis/pricing/>
     pub fis_action_seconds: i64,
+    /// What FIS bills for it, in US dollars, at most.
+    #[serde(default)]
+    pub fis_usd: f64,
+    /// What a unit of task capacity costs for an hour, in US dollars, as the deployment says.
+    #[serde(default)]
+    pub unit_hour_usd: Option<f64>,
+    /// What the task capacity cost at that price while the run only failed and repeated work, in US dollars.
+    #[serde(default)]
+    pub run_lost_usd: Option<f64>,
     /// How long the undisturbed runs of the job took, in the middle. `None`: there is none on record.
     pub median_undisturbed_seconds: Option<i64>,
     /// Of how many runs.

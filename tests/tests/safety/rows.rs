@@ -70,7 +70,8 @@ fn rows_are_counted_by_footers_and_lines_and_compared_with_the_last_undisturbed_
 
 #[test]
 fn other_rows_than_the_baselines_are_a_finding() {
-    in_a_world(1, &[ON, ("BaselinePrefix", BASE)], no_faults(), async |world| {
+    let priced = [ON, ("BaselinePrefix", BASE), ("UnitHourUsd", "0.021")];
+    in_a_world(1, &priced, no_faults(), async |world| {
         prepare(&world);
         put(&world, &format!("{BASE}part-00000.parquet"), PARQUET);
         let mut cluster = small("nightly");
@@ -79,6 +80,7 @@ fn other_rows_than_the_baselines_are_a_finding() {
         let report = reported(&world, &cluster, &[]).await;
         let baseline = output(&report).baseline.as_ref().unwrap();
         assert_eq!(baseline.rows, Some(1_234));
+        assert_eq!((report.cost.unit_hour_usd, report.cost.fis_usd), (Some(0.021), 0.0));
         let found = report.findings.iter().find(|finding| finding.id == "output-differs");
         assert!(
             found

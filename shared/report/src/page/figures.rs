@@ -5,7 +5,7 @@ use rules::cause::Blame;
 use super::digest::Digest;
 use crate::time_lost::Why;
 use crate::words::{number, percent, plural, rough, span};
-use crate::{Output, Text};
+use crate::{Output, Text, price};
 
 /// A figure.
 pub(super) struct Figure {
@@ -244,34 +244,29 @@ fn output(output: Option<&Output>) -> Figure {
     figure(TITLE, &value, of, None, &format!("{marker}; {compared}"))
 }
 
-/// FIS interrupts so many instances by one action at most.
-/// <https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html>
-const INSTANCES_PER_ACTION: usize = 5;
-/// US cents for an action-minute, but for AWS GovCloud. <https://aws.amazon.com/fis/pricing/>
-const CENTS_PER_ACTION_MINUTE: i64 = 10;
-
-/// FIS rounds to the minute, and does not say whether up: at most this.
+/// What FIS bills at most, and the lost time of instances where their price is known.
 fn price(digest: &Digest<'_>) -> Figure {
     const TITLE: &str = "Price of the drill";
-    let ran = digest.report.drill.experiments.iter().filter(|one| !one.preview);
-    let minutes: i64 = ran
-        .filter_map(|one| {
-            let seconds = (one.ended_at? - one.started_at?).num_seconds().max(0);
-            let actions = i64::try_from(one.victims.len().div_ceil(INSTANCES_PER_ACTION)).ok()?;
-            Some(actions * (seconds + 59).div_euclid(60))
-        })
-        .sum();
+    let cost = &digest.report.cost;
+    let instances = match (cost.unit_hour_usd, cost.run_lost_usd) {
+        (_, Some(usd)) => format!("the run time lost, {usd:.2} USD of task instances"),
+        (Some(_), None) => "what the run lost is not known".to_owned(),
+        (None, None) => "instances not priced".to_owned(),
+    };
+    let minutes = price::fis_action_minutes(&digest.report.drill.experiments);
     if minutes == 0 {
-        return figure(TITLE, "0.00 USD", String::new(), None, "FIS had no action to bill");
+        let note = match cost.run_lost_usd {
+            Some(_) => format!("FIS had no action to bill; {instances}"),
+            None => "FIS had no action to bill".to_owned(),
+        };
+        return figure(TITLE, "0.00 USD", String::new(), None, &note);
     }
-    let cents = minutes * CENTS_PER_ACTION_MINUTE;
-    let value = format!("{}.{:02} USD", cents / 100, cents % 100);
-    let seconds = span(digest.report.cost.fis_action_seconds);
+    let seconds = span(cost.fis_action_seconds);
     figure(
         TITLE,
-        &value,
+        &format!("{:.2} USD", price::fis_usd(minutes)),
         "at most".into(),
         None,
-        &format!("FIS, {seconds} of action; instances not priced"),
+        &format!("FIS, {seconds} of action; {instances}"),
     )
 }
