@@ -173,6 +173,7 @@ impl Job {
         let mut parameters = SCENARIOS[0].parameters(settings);
         let arns = self.buckets.iter().map(|bucket| format!("arn:aws:s3:::{bucket}"));
         parameters.insert("OutputBucketArns".into(), arns.collect::<Vec<_>>().join(","));
+        parameters.insert("CountRows".into(), "on".into());
         if has_baseline {
             parameters.insert("BaselinePrefix".into(), BASELINE.to_owned());
         }

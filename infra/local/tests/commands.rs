@@ -35,6 +35,12 @@ fn a_wrong_word_ends_with_status_2_and_names_what_was_expected() {
         (&["drill", "--scenario", "wrong"][..], "there are workshop"),
         (&["drill", "--set", "victims=0"], "from 1 to 50"),
         (&["drill", "--set", "size=3"], "can be set"),
+        (&["drill", "--job", "/no/such.py"], "/no/such.py is no file"),
+        (
+            &["drill", "--job", "a.py", "--scenario", "waves"],
+            "cannot be used with",
+        ),
+        (&["drill", "--baseline"], "--job <PATH>"),
         (&["serve", "--pace", "fast"], "expected leap, held"),
         (&["serve", "--scenario", "wrong"], "there are workshop"),
         (&["spark-log", "/no/such/log"], "looking for /no/such/log"),

@@ -122,10 +122,11 @@ impl Attendant {
         Ok(())
     }
 
-    /// Whether some driver has an executor on each node.
-    pub(super) fn has_executors(&self) -> bool {
-        let nodes = self.standalone.cores() / self.room.executor_cores;
-        self.drivers.iter().any(|driver| driver.executors() >= nodes as usize)
+    /// Whether a driver has an executor on each node, or has ended before.
+    pub(super) fn has_started(&self) -> bool {
+        let nodes = (self.standalone.cores() / self.room.executor_cores) as usize;
+        let are_there = self.drivers.iter().any(|driver| driver.executors() >= nodes);
+        are_there || (self.drivers.is_empty() && !self.attempts.is_empty())
     }
 
     fn follow_nodes(&mut self) -> anyhow::Result<()> {
