@@ -104,10 +104,7 @@ pub(crate) async fn report(
         drill: drill_facts(drill, experiments),
         interruptions,
         targets: targets(drill),
-        cost: Cost {
-            unit_hour_usd: config.unit_hour_usd.0,
-            ..earlier.cost
-        },
+        cost: earlier.cost,
         earlier_runs: earlier.runs,
         capacity,
         spark,
@@ -118,7 +115,7 @@ pub(crate) async fn report(
         revisions: Vec::new(),
     };
     report.step.args = secret::mask(&report.step.args);
-    add_up(&mut report);
+    add_up(&mut report, config.unit_hour_usd.0);
     report.findings = finding::find(&report);
     Ok(report)
 }
@@ -279,7 +276,7 @@ fn targets(drill: &Drill) -> Targets {
     }
 }
 
-fn add_up(report: &mut Report) {
+fn add_up(report: &mut Report, unit_hour_usd: Option<f64>) {
     let lost = TimeLost::of(report).filter(|_| report.judgement.failure.is_none());
     report.cost.run_seconds_lost = lost.as_ref().map(TimeLost::seconds);
     let Cost {
@@ -304,7 +301,7 @@ fn add_up(report: &mut Report) {
         }
     }
     report.cost.fis_usd = price::fis_usd(price::fis_action_minutes(&report.drill.experiments));
-    let unit_hour_usd = report.cost.unit_hour_usd;
+    report.cost.unit_hour_usd = unit_hour_usd;
     report.cost.run_lost_usd = unit_hour_usd.and_then(|usd| price::run_lost_usd(report, usd));
 }
 

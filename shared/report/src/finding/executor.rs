@@ -61,12 +61,6 @@ fn container(seen: &Seen<'_>) -> Option<(u64, f64)> {
     let factor = factor.unwrap_or(OVERHEAD_PERCENT / 100.0);
     let keys = ["spark.executor.memoryOverhead", "spark.yarn.executor.memoryOverhead"];
     let overhead = keys.iter().find_map(|key| mib(seen.setting(key)?));
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a part of some gigabytes, in MiB"
-    )]
     let overhead = overhead.unwrap_or_else(|| ((memory as f64 * factor) as u64).max(OVERHEAD_MIB_MIN));
     Some((memory + overhead, factor))
 }
@@ -81,12 +75,6 @@ pub(super) fn too_large(seen: &Seen<'_>) -> Option<Weakness> {
         .collect();
     small.sort();
     let least = small.first()?.0;
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a part of some gigabytes, in MiB"
-    )]
     let memory = ((least as f64 / (1.0 + factor)) as u64).min(least.saturating_sub(OVERHEAD_MIB_MIN));
     let names: Vec<String> = small.iter().map(|(_, name)| name.clone()).collect();
     Some(Weakness {
@@ -145,7 +133,6 @@ pub(super) fn stragglers(seen: &Seen<'_>) -> Option<Weakness> {
             format!("spark.speculation.multiplier={STRAGGLES_TIMES}"),
         ],
         page: Some("https://spark.apache.org/docs/latest/configuration.html#scheduling"),
-        ..Weakness::default()
     })
 }
 
