@@ -24,6 +24,6 @@ def words_of(task):
 
 
 counts = spark.sparkContext.range(TASKS, numSlices=TASKS).flatMap(words_of).reduceByKey(lambda a, b: a + b, 12)
-counts.toDF(["word", "count"]).write.mode("overwrite").csv(OUTPUT)
+counts.toDF("word string, count long").write.mode("overwrite").csv(OUTPUT)
 print("words:", spark.read.csv(OUTPUT).selectExpr("sum(_c1)").first()[0])
 spark.stop()

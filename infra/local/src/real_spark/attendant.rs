@@ -122,11 +122,11 @@ impl Attendant {
         Ok(())
     }
 
-    /// Whether a driver has an executor on each node, or has ended before.
+    /// Whether a driver has an executor on each node and has begun its first job, or has ended before.
     pub(super) fn has_started(&self) -> bool {
         let nodes = (self.standalone.cores() / self.room.executor_cores) as usize;
-        let are_there = self.drivers.iter().any(|driver| driver.executors() >= nodes);
-        are_there || (self.drivers.is_empty() && !self.attempts.is_empty())
+        let is_under_way = self.drivers.iter().any(|driver| driver.is_under_way(nodes));
+        is_under_way || (self.drivers.is_empty() && !self.attempts.is_empty())
     }
 
     fn follow_nodes(&mut self) -> anyhow::Result<()> {

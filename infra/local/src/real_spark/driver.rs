@@ -117,14 +117,14 @@ impl Driver {
         })
     }
 
-    /// How many executors its log tells of so far.
-    pub(super) fn executors(&self) -> usize {
+    /// Whether its log tells of so many executors, and of a first job.
+    pub(super) fn is_under_way(&self, executors: usize) -> bool {
         let Ok(entries) = std::fs::read_dir(self.folder.join("events")) else {
-            return 0;
+            return false;
         };
-        let logs = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
-        logs.map(|log| log.matches("{\"Event\":\"SparkListenerExecutorAdded\"").count())
-            .sum()
+        let mut logs = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
+        let count = |log: &str, event: &str| log.matches(&format!("{{\"Event\":\"SparkListener{event}\"")).count();
+        logs.any(|log| count(&log, "ExecutorAdded") >= executors && count(&log, "JobStart") > 0)
     }
 
     /// Its event log, translated, if it closed one: on S3 an object is there when it is whole.
