@@ -169,7 +169,7 @@ pub(crate) async fn until(world: &World, is_so: impl Fn(&State) -> bool) -> anyh
         }
         tokio::time::sleep(LOOK).await;
     }
-    bail!("what the story waits for did not come in {HOURS_MAX} virtual hours")
+    bail!("the story has not ended after {HOURS_MAX} virtual hours: what it waits for did not come")
 }
 
 async fn until_running(world: &World, cluster_id: &str) -> anyhow::Result<String> {

@@ -77,7 +77,7 @@ pub fn run(scenario: Scenario, settings: &Settings, seed: u64, watch: impl FnMut
 }
 
 /// As long as a story and what settles after it may take.
-const LIMIT_HOURS: i64 = 2 * HOURS_MAX;
+const LIMIT_HOURS: i64 = HOURS_MAX + 3;
 
 /// Where a story is told.
 #[derive(Debug, Clone)]
