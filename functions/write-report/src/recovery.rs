@@ -50,8 +50,13 @@ const ASKED_AGAIN: TimeDelta = TimeDelta::minutes(3);
 
 /// Until when an EMR that does not answer is asked again.
 pub(crate) fn asked_until(aws: &Aws, invocation: &Invocation) -> DateTime<Utc> {
+    within(aws, invocation, ASKED_AGAIN)
+}
+
+/// So much later, or when no more is left of Lambda's time than writing the report needs.
+fn within(aws: &Aws, invocation: &Invocation, most: TimeDelta) -> DateTime<Utc> {
     let now = aws.now();
-    now + ASKED_AGAIN.min(invocation.time_left(now, RESERVE))
+    now + most.min(invocation.time_left(now, RESERVE))
 }
 
 /// Looks, and looks again until nothing more is to be expected.
@@ -63,7 +68,11 @@ pub(crate) async fn wait(
     step: &Step,
     drill: &mut Drill,
 ) -> Result<Recovery, Error> {
-    let begun_at = aws.now();
+    let limit = within(
+        aws,
+        invocation,
+        TimeDelta::seconds(i64::from(config.recovery_seconds_max)),
+    );
     let mut seen = Recovery {
         instances: None,
         pools: None,
@@ -92,8 +101,6 @@ pub(crate) async fn wait(
             Err(error) => seen.problems.push(error.chain()),
         }
     }
-    let limit = begun_at
-        + TimeDelta::seconds(i64::from(config.recovery_seconds_max)).min(invocation.time_left(begun_at, RESERVE));
     loop {
         let instances = match again_until(aws, asked_until, || aws.instances(cluster, &pools)).await {
             Ok(instances) => instances,

@@ -15,8 +15,8 @@ use serde_json::json;
 
 use crate::comparison::{Comparison, Written};
 use crate::index_file;
-use crate::job::{Job, JobArguments};
-use crate::real_spark::{self, Sitting};
+use crate::job::{Job, JobArguments, Sitting};
+use crate::real_spark;
 use crate::run::{self, Run, StepRun};
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::settings::Settings;

@@ -96,6 +96,21 @@ pub struct Job {
     pub buckets: BTreeSet<String>,
 }
 
+/// One run of a job.
+#[derive(Debug, Clone, Copy)]
+pub struct Sitting<'a> {
+    /// What the drill is like.
+    pub settings: &'a Settings,
+    /// All chance is drawn from this, but for Spark's own.
+    pub seed: u64,
+    /// Virtual seconds per real second.
+    pub pace: u32,
+    /// The folder of this run.
+    pub out: &'a Path,
+    /// The folder of the run without a drill, and the place in S3 that the job wrote to.
+    pub baseline: Option<(&'a Path, &'a str)>,
+}
+
 impl Job {
     /// Reads the arguments; `None` if they name no job. The error says what is wrong with them.
     pub fn read(arguments: &JobArguments) -> anyhow::Result<Option<Self>> {

@@ -34,7 +34,7 @@ use serde_json::json;
 use crate::comparison::Written;
 use crate::director;
 use crate::gate::Moment;
-use crate::job::{BASELINE, Job};
+use crate::job::{BASELINE, Job, Sitting};
 use crate::run::{Run, Stage};
 use crate::serve::pace::{TICK, tick};
 use crate::settings::Settings;
@@ -52,21 +52,6 @@ const START: Duration = Duration::from_secs(30);
 
 /// So long is waited for it in fact.
 const START_MAX: Duration = Duration::from_secs(120);
-
-/// One run of a job.
-#[derive(Debug, Clone, Copy)]
-pub struct Sitting<'a> {
-    /// What the drill is like.
-    pub settings: &'a Settings,
-    /// All chance is drawn from this, but for Spark's own.
-    pub seed: u64,
-    /// Virtual seconds per real second.
-    pub pace: u32,
-    /// The folder of this run.
-    pub out: &'a Path,
-    /// The folder of the run without a drill, and the place in S3 that the job wrote to.
-    pub baseline: Option<(&'a Path, &'a str)>,
-}
 
 /// Runs a job. `watch` sees each entry of the journal soon after it was written.
 pub fn run(job: &Job, sitting: Sitting<'_>, watch: impl FnMut(&Entry)) -> anyhow::Result<Run> {
