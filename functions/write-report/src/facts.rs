@@ -9,7 +9,7 @@ use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets, TimeLost};
 use report::{finding, price, secret};
-use rules::application::{Open, Run};
+use rules::application::{Open, Run, may_have_waited_for_room};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
 use rules::cluster::{Cluster, Instance, Role};
@@ -160,8 +160,10 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
     let (step, cluster) = (&gathered.step, gathered.cluster.as_ref());
     let witness = witness::read(aws, config, step, cluster, &mut missing).await;
     let application = witness.log.as_ref().map(EventLog::application);
+    let instances = gathered.recovery.instances.as_deref().unwrap_or_default();
     let open = Open {
-        begin: cluster.and_then(|cluster| cluster.step_concurrency) != Some(1),
+        begin: cluster.and_then(|cluster| cluster.step_concurrency) != Some(1)
+            || may_have_waited_for_room(step, instances),
         end: witness.completed_doubt.is_some(),
     };
     let run = Run::of(step, application, open);

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use spark_log::{Executor, Removal, SparkRun, same_host};
 
+use crate::cluster::{Instance, Role};
 use crate::interruption::NOTICE;
 use crate::step::Step;
 
@@ -53,7 +54,8 @@ pub struct Run {
 /// What a step's times leave open of its application's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Open {
-    /// The cluster may run several steps at once, and YARN lets an application wait until there is room for it.
+    /// The cluster may run several steps at once, or had no core node for a while, and YARN lets an application wait until
+    /// there is room for it.
     pub begin: bool,
     /// The step may end before its application.
     pub end: bool,
@@ -63,12 +65,30 @@ pub struct Open {
 /// by so much later it has begun, if nothing else keeps the cluster's room.
 const BEGINS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
+/// A node that EMR calls running for so long after a step's begin was there for the application's first container: EMR
+/// finds a loss up to a minute late.
+const ROOM_SEEN_FOR: TimeDelta = TimeDelta::seconds(120);
+
 /// From an application's end to its step's there are YARN's last report and `spark-submit`'s exit.
 const ENDS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 /// How often YARN begins an application that does not say so itself.
 /// <https://hadoop.apache.org/docs/stable/hadoop-yarn/hadoop-yarn-common/yarn-default.xml>, `yarn.resourcemanager.am.max-attempts`
 const ATTEMPTS_MAX: usize = 2;
+
+/// Had a step's application to wait for a core node, as far as EMR's list tells? Where YARN has node labels, as EMR sets
+/// them up to 5.x, its first container goes nowhere else.
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-instances-guidelines.html>
+pub fn may_have_waited_for_room(step: &Step, instances: &[Instance]) -> bool {
+    let Some(began) = step.started_at else { return false };
+    let seen = step
+        .ended_at
+        .map_or(began + ROOM_SEEN_FOR, |ended| ended.min(began + ROOM_SEEN_FOR));
+    let is_ready = |one: &Instance| one.ready_at.is_some_and(|at| at <= began + BEGINS_WITHIN / 2);
+    let mut cores = instances.iter().filter(|one| one.role == Some(Role::Core)).peekable();
+    // A cluster of the primary node alone has its containers there.
+    cores.peek().is_some() && !cores.any(|one| is_ready(one) && one.ended_at.is_none_or(|ended| ended >= seen))
+}
 
 impl Run {
     /// The run of a step that ended; `None` where EMR does not say when.
