@@ -74,7 +74,8 @@ pub(crate) async fn report(
     let instances = recovery.instances.as_deref().unwrap_or_default();
     let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
     let run_seconds = run_seconds(&step);
-    let comparison = history::compare(aws, config, drill, run_seconds).await;
+    let compared = run_seconds.filter(|_| !run.is_some_and(|run| run.may_outlive(&step)));
+    let comparison = history::compare(aws, config, drill, compared).await;
     let earlier = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
     let output = match listed {
         Some(listed) => Some(rows::counted(aws, config, invocation, listed, earlier.rows_undisturbed).await),

@@ -38,11 +38,12 @@ pub(crate) async fn compare(
         .filter(|other| other.step_id != drill.step_id && other.started_at < drill.started_at)
         .collect();
     let completed = |drill: &&&Drill| drill.finished.as_ref().is_some_and(|one| one.state == "COMPLETED");
-    // A run that lost anything, to whomever, is none to compare with.
+    // A run that lost anything, to whomever, is none to compare with; nor is one that was not seen to its end.
     let (undisturbed, disturbed): (Vec<&Written>, Vec<&Written>) = earlier
         .iter()
         .filter(completed)
         .filter_map(|drill| drill.report.as_ref())
+        .filter(|report| !report.outlived)
         .partition(|report| report.interrupted == 0);
     let rows_undisturbed = undisturbed.first().and_then(|report| report.rows);
     let (undisturbed, disturbed) = (sorted(&undisturbed), sorted(&disturbed));

@@ -312,6 +312,7 @@ async fn remember(
             missing: report.missing.len(),
             run_seconds: report.run_seconds,
             interrupted: report.interruptions.len(),
+            outlived: report.run.is_some_and(|run| run.may_outlive(&report.step)),
             rows: report.output.as_ref().and_then(|output| output.rows),
             by: Some(invocation.request_id.clone()),
         });

@@ -123,6 +123,11 @@ impl Run {
         had_begun && !(at >= self.ended_at && self.may_go_on)
     }
 
+    /// May the application have run on after its step, which did not wait for it?
+    pub fn may_outlive(&self, step: &Step) -> bool {
+        self.may_go_on || step.ended_at.is_some_and(|ended| self.ended_at > ended)
+    }
+
     /// Does a moment lie inside the run?
     pub fn holds(&self, at: DateTime<Utc>) -> bool {
         at >= self.began_at && at < self.ended_at

@@ -89,6 +89,10 @@ pub struct Written {
     pub run_seconds: Option<i64>,
     /// How many of the cluster's instances were interrupted around the run.
     pub interrupted: usize,
+    /// The application may have run on after the step: how long the step ran says nothing of the job, and what was
+    /// interrupted around it need not be all.
+    #[serde(default)]
+    pub outlived: bool,
     /// How many rows it wrote. `None`: they were not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,

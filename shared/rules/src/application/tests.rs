@@ -139,6 +139,24 @@ fn an_application_that_may_have_waited_is_known_not_to_run_only_before_its_step_
 }
 
 #[test]
+fn an_application_may_outlive_a_step_that_ended_before_it_or_did_not_wait() {
+    let outlives = |ended: Option<i64>, end: bool| {
+        let attempts = [SparkRun {
+            jobs: vec![job(true)],
+            ..attempt("1", 20, ended)
+        }];
+        let open = Open { begin: false, end };
+        let run = Run::of(&step(), Some(Application { attempts: &attempts }), open).unwrap();
+        run.may_outlive(&step())
+    };
+    assert!(!outlives(Some(990), true), "its log says when it ended");
+    assert!(!outlives(Some(1000), false));
+    assert!(outlives(Some(1001), false));
+    assert!(!outlives(None, false), "the step waited");
+    assert!(outlives(None, true));
+}
+
+#[test]
 fn an_application_waits_where_no_core_node_was_there_for_its_first_container() {
     let node = |role, ready: i64, ended: Option<i64>| Instance {
         instance_id: "i-1".into(),
