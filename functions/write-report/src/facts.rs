@@ -16,7 +16,6 @@ use rules::cluster::{Cluster, Instance, Role};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
 use rules::replacement::{Excuse, Replacement};
-use rules::step::Step;
 use rules::verdict::{self, Facts, Judgement};
 
 use crate::event_log::EventLog;
@@ -73,9 +72,7 @@ pub(crate) async fn report(
     } = gathered;
     let instances = recovery.instances.as_deref().unwrap_or_default();
     let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
-    let run_seconds = run_seconds(&step);
-    let compared = run_seconds.filter(|_| !run.is_some_and(|run| run.may_outlive(&step)));
-    let comparison = history::compare(aws, config, drill, compared).await;
+    let comparison = history::compare(aws, config, drill, history::compared(&step, run.as_ref())).await;
     let earlier = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
     let output = match listed {
         Some(listed) => Some(rows::counted(aws, config, invocation, listed, earlier.rows_undisturbed).await),
@@ -98,7 +95,7 @@ pub(crate) async fn report(
         interim: false,
         judgement,
         cluster: cluster_facts(&drill.cluster_id, cluster.as_ref()),
-        run_seconds,
+        run_seconds: step.run_seconds(),
         run,
         completed_doubt: witness.completed_doubt,
         step,
@@ -318,8 +315,4 @@ fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {
         availability_zone: cluster.and_then(|cluster| cluster.availability_zone.clone()),
         subnets: cluster.map(|cluster| cluster.subnets.clone()).unwrap_or_default(),
     }
-}
-
-fn run_seconds(step: &Step) -> Option<i64> {
-    Some((step.ended_at? - step.started_at?).num_seconds())
 }

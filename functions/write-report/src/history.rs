@@ -2,7 +2,9 @@
 
 use aws::{Aws, Error};
 use report::{Cost, EarlierRun};
+use rules::application::Run;
 use rules::drill::{Drill, Written};
+use rules::step::Step;
 use rules::verdict::Verdict;
 
 use crate::Config;
@@ -60,12 +62,18 @@ pub(crate) async fn compare(
     ) {
         cost.slowdown_percent = Some((seconds - median) * 100 / median);
     }
-    let runs = earlier.into_iter().filter_map(run).collect();
+    let runs = earlier.into_iter().filter_map(remembered).collect();
     Ok(Earlier {
         cost,
         runs,
         rows_undisturbed,
     })
+}
+
+/// What of a step is compared: its time, unless it did not wait for its application, whose time that is not.
+pub(crate) fn compared(step: &Step, run: Option<&Run>) -> Option<i64> {
+    step.run_seconds()
+        .filter(|_| !run.is_some_and(|run| run.may_outlive(step)))
 }
 
 fn sorted(reports: &[&Written]) -> Vec<i64> {
@@ -75,7 +83,7 @@ fn sorted(reports: &[&Written]) -> Vec<i64> {
 }
 
 /// A run as the ledger remembers its report.
-fn run(drill: &Drill) -> Option<EarlierRun> {
+fn remembered(drill: &Drill) -> Option<EarlierRun> {
     let report = drill.report.as_ref()?;
     Some(EarlierRun {
         cluster_id: drill.cluster_id.clone(),

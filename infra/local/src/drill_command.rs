@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rules::verdict::Verdict;
 use serde_json::json;
 
+use crate::busy_region::{self, Plan};
 use crate::comparison::{Comparison, Written};
 use crate::index_file;
 use crate::job::{Job, JobArguments, Sitting};
@@ -37,7 +38,8 @@ pub struct Drill {
     #[arg(long, default_value = "out", value_name = "DIR")]
     out: PathBuf,
     /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, again, lost,
-    /// hours-late, mangled, errors, throttled, lost-requests, lost-answers, refused, garbled, fis-refused.
+    /// hours-late, mangled, errors, throttled, lost-requests, lost-answers, refused, garbled, fis-refused. In busy-region:
+    /// clusters, steps, transient, peak, hours, lost.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Print the journal as JSON lines, and last the verdict.
@@ -83,7 +85,14 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
         for scenario in SCENARIOS {
             out(&format!("{:<22} {}", scenario.name, scenario.about))?;
         }
+        out(&format!(
+            "{:<22} ten thousand steps a day, few of them watched: what it costs everybody else",
+            busy_region::NAME
+        ))?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if drill.scenario == busy_region::NAME {
+        return tell_region(drill);
     }
     let (folder, run, comparison) = match Job::read(&drill.job)? {
         Some(job) => tell_job(drill, &job)?,
@@ -105,6 +114,33 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(status)
+}
+
+/// Tells of a busy Region, and says what was counted. There are too many reports to keep any.
+fn tell_region(drill: &Drill) -> anyhow::Result<ExitCode> {
+    let mut plan = Plan::default();
+    for set in &drill.sets {
+        plan.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
+    }
+    let progress = std::io::stderr().is_terminal().then(|| {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos} of {len} virtual minutes, {eta} left") {
+            bar.set_style(style);
+        }
+        bar
+    });
+    let seen = busy_region::tell(&plan, drill.seed, |minute, of| {
+        if let Some(bar) = &progress {
+            bar.set_length(of);
+            bar.set_position(minute);
+        }
+    })?;
+    if let Some(bar) = progress {
+        bar.finish_and_clear();
+    }
+    seen.lines().iter().try_for_each(|line| out(line))?;
+    let is_well = seen.without_report.is_empty() && seen.neighbour.throttles == 0;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs a story; answers the folder of its reports.

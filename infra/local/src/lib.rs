@@ -7,12 +7,13 @@
 //!   SDK's; in [`world::deployed`] what clients see and steer of it; `runtime_api`: functions as programs of their own, on Linux;
 //!   [`gate`]: what holds time meanwhile; [`fault`]: what goes wrong;
 //! * [`scenario`]: the stories, and [`settings`] to change them; [`plot`]: stories that are made up; [`run`]: a
-//!   story from begin to report; [`strangers`]: who else is there; [`truth`]: what really happened in it;
+//!   story from begin to report; [`busy_region`]: one without a step to look at; [`strangers`]: who else is there; [`truth`]: what really happened in it;
 //! * `job`, `real_spark`: a job of the user's own, on Apache's Spark; `comparison`: beside itself undisturbed;
 //! * [`drill_command`] with [`index_file`], [`serve`], [`spark_log_command`]: the program.
 //!
 //! What is simulated of AWS, and where it is known to differ, the crate `account` says.
 
+pub mod busy_region;
 pub mod clock;
 mod comparison;
 mod director;

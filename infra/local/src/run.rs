@@ -23,7 +23,7 @@ use crate::world::{State, World};
 pub const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"));
 
 /// When every run begins.
-const EPOCH: &str = "2026-11-20T14:00:00Z";
+pub(crate) const EPOCH: &str = "2026-11-20T14:00:00Z";
 
 /// One finished step, and what the functions made of it.
 #[derive(Debug, Clone)]

@@ -361,4 +361,15 @@ mod tests {
         let words: Vec<String> = (0..PLACES_MAX + 10).map(|n| format!("s3://b/{n}")).collect();
         assert_eq!(named_in(words.iter().map(String::as_str)).len(), PLACES_MAX);
     }
+
+    /// The ledger keeps it so.
+    #[test]
+    fn a_place_is_kept_as_it_is_written_and_read_back_the_same() {
+        for text in ["s3://bucket/out", "s3://bucket/out*", "s3://*/out"] {
+            let place: Place = text.parse().unwrap();
+            let kept = serde_json::to_string(&place).unwrap();
+            assert_eq!(kept, format!("{text:?}"));
+            assert_eq!(serde_json::from_str::<Place>(&kept).unwrap(), place);
+        }
+    }
 }

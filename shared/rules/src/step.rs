@@ -54,6 +54,11 @@ impl Step {
         self.state == "CANCEL_PENDING"
     }
 
+    /// How long it ran, in seconds, as far as EMR says so.
+    pub fn run_seconds(&self) -> Option<i64> {
+        Some((self.ended_at? - self.started_at?).num_seconds())
+    }
+
     /// Has the step ended, one way or another?
     pub fn is_over(&self) -> bool {
         matches!(

@@ -1,8 +1,8 @@
 //! A deployment that may not run many functions at once: what finds no execution waits, and what waits too long is kept.
 
+use local::busy_region::{concurrent, invocations};
 use serde_json::Value;
 
-use crate::busy::{concurrent, invocations};
 use crate::interim::{LONG, hours, long};
 use crate::staging::*;
 
