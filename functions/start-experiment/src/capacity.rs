@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use aws::Error;
+use aws::{Error, Turn};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::victim::Victim;
 use sha2::{Digest, Sha256};
@@ -47,6 +47,7 @@ pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -
     let mut pause_seconds = POLL_SECONDS;
     let mut looks: u32 = 0;
     let mut running = 0;
+    let mut has_turn = false;
     loop {
         if let Some(reason) = step_over(work, &mut asked_emr_at).await? {
             return Ok(Wait::Over(reason));
@@ -56,10 +57,23 @@ pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -
             let candidates = candidates(work, terms).await?;
             running = candidates.len();
             if running >= needs && nodes.are_due(now, now >= limit) {
-                match nodes.look(work, needs, candidates).await? {
-                    Look::Enough(policy, candidates) => return Ok(Wait::Ready(policy, candidates)),
-                    Look::NotYet => {}
-                    Look::Refused(refusal) => return Ok(Wait::Refused(refusal)),
+                let patience = (limit - now).max(TimeDelta::zero());
+                match if has_turn {
+                    Turn::AtOnce
+                } else {
+                    work.take_turn(patience).await
+                } {
+                    Turn::AtOnce => match nodes.look(work, needs, candidates).await? {
+                        Look::Enough(policy, candidates) => return Ok(Wait::Ready(policy, candidates)),
+                        Look::NotYet => has_turn = false,
+                        Look::Refused(refusal) => return Ok(Wait::Refused(refusal)),
+                    },
+                    // Who runs, and whether the step does, may have changed meanwhile.
+                    Turn::Waited => {
+                        has_turn = true;
+                        continue;
+                    }
+                    Turn::NotSoon => nodes.not_yet = Some("the deployment's share of EMR's calls was used up".into()),
                 }
             }
             pause_seconds = (pause_seconds * POLL_GROWTH).min(POLL_SECONDS_MAX);
@@ -200,6 +214,9 @@ async fn step_over(work: &Work<'_>, asked_emr_at: &mut DateTime<Utc>) -> Result<
         return Ok(Some(format!("the step ended first, as {}", finished.state)));
     }
     if work.aws.now() - *asked_emr_at < EMR_EVERY {
+        return Ok(None);
+    }
+    if work.take_turn(TimeDelta::zero()).await == Turn::NotSoon {
         return Ok(None);
     }
     *asked_emr_at = work.aws.now();

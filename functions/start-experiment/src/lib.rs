@@ -14,9 +14,10 @@ mod policy;
 mod wave;
 mod work;
 
-use aws::config::{Blank, Clients, Clusters, Mode, ReportOn, watches_all};
+use aws::config::{Blank, Clients, Clusters, EmrShare, Mode, ReportOn, watches_all};
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
+use chrono::TimeDelta;
 use clap::Parser;
 use rules::event::StepStatusChange;
 use rules::ledger::ActiveStep;
@@ -65,6 +66,9 @@ pub struct Config {
     /// Seconds from the end of a cluster's last drill to its next one, at least.
     #[arg(long, env = "INTERVAL_SECONDS_MIN", default_value_t = 0)]
     pub interval_seconds_min: u32,
+    /// The share of EMR's quotas that the whole deployment keeps to, in percent.
+    #[arg(long, env = "EMR_SHARE_PERCENT", default_value = "20")]
+    pub emr_share_percent: EmrShare,
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,
@@ -100,6 +104,9 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
             return Ok(Outcome::ignored(policy::not_opted_in(&event.cluster_id)));
         }
     }
+    // It does not wait: until the step is noted, somebody may empty what it writes to.
+    aws.take_turn(&config.table_name, config.emr_share_percent, TimeDelta::zero())
+        .await;
     let Some(step) = aws.step(&event.cluster_id, &event.step_id).await? else {
         return Ok(Outcome::ignored(format!(
             "EMR knows no step {} on {}",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
-use aws::{Saved, expires_at};
+use aws::{Saved, Turn, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
 use rules::event::StepStatusChange;
@@ -140,6 +140,12 @@ impl<'a> Work<'a> {
         Err(Error::NotYet(
             "the ledger's item changes faster than it can be written".into(),
         ))
+    }
+
+    /// Takes a turn at EMR that is free within so long.
+    pub(crate) async fn take_turn(&self, patience: TimeDelta) -> Turn {
+        let (table, share) = (&self.config.table_name, self.config.emr_share_percent);
+        self.aws.take_turn(table, share, patience).await
     }
 
     /// A wave that never reached FIS was none.

@@ -35,7 +35,7 @@ mod step_report;
 mod sweep;
 mod witness;
 
-use aws::config::{Blank, Clients, Clusters, ReportOn};
+use aws::config::{Blank, Clients, Clusters, EmrShare, ReportOn};
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
 use clap::{Parser, ValueEnum};
@@ -86,6 +86,9 @@ pub struct Config {
     /// What a unit of task capacity costs for an hour, in US dollars; blank: not known, and no instance is priced.
     #[arg(long, env = "UNIT_HOUR_USD", default_value = "")]
     pub unit_hour_usd: Blank<f64>,
+    /// The share of EMR's quotas that the whole deployment keeps to, in percent.
+    #[arg(long, env = "EMR_SHARE_PERCENT", default_value = "20")]
+    pub emr_share_percent: EmrShare,
     /// How long items are kept, in days.
     #[arg(long, env = "RETENTION_DAYS", default_value_t = 400)]
     pub retention_days: u32,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws::invocation::Invocation;
 use aws::{Aws, Error};
-use aws::{Saved, expires_at};
+use aws::{Saved, Turn, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::cluster::{Cluster, Instance, Pool};
 use rules::drill::Drill;
@@ -120,6 +120,10 @@ pub(crate) async fn wait(
             return Ok(seen);
         }
         tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
+        let patience = (limit - aws.now()).max(TimeDelta::zero());
+        if aws.take_turn(&config.table_name, config.emr_share_percent, patience).await == Turn::NotSoon {
+            return Ok(seen);
+        }
         // A warning may have been on its way when the step ended.
         seen.warnings = aws.interruptions(&config.table_name, &drill.cluster_id).await?;
     }

@@ -9,7 +9,7 @@ use aws::invocation::Invocation;
 use aws::outcome::Reported;
 use aws::{Aws, Error, Outcome};
 use aws::{Found, Saved, expires_at};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use report::{Missing, Report, Revision};
 use rules::cluster::Cluster;
 use rules::drill::{Claim, Drill, Finished, Written};
@@ -27,6 +27,8 @@ use crate::{Config, event_log, experiments, recovery};
 /// EMR's answer may lag behind its event: so often, and so long apart, it is asked again.
 const LOOKS_MAX: u32 = 6;
 const LOOK_SECONDS: u64 = 10;
+/// So long a report waits for its turn at EMR: what the fleets were asked for at the step's end can be seen for ten seconds.
+const TURN_PATIENCE: TimeDelta = TimeDelta::seconds(4);
 /// How often a write that lost a race is tried again at most.
 const SAVES_MAX: usize = 5;
 /// An older report larger than this is not read for comparison.
@@ -40,6 +42,7 @@ pub(crate) async fn write(
     cluster_id: &str,
     step_id: &str,
 ) -> Result<Outcome, Error> {
+    aws.take_turn(&config.table_name, config.emr_share_percent, TURN_PATIENCE).await;
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
         return Ok(Outcome::ignored(format!("EMR knows no step {step_id} on {cluster_id}")));
     };

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use chrono::TimeDelta;
 use clap::{Args, ValueEnum};
 
 /// Which clusters may be drilled.
@@ -97,6 +98,39 @@ impl FromStr for TrustedRoots {
     }
 }
 
+/// The share of EMR's quotas that the whole deployment keeps to, in percent of what EMR gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EmrShare(u32);
+
+impl EmrShare {
+    /// In percent.
+    pub fn percent(self) -> u32 {
+        self.0
+    }
+
+    /// From one turn to the next: EMR gives back a call in two seconds of the kinds that it is stingiest with.
+    /// <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
+    pub fn every(self) -> TimeDelta {
+        TimeDelta::milliseconds(200_000 / i64::from(self.0))
+    }
+
+    /// How many turns may be taken at once, of the ten calls that EMR takes at once.
+    pub fn at_once(self) -> i32 {
+        i32::try_from(self.0 / 10).unwrap_or(1).max(1)
+    }
+}
+
+impl FromStr for EmrShare {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let percent = text.trim().parse().ok().filter(|percent| (1..=100).contains(percent));
+        percent
+            .map(Self)
+            .ok_or_else(|| format!("expected a number from 1 to 100, in percent, found {text:?}"))
+    }
+}
+
 /// A setting that may be left blank, which CloudFormation's parameters and Lambda's variables cannot leave out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blank<T>(pub Option<T>);
@@ -116,6 +150,20 @@ impl<T: FromStr> FromStr for Blank<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_as_many_turns_a_minute_and_at_once() {
+        let turns = |percent: &str| {
+            let share: EmrShare = percent.parse().unwrap();
+            (60_000 / share.every().num_milliseconds(), share.at_once())
+        };
+        assert_eq!(turns("20"), (6, 2));
+        assert_eq!(turns("100"), (30, 10));
+        assert_eq!(turns("1"), (3 / 10, 1));
+        for bad in ["0", "101", "some", ""] {
+            assert!(bad.parse::<EmrShare>().is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_blank_setting_is_none_and_a_wrong_one_is_an_error() {

@@ -24,6 +24,7 @@ pub mod outcome;
 mod s3;
 mod s3_ranges;
 mod step_info;
+mod turns;
 
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ pub use emr_listings::{ListedCluster, STEP_IDS_MAX};
 pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
 pub use s3::{Found, Listed, Object};
 pub use s3_ranges::RangeReader;
+pub use turns::Turn;
 
 pub use error::Error;
 pub use outcome::Outcome;

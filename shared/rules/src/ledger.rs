@@ -81,6 +81,14 @@ impl Key {
         }
     }
 
+    /// The turns' at EMR.
+    pub fn turns() -> Self {
+        Self {
+            pk: "emr".into(),
+            sk: "turns".into(),
+        }
+    }
+
     /// A submission's.
     pub fn submission(execution_id: &str) -> Self {
         Self {

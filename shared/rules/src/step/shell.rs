@@ -137,6 +137,7 @@ mod tests {
     #[test]
     fn redirections_assignments_and_comments_are_no_words_of_a_command() {
         assert_eq!(read("A=1 B='x y' a b > log 2>&1 c <in &>all # d e"), ["a|b|c"]);
+        assert_eq!(read("a &>all b"), ["a|b"]);
         assert_eq!(read("a s3://b/x#y"), ["a|s3://b/x#y"]);
     }
 
