@@ -16,7 +16,7 @@ mod work;
 
 use aws::config::{Blank, Clients, Clusters, EmrShare, Mode, ReportOn, watches_all};
 use aws::invocation::Invocation;
-use aws::{Aws, Error, Outcome};
+use aws::{Aws, Error, Outcome, Turn};
 use chrono::TimeDelta;
 use clap::Parser;
 use rules::event::StepStatusChange;
@@ -77,6 +77,9 @@ pub struct Config {
     pub clients: Clients,
 }
 
+/// So long a step that began waits for its turn at EMR; after that, for Lambda's next attempt.
+const TURN_PATIENCE: TimeDelta = TimeDelta::minutes(5);
+
 /// FIS runs at most ten actions of five instances in parallel.
 /// <https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html>
 const VICTIMS_MAX: u32 = 50;
@@ -104,9 +107,7 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
             return Ok(Outcome::ignored(policy::not_opted_in(&event.cluster_id)));
         }
     }
-    // It does not wait: until the step is noted, somebody may empty what it writes to.
-    aws.take_turn(&config.table_name, config.emr_share_percent, TimeDelta::zero())
-        .await;
+    await_turn(aws, config, &event).await?;
     let Some(step) = aws.step(&event.cluster_id, &event.step_id).await? else {
         return Ok(Outcome::ignored(format!(
             "EMR knows no step {} on {}",
@@ -143,6 +144,25 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         }
     }
     work.done().await
+}
+
+/// Waits for a turn at EMR. As long as nobody has read what the step writes to, its note says so, and nobody may empty
+/// anything without asking.
+async fn await_turn(aws: &Aws, config: &Config, event: &StepStatusChange) -> Result<(), Error> {
+    let (table, share) = (&config.table_name, config.emr_share_percent);
+    if aws.take_turn(table, share, TimeDelta::zero()).await == Turn::AtOnce {
+        return Ok(());
+    }
+    let unread = ActiveStep::unread(&event.cluster_id, &event.step_id, aws.now());
+    aws.note_active(table, &unread).await?;
+    match aws.take_turn(table, share, TURN_PATIENCE).await {
+        Turn::AtOnce | Turn::Waited => Ok(()),
+        Turn::NotSoon => Err(Error::NotYet(format!(
+            "step {} waits for its turn at EMR: others have the {} % of its quotas that drills keep to",
+            event.step_id,
+            share.percent()
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -175,7 +175,9 @@ async fn empty(
         return Err(in_the_way(results, writer, "this cluster"));
     }
     let noted = aws.active_steps(&config.table_name).await?;
-    let (mut noted, unwatched): (Vec<ActiveStep>, Vec<ActiveStep>) = noted.into_iter().partition(|step| step.watched);
+    // An older version's notes say only whether the step is watched.
+    let is_read = |step: &ActiveStep| step.watched && !step.unread;
+    let (mut noted, unread): (Vec<ActiveStep>, Vec<ActiveStep>) = noted.into_iter().partition(is_read);
     noted.retain(|step| names_it(&step.places));
     if noted.len() > NOTED_MAX {
         return Err(Error::Refused(format!(
@@ -195,26 +197,24 @@ async fn empty(
         }
     }
     let known: BTreeSet<&str> = active.iter().map(|step| step.id.as_str()).collect();
-    let others = unwatched
-        .into_iter()
-        .filter(|step| !known.contains(step.step_id.as_str()));
-    if let Some((cluster_id, writer)) = unwatched_writer(aws, config, invocation, others, names_it).await? {
+    let others = unread.into_iter().filter(|step| !known.contains(step.step_id.as_str()));
+    if let Some((cluster_id, writer)) = unread_writer(aws, config, invocation, others, names_it).await? {
         return Err(in_the_way(results, &writer, &cluster_id));
     }
     aws.empty(results).await
 }
 
-/// Of steps that nobody watches the ledger does not know the places: EMR is asked for them, ten of a cluster a call, with
+/// Of steps that nobody watches, and of those that have just begun, the ledger does not know the places: EMR is asked for them, ten of a cluster a call, with
 /// pauses. The first that has not ended and names the place, with its cluster.
-async fn unwatched_writer(
+async fn unread_writer(
     aws: &Aws,
     config: &Config,
     invocation: &Invocation,
-    unwatched: impl Iterator<Item = ActiveStep>,
+    unread: impl Iterator<Item = ActiveStep>,
     names_it: impl Fn(&BTreeSet<Place>) -> bool,
 ) -> Result<Option<(String, Step)>, Error> {
     let mut by_cluster: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for step in unwatched {
+    for step in unread {
         by_cluster.entry(step.cluster_id).or_default().push(step.step_id);
     }
     for (cluster_id, ids) in &by_cluster {
@@ -262,6 +262,7 @@ async fn note(aws: &Aws, config: &Config, cluster_id: &str, step_id: &str, step:
         name: step.name.clone(),
         places: place::named_in(words),
         watched: true,
+        unread: false,
         seen_at: aws.now(),
     };
     if let Err(error) = aws.note_active(&config.table_name, &active).await {

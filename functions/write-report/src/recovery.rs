@@ -121,7 +121,11 @@ pub(crate) async fn wait(
         }
         tokio::time::sleep(Duration::from_secs(POLL_SECONDS)).await;
         let patience = (limit - aws.now()).max(TimeDelta::zero());
-        if aws.take_turn(&config.table_name, config.emr_share_percent, patience).await == Turn::NotSoon {
+        if aws
+            .take_turn(&config.table_name, config.emr_share_percent, patience)
+            .await
+            == Turn::NotSoon
+        {
             return Ok(seen);
         }
         // A warning may have been on its way when the step ended.

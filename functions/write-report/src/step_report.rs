@@ -42,7 +42,8 @@ pub(crate) async fn write(
     cluster_id: &str,
     step_id: &str,
 ) -> Result<Outcome, Error> {
-    aws.take_turn(&config.table_name, config.emr_share_percent, TURN_PATIENCE).await;
+    aws.take_turn(&config.table_name, config.emr_share_percent, TURN_PATIENCE)
+        .await;
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
         return Ok(Outcome::ignored(format!("EMR knows no step {step_id} on {cluster_id}")));
     };

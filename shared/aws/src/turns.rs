@@ -35,7 +35,7 @@ impl Aws {
             Ok(None) => {
                 tracing::warn!(
                     share_percent = share.percent(),
-                    "held back: no turn at EMR is free soon"
+                    "held back: no turn at EMR is free soon enough"
                 );
                 return Turn::NotSoon;
             }

@@ -183,6 +183,9 @@ pub struct ActiveStep {
     /// Is it to be reported on? Else its cluster was not opted in when it began, and EMR was not asked what it runs.
     #[serde(default = "yes")]
     pub watched: bool,
+    /// Has EMR not been asked yet what it runs? Whoever minds the places has to ask.
+    #[serde(default)]
+    pub unread: bool,
     /// When it was seen.
     pub seen_at: DateTime<Utc>,
 }
@@ -203,7 +206,16 @@ impl ActiveStep {
             name: step.name.clone(),
             places: place::named_in(step.words()),
             watched: true,
+            unread: false,
             seen_at: now,
+        }
+    }
+
+    /// What is to be noted of a step that is watched, as long as its turn to be read has not come.
+    pub fn unread(cluster_id: &str, step_id: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            watched: true,
+            ..Self::unwatched(cluster_id, step_id, now)
         }
     }
 
@@ -215,6 +227,7 @@ impl ActiveStep {
             name: String::new(),
             places: BTreeSet::new(),
             watched: false,
+            unread: true,
             seen_at: now,
         }
     }

@@ -16,4 +16,5 @@ mod rows;
 mod spellings;
 mod staging;
 mod sweep;
+mod turns;
 mod victims;

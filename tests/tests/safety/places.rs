@@ -10,19 +10,19 @@ use crate::staging::*;
 
 const OLD: &str = "s3://emr-spot-workshop-data/resultsspot/old";
 
-async fn submit(world: &World, cluster: &str, execution: &str) -> Result<Value, String> {
+pub(crate) async fn submit(world: &World, cluster: &str, execution: &str) -> Result<Value, String> {
     let script = format!("s3://{DATA_BUCKET}/script.py");
     let input = json!({"cluster_name": cluster, "results": RESULTS, "execution_id": execution,
         "step": {"name": "check", "args": ["spark-submit", "--deploy-mode", "cluster", script, RESULTS]}});
     invoke(world, "SubmitStep", execution, input).await
 }
 
-fn put_old(world: &World) {
+pub(crate) fn put_old(world: &World) {
     let now = world.clock.now();
     world.lock().account.s3.put(OLD, "old", now).unwrap();
 }
 
-fn has_old(world: &World) -> bool {
+pub(crate) fn has_old(world: &World) -> bool {
     world.lock().account.s3.get(OLD).is_ok()
 }
 
@@ -127,6 +127,7 @@ fn a_writer_beyond_the_first_page_of_the_ledger_is_found() {
             name,
             places: rules::place::named_in([words]),
             watched: true,
+            unread: false,
             seen_at: world.clock.now(),
         };
         // A page of a query ends at one megabyte, and the items come in the order of their keys.
