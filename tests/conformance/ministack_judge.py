@@ -176,7 +176,11 @@ class Judge:
 
     def schedules(self):
         found = {one["Name"]: one for one in client("scheduler").list_schedules(GroupName=STACK)["Schedules"]}
-        wanted = {self.resources["Sweep"]: "rate(15 minutes)", self.resources["Check"]: "rate(7 days)"}
+        wanted = {
+            self.resources["Sweep"]: "rate(15 minutes)",
+            self.resources["Check"]: "rate(7 days)",
+            self.resources["Digest"]: "cron(0 8 ? * MON *)",
+        }
         check("the schedules are there, and no other", set(found) == set(wanted), found)
         targets = {}
         for name, expression in wanted.items():

@@ -16,7 +16,7 @@ import sys
 SECONDS_MAX = 2.0
 
 # Durations that hold such a moment, in seconds; whole seconds may be rounded apart by one more.
-DURATIONS = {"latency_ms": (0.001, 0), "seconds_after_notice": (1, 1), "seconds_after_loss": (1, 1), "run_seconds": (1, 1)}
+DURATIONS = {"latency_ms": (0.001, 0), "seconds_after_notice": (1, 1), "seconds_after_loss": (1, 1), "run_seconds": (1, 1), "milliseconds": (0.001, 0), "gb_seconds": (1, 0)}
 
 # The simulated Spark draws how long an executor takes to start, 5 s to 9 s, in the order in which it comes to draw
 # anything. An interruption that comes a moment later changes that order, and so which of two executors is first.

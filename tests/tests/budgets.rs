@@ -56,3 +56,24 @@ fn each_story_calls_aws_as_often_as_the_operators_page_says() {
     }
     assert!(wrongs.is_empty(), "infra/README.md should say:\n{}", wrongs.join("\n"));
 }
+
+#[test]
+fn a_report_says_what_its_drills_functions_used_and_no_more() {
+    let run = tests::tell("workshop", 1, &["twice=0"]);
+    let own = tests::report_of(&run).cost.own;
+    let functions: Vec<(&str, Option<u32>)> = own
+        .iter()
+        .map(|one| (one.function.as_str(), one.used.memory_mb))
+        .collect();
+    assert_eq!(
+        functions,
+        [("start-experiment", Some(256)), ("write-report", Some(1_024))]
+    );
+    // A report cannot count how it is itself stored.
+    let all = counted("workshop", &[])[SERVICES.len()] as u64;
+    let told: u64 = own.iter().map(|one| one.used.calls).sum();
+    assert!((all - 15..all).contains(&told), "{told} of {all}");
+    // It waits for its time, and for the experiment's end.
+    let gb_seconds = own[0].gb_seconds.unwrap();
+    assert!((22.5..60.0).contains(&gb_seconds), "{gb_seconds}");
+}

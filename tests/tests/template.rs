@@ -142,7 +142,12 @@ fn a_duration_is_read_as_iso_8601_has_it() {
 fn each_schedule_fires_and_its_input_is_json() {
     let template = load(&EVERYTHING);
     let names: Vec<&str> = template.schedules.iter().map(|schedule| schedule.id.as_str()).collect();
-    assert_eq!(names, ["Check", "Sweep"]);
+    assert_eq!(names, ["Check", "Digest", "Sweep"]);
+    let without_digest = load(&[("DigestSchedule", "")]).schedules;
+    assert_eq!(
+        without_digest.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
+        ["Sweep"]
+    );
     let now = "2026-11-20T14:00:00Z".parse().unwrap();
     for schedule in &template.schedules {
         let expression =

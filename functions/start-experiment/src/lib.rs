@@ -16,7 +16,7 @@ mod work;
 
 use aws::config::{Blank, Clients, Clusters, EmrShare, Mode, ReportOn, watches_all};
 use aws::invocation::Invocation;
-use aws::{Aws, Error, Outcome, Turn};
+use aws::{Aws, Error, Meter, Outcome, Turn};
 use chrono::TimeDelta;
 use clap::Parser;
 use rules::event::StepStatusChange;
@@ -94,6 +94,7 @@ fn victims(text: &str) -> Result<Blank<u32>, String> {
 
 /// Runs the drill of a step that began, if it is one to drill.
 pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Result<Outcome, Error> {
+    let meter = Meter::begin(aws);
     let event = StepStatusChange::parse(&invocation.payload)?;
     if event.state != "RUNNING" {
         return Ok(Outcome::ignored(format!("the step is {}, not RUNNING", event.state)));
@@ -125,7 +126,7 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
     if let Some(reason) = policy::no_drill_for(aws, &event.cluster_id, &step).await? {
         return Ok(Outcome::ignored(reason));
     }
-    let mut work = match Work::take(aws, config, &invocation, &event, step).await? {
+    let mut work = match Work::take(aws, config, &invocation, meter, &event, step).await? {
         Taken::Yes(work) => work,
         Taken::No(outcome) => return Ok(outcome),
     };

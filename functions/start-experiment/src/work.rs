@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
-use aws::{Saved, Turn, expires_at};
+use aws::{Meter, Saved, Turn, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::drill::{Claim, Drill, DrillState, TOKEN_TRUSTED};
 use rules::event::StepStatusChange;
@@ -31,6 +31,7 @@ pub(crate) struct Work<'a> {
     pub aws: &'a Aws,
     pub config: &'a Config,
     pub deadline: DateTime<Utc>,
+    pub meter: Meter,
     pub step: Step,
     pub drill: Drill,
     /// The wave of which FIS cannot have heard: it was begun here, and no experiment was asked for.
@@ -62,6 +63,7 @@ impl<'a> Work<'a> {
         aws: &'a Aws,
         config: &'a Config,
         invocation: &Invocation,
+        meter: Meter,
         event: &StepStatusChange,
         step: Step,
     ) -> Result<Taken<'a>, Error> {
@@ -85,6 +87,7 @@ impl<'a> Work<'a> {
             aws,
             config,
             deadline: invocation.deadline,
+            meter,
             step,
             drill,
             unasked: None,
@@ -304,6 +307,7 @@ impl<'a> Work<'a> {
         self.drill.state = Some(if has_experiments { DrillState::Started } else { state });
         self.drill.reason = Some(reason).filter(|reason| !reason.is_empty());
         self.drill.lease_until = None;
+        self.drill.used = Some(self.meter.read(self.aws, &self.config.clients));
         for _ in 0..SAVES_MAX {
             match self.put().await? {
                 None => break,

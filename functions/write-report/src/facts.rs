@@ -7,12 +7,12 @@ use aws::TARGET_ARNS_MAX;
 use aws::invocation::Invocation;
 use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
-use report::{ClusterFacts, Cost, DrillFacts, Missing, Report, SCHEMA, Spark, Targets, TimeLost};
+use report::{ClusterFacts, Cost, DrillFacts, Missing, OwnUse, Report, SCHEMA, Spark, Targets, TimeLost};
 use report::{finding, price, secret};
 use rules::application::{Open, Run, may_have_waited_for_room};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
-use rules::cluster::{Cluster, Instance, Role};
+use rules::cluster::{Cluster, Instance, ManagedScaling, Role};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
 use rules::replacement::{Excuse, Replacement};
@@ -68,7 +68,7 @@ pub(crate) async fn report(
         cluster,
         recovery,
         experiments,
-        ..
+        meter,
     } = gathered;
     let instances = recovery.instances.as_deref().unwrap_or_default();
     let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
@@ -101,7 +101,7 @@ pub(crate) async fn report(
         step,
         drill: drill_facts(drill, experiments),
         interruptions,
-        targets: targets(drill),
+        targets: targets(drill, recovery.scaling),
         cost: earlier.cost,
         earlier_runs: earlier.runs,
         capacity,
@@ -114,6 +114,9 @@ pub(crate) async fn report(
     };
     report.step.args = secret::mask(&report.step.args);
     add_up(&mut report, config.unit_hour_usd.0);
+    let of_drill = drill.used.iter().map(|used| ("start-experiment", used.clone()));
+    let own = of_drill.chain([("write-report", meter.read(aws, &config.clients))]);
+    report.cost.own = own.map(|(function, used)| OwnUse::new(function, used)).collect();
     report.findings = finding::find(&report);
     Ok(report)
 }
@@ -268,11 +271,12 @@ fn drill_facts(drill: &Drill, experiments: Experiments) -> DrillFacts {
     }
 }
 
-fn targets(drill: &Drill) -> Targets {
+fn targets(drill: &Drill, managed_scaling: Option<ManagedScaling>) -> Targets {
     let known = |pools: &[rules::cluster::Pool]| Some(pools.to_vec()).filter(|pools| !pools.is_empty());
     Targets {
         at_start: known(&drill.pools),
         at_end: known(&drill.pools_at_end),
+        managed_scaling,
     }
 }
 
@@ -303,6 +307,7 @@ fn add_up(report: &mut Report, unit_hour_usd: Option<f64>) {
     report.cost.fis_usd = price::fis_usd(price::fis_action_minutes(&report.drill.experiments));
     report.cost.unit_hour_usd = unit_hour_usd;
     report.cost.run_lost_usd = unit_hour_usd.and_then(|usd| price::run_lost_usd(report, usd));
+    report.cost.task_lost_usd = unit_hour_usd.and_then(|usd| price::task_lost_usd(report, usd));
 }
 
 fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {

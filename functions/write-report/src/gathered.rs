@@ -1,6 +1,6 @@
 //! What was read of a step, before a report is made of it.
 
-use aws::Error;
+use aws::{Error, Meter};
 use report::Missing;
 use rules::cluster::Cluster;
 use rules::step::Step;
@@ -15,6 +15,8 @@ pub(crate) struct Gathered {
     pub cluster: Option<Cluster>,
     pub recovery: Recovery,
     pub experiments: Experiments,
+    /// Runs since the report was begun.
+    pub meter: Meter,
 }
 
 /// The value, or a note that it is missing and why.

@@ -24,6 +24,39 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How long the whole of it may take: the verdict is told only afterwards.
 const LASTS: Duration = Duration::from_secs(20);
 
+/// The index as it lies in S3.
+pub(crate) struct Lying {
+    /// Is there any page?
+    is_there: bool,
+    /// Its drills. `None`: there is no page, or it is none of ours.
+    pub(crate) index: Option<Index>,
+    /// The page's version.
+    etag: Option<String>,
+}
+
+/// Its key.
+pub(crate) fn key(config: &Config) -> String {
+    let key = format!("{}/index.html", config.report_prefix.trim_matches('/'));
+    key.trim_start_matches('/').to_owned()
+}
+
+/// Reads it.
+pub(crate) async fn read(aws: &Aws, config: &Config) -> Result<Lying, Error> {
+    let (bucket, key) = (&config.report_bucket, key(config));
+    let (page, etag) = match aws.object(bucket, &key, BYTES_MAX).await? {
+        Found::Object { bytes, etag } => (String::from_utf8(bytes).ok(), etag),
+        Found::Nothing => (None, None),
+        Found::TooLarge(bytes) => {
+            return Err(Error::Refused(format!("s3://{bucket}/{key} has {bytes} bytes")));
+        }
+    };
+    Ok(Lying {
+        is_there: page.is_some(),
+        index: page.and_then(|page| Index::read(&page)),
+        etag,
+    })
+}
+
 /// What a report has to say to the index.
 pub(crate) struct News {
     this: Entry,
@@ -52,23 +85,14 @@ impl News {
     }
 
     async fn write(&self, aws: &Aws, config: &Config) -> Result<bool, Error> {
-        let bucket = &config.report_bucket;
-        let key = format!("{}/index.html", config.report_prefix.trim_matches('/'));
-        let key = key.trim_start_matches('/');
+        let (bucket, key) = (&config.report_bucket, key(config));
         for tried in 0..TRIES_MAX {
             if tried > 0 {
                 tokio::time::sleep(PAUSE * 2_u32.pow(tried - 1)).await;
             }
-            let (page, etag) = match aws.object(bucket, key, BYTES_MAX).await? {
-                Found::Object { bytes, etag } => (String::from_utf8(bytes).ok(), etag),
-                Found::Nothing => (None, None),
-                Found::TooLarge(bytes) => {
-                    return Err(Error::Refused(format!("s3://{bucket}/{key} has {bytes} bytes")));
-                }
-            };
-            let is_new = page.is_none();
-            let mut index = page.and_then(|page| Index::read(&page)).unwrap_or_default();
-            if !self.add_to(&mut index) && !is_new {
+            let Lying { is_there, index, etag } = read(aws, config).await?;
+            let mut index = index.unwrap_or_default();
+            if !self.add_to(&mut index) && is_there {
                 return Ok(true);
             }
             let html = index
@@ -76,7 +100,7 @@ impl News {
                 .map_err(|error| Error::Answer(format!("writing the index: {error}")))?;
             let content_type = "text/html; charset=utf-8";
             if aws
-                .put_unless_changed(bucket, key, content_type, html.into_bytes(), etag.as_deref())
+                .put_unless_changed(bucket, &key, content_type, html.into_bytes(), etag.as_deref())
                 .await?
             {
                 return Ok(true);

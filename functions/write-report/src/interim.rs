@@ -6,7 +6,7 @@
 
 use aws::invocation::Invocation;
 use aws::outcome::NotRecovered;
-use aws::{Aws, Error};
+use aws::{Aws, Error, Meter};
 use aws::{Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{Missing, Report};
@@ -102,6 +102,7 @@ async fn write(
     mut step: Step,
     minutes: i64,
 ) -> Result<NotRecovered, Error> {
+    let meter = Meter::begin(aws);
     // Everything is told as of now.
     step.ended_at = Some(aws.now());
     let mut missing = Vec::new();
@@ -119,6 +120,7 @@ async fn write(
         cluster,
         recovery,
         experiments,
+        meter,
     };
     let mut report = facts::report(aws, config, invocation, &drill, gathered, missing).await?;
     report.interim = true;

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use report::Missing;
 use rules::application::{Application, Run};
 use rules::bearing::{Bearing, Loss};
-use rules::cluster::Instance;
+use rules::cluster::{Instance, ManagedScaling};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
 use rules::interruption::{Interrupted, NOTICE, Testimony};
@@ -131,6 +131,7 @@ fn span(step: &Step, run: Option<&Run>) -> Option<(DateTime<Utc>, DateTime<Utc>)
 /// What each took of the application, and what became of its capacity.
 fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<InterruptionFacts> {
     let Around { drill, gathered, .. } = *around;
+    let scaling = gathered.recovery.scaling.as_ref();
     let Some(run) = around.run else { return Vec::new() };
     let answers = match &gathered.recovery.instances {
         Some(instances) => replacement::assess(
@@ -140,7 +141,7 @@ fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<Interruption
                 pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
                 pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
                 pools_now: gathered.recovery.pools.as_deref(),
-                is_scaled: gathered.recovery.is_scaled,
+                is_scaled: scaling.map(|scaling| *scaling != ManagedScaling::Absent),
                 run_ended_at: run.ended_at,
                 run_may_go_on: run.may_go_on,
             },

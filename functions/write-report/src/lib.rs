@@ -12,11 +12,12 @@
 //! * [`interruptions`]: who was interrupted around the run;
 //! * [`witness`]: what these say together; [`output`]: what the job wrote, and [`rows`], how many rows;
 //! * [`history`]: the job's earlier runs, to compare with;
-//! * [`index`]: the page over all reports;
+//! * [`index`]: the page over all reports; [`digest`]: what is new in it;
 //! * [`interim`]: a step that still runs long after its losses;
 //! * [`opt_in`]: is the step of a cluster that is watched?
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
 
+mod digest;
 mod event_log;
 mod experiments;
 mod facts;
@@ -106,10 +107,13 @@ pub enum CountRows {
     On,
 }
 
-/// Reports on the step that ended, or sweeps.
+/// Reports on the step that ended, sweeps, or tells what is new.
 pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Result<Outcome, Error> {
     if invocation.payload.get("sweep") == Some(&Value::Bool(true)) {
         return sweep::run(aws, config, &invocation).await;
+    }
+    if invocation.payload.get("digest") == Some(&Value::Bool(true)) {
+        return digest::tell(aws, config).await;
     }
     let event = StepStatusChange::parse(&invocation.payload)?;
     if !matches!(

@@ -11,7 +11,7 @@ use aws::invocation::Invocation;
 use aws::{Aws, Error};
 use aws::{Saved, Turn, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
-use rules::cluster::{Cluster, Instance, Pool};
+use rules::cluster::{Cluster, Instance, ManagedScaling, Pool};
 use rules::drill::Drill;
 use rules::interruption::NOTICE;
 use rules::ledger::Interruption;
@@ -35,7 +35,7 @@ pub(crate) struct Recovery {
     /// What is asked for now, which need not be what was asked for when the step ended.
     pub pools: Option<Vec<Pool>>,
     /// Whether managed scaling may change that, for a step with losses at whose end nobody looked.
-    pub is_scaled: Option<bool>,
+    pub scaling: Option<ManagedScaling>,
     /// The warnings on record for the cluster, as last read.
     pub warnings: Vec<Interruption>,
     /// When the instances were last listed.
@@ -76,7 +76,7 @@ pub(crate) async fn wait(
     let mut seen = Recovery {
         instances: None,
         pools: None,
-        is_scaled: None,
+        scaling: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: aws.now(),
         problems: Vec::new(),
@@ -96,8 +96,8 @@ pub(crate) async fn wait(
     remember_pools(aws, config, step, drill, &pools).await?;
     seen.pools = Some(pools.clone());
     if drill.pools_at_end.is_empty() && !expected(step, drill, &seen.warnings).is_empty() {
-        match again_until(aws, asked_until, || aws.has_managed_scaling(&cluster.id)).await {
-            Ok(answer) => seen.is_scaled = Some(answer),
+        match again_until(aws, asked_until, || aws.managed_scaling(&cluster.id)).await {
+            Ok(answer) => seen.scaling = Some(answer),
             Err(error) => seen.problems.push(error.chain()),
         }
     }
@@ -161,7 +161,7 @@ pub(crate) async fn look(
     let mut seen = Recovery {
         instances: None,
         pools: None,
-        is_scaled: None,
+        scaling: None,
         warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
         observed_at: aws.now(),
         problems: Vec::new(),

@@ -8,7 +8,7 @@ use aws::config::Clusters;
 use aws::invocation::Invocation;
 use aws::outcome::Reported;
 use aws::{Aws, Error, Outcome};
-use aws::{Found, Saved, expires_at};
+use aws::{Found, Meter, Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{Missing, Report, Revision};
 use rules::cluster::Cluster;
@@ -42,6 +42,7 @@ pub(crate) async fn write(
     cluster_id: &str,
     step_id: &str,
 ) -> Result<Outcome, Error> {
+    let meter = Meter::begin(aws);
     aws.take_turn(&config.table_name, config.emr_share_percent, TURN_PATIENCE)
         .await;
     let Some(step) = ended_step(aws, cluster_id, step_id).await? else {
@@ -81,6 +82,7 @@ pub(crate) async fn write(
         cluster,
         recovery,
         experiments,
+        meter,
     };
     let report = facts::report(aws, config, invocation, &drill, gathered, missing).await?;
     let stored = store(aws, config, report).await?;
@@ -203,6 +205,7 @@ async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill) -> Result<(), E
         drill.reason = latest.reason;
         drill.version = latest.version;
         drill.report = latest.report;
+        drill.used = latest.used;
     }
     experiments::close(drill);
     Ok(())

@@ -51,12 +51,11 @@ pub enum Function {
 impl Function {
     /// The function that a template's resource stands for, with the settings that its environment gives it.
     pub fn deploy(logical_id: &str, function: &template::Function) -> Result<Self, String> {
-        let variables = &function.environment;
         let configured = match logical_id {
-            "StartExperiment" => settings(variables).map(|config| Self::StartExperiment(Box::new(config))),
-            "RecordInterruption" => settings(variables).map(|config| Self::RecordInterruption(Box::new(config))),
-            "WriteReport" => settings(variables).map(|config| Self::WriteReport(Box::new(config))),
-            "SubmitStep" => settings(variables).map(|config| Self::SubmitStep(Box::new(config))),
+            "StartExperiment" => settings(function).map(|config| Self::StartExperiment(Box::new(config))),
+            "RecordInterruption" => settings(function).map(|config| Self::RecordInterruption(Box::new(config))),
+            "WriteReport" => settings(function).map(|config| Self::WriteReport(Box::new(config))),
+            "SubmitStep" => settings(function).map(|config| Self::SubmitStep(Box::new(config))),
             _ => {
                 return Err(format!(
                     "function {logical_id} of the template is none that is known here"
@@ -114,10 +113,12 @@ fn answer<T: Serialize>(result: Result<T, Error>) -> Result<Value, Diagnostic> {
 
 /// The very struct that reads the environment on Lambda, given the template's variables as flags: this process's own
 /// environment must not reach a simulated function. A variable that no setting reads is a mistake of the template's.
-fn settings<C: Parser>(variables: &BTreeMap<String, String>) -> Result<C, String> {
+fn settings<C: Parser>(function: &template::Function) -> Result<C, String> {
+    let variables = function.environment.iter();
     let flags = variables
-        .iter()
-        .map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-")));
+        .map(|(name, value)| format!("--{}={value}", name.to_lowercase().replace('_', "-")))
+        // Which Lambda itself sets.
+        .chain([format!("--memory-mb={}", function.memory_mb)]);
     C::try_parse_from(std::iter::once("bootstrap".to_owned()).chain(flags)).map_err(|error| match error.kind() {
         ErrorKind::UnknownArgument => format!("a variable that the function does not read: {error}"),
         _ => error.to_string(),

@@ -41,6 +41,11 @@ struct Counts {
 }
 
 impl CallCount {
+    /// The calls counted so far.
+    pub(super) fn made(&self) -> u64 {
+        self.counts.made.load(Ordering::Relaxed)
+    }
+
     /// What was counted, beginning anew.
     pub(super) fn take(&self) -> Calls {
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);

@@ -73,6 +73,11 @@ pub struct Clients {
     /// operating system, or the path of a PEM file.
     #[arg(long, env = "TRUSTED_ROOTS", default_value = "system")]
     pub trusted_roots: TrustedRoots,
+    /// The memory that Lambda gives the function, in MB.
+    ///
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+    #[arg(long, env = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE")]
+    pub memory_mb: Option<u32>,
 }
 
 /// The root certificates that connections to AWS are checked against.

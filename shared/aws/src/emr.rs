@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_emr::types::{ActionOnFailure, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig};
-use rules::cluster::{Cluster, Instance, Market, Pool, Role};
+use rules::cluster::{Cluster, Instance, ManagedScaling, Market, Pool, Role, ScalingLimits};
 use rules::step::Step;
 
 use super::{Aws, required, time};
@@ -124,7 +124,7 @@ impl Aws {
 
     /// Does EMR itself change what the cluster is asked for?
     /// <https://docs.aws.amazon.com/emr/latest/APIReference/API_GetManagedScalingPolicy.html>
-    pub async fn has_managed_scaling(&self, cluster_id: &str) -> Result<bool, Error> {
+    pub async fn managed_scaling(&self, cluster_id: &str) -> Result<ManagedScaling, Error> {
         let answer = self
             .emr
             .get_managed_scaling_policy()
@@ -132,7 +132,15 @@ impl Aws {
             .send()
             .await;
         let answer = answer.map_err(|error| Error::aws("reading the managed scaling policy", error))?;
-        Ok(answer.managed_scaling_policy.is_some())
+        let Some(policy) = answer.managed_scaling_policy else {
+            return Ok(ManagedScaling::Absent);
+        };
+        let limits = policy.compute_limits.map(|limits| ScalingLimits {
+            unit: limits.unit_type.map(|unit| unit.as_str().to_owned()),
+            most: limits.maximum_capacity_units.map(|most| count(Some(most))),
+            on_demand_most: limits.maximum_on_demand_capacity_units.map(|most| count(Some(most))),
+        });
+        Ok(ManagedScaling::Within(limits.unwrap_or_default()))
     }
 
     /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them.

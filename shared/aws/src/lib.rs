@@ -18,6 +18,7 @@ mod environment;
 pub mod error;
 mod fis;
 pub mod invocation;
+mod meter;
 pub mod metrics;
 mod once;
 pub mod outcome;
@@ -42,6 +43,7 @@ pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
 pub use emr_listings::{ListedCluster, STEP_IDS_MAX};
 pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
+pub use meter::Meter;
 pub use s3::{Found, Listed, Object};
 pub use s3_ranges::RangeReader;
 pub use turns::Turn;
@@ -143,6 +145,11 @@ impl Aws {
     /// The calls made since this was last asked.
     pub fn take_calls(&self) -> Calls {
         self.calls.take()
+    }
+
+    /// The calls made since they were last taken, without taking them.
+    pub fn calls_so_far(&self) -> u64 {
+        self.calls.made()
     }
 
     /// The time that requests are signed with: the system's on AWS, the simulation's in the simulated account. There

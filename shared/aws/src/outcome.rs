@@ -1,5 +1,7 @@
 //! What an invocation came to, as a value: it is Lambda's answer, one line of the log, and what a destination gets.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// What a function answers when nothing failed.
@@ -45,6 +47,8 @@ pub enum Outcome {
         /// What could not be looked at or reported on, and why; the first of it.
         problems: Vec<String>,
     },
+    /// What is new in the index of all reports.
+    Digest(Digest),
     /// A step was added.
     Submitted {
         /// The cluster.
@@ -61,6 +65,25 @@ impl Outcome {
     pub fn ignored(reason: impl Into<String>) -> Self {
         Self::Ignored { reason: reason.into() }
     }
+}
+
+/// The last seven days, as the index of all reports knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Digest {
+    /// All of it, in a few sentences.
+    pub sentence: String,
+    /// Drills that began in these days.
+    pub drills: usize,
+    /// How many of these came to `failed`, `degraded`, `inconclusive` and `survived`.
+    pub verdicts: BTreeMap<String, usize>,
+    /// Jobs that showed something worse than before.
+    pub worse: Vec<String>,
+    /// Jobs that showed something better than before.
+    pub better: Vec<String>,
+    /// The jobs whose latest drill failed or was degraded, the worst first.
+    pub riskiest: Vec<String>,
+    /// Where the index lies: `s3://…/index.html`.
+    pub index: String,
 }
 
 /// A drill whose step still runs long after its losses.

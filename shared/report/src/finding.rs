@@ -6,6 +6,7 @@ mod capacity;
 mod drill;
 mod executor;
 mod output;
+mod scaling;
 mod shuffle;
 #[cfg(test)]
 mod tests;
@@ -74,7 +75,7 @@ struct Weakness {
 type Rule = fn(&Seen<'_>) -> Option<Weakness>;
 
 /// The rules, by weight. A rule whose facts are missing finds nothing.
-const RULES: [(&str, Severity, Rule); 27] = [
+const RULES: [(&str, Severity, Rule); 28] = [
     ("foreign-targets", Severity::Danger, drill::foreign_targets),
     ("application-began-again", Severity::Danger, application::began_again),
     ("driver-on-spot", Severity::Danger, application::driver_on_spot),
@@ -105,6 +106,7 @@ const RULES: [(&str, Severity, Rule); 27] = [
         Severity::Price,
         shuffle::decommission_counts_as_failure,
     ),
+    ("managed-scaling", Severity::Price, scaling::managed_scaling),
     ("few-instance-types", Severity::Price, capacity::few_instance_types),
     ("one-zone", Severity::Price, capacity::one_zone),
     ("allocation-strategy", Severity::Price, capacity::allocation_strategy),

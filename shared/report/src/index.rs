@@ -4,11 +4,12 @@
 //! # Layout
 //!
 //! * here: which drills there are, and how the page itself keeps them, so that a new one can be added to what lies there;
-//! * [`rows`]: what of them is shown.
+//! * [`rows`]: what of them is shown; [`week`]: what is new in them.
 //!
 //! Page and data are one object. Were they two, of two writers the one whose data came last might write its page first.
 
 mod rows;
+mod week;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -20,6 +21,8 @@ use rules::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::{Report, Text};
+
+pub use week::Week;
 
 /// Drills kept at most, the latest. So many are about 2 MB.
 pub const DRILLS_MAX: usize = 10_000;
@@ -146,6 +149,11 @@ impl Index {
         !is_there && self.add(entry)
     }
 
+    /// What is new in the seven days before this time.
+    pub fn week(&self, until: DateTime<Utc>) -> Week {
+        Week::of(&self.entries, until)
+    }
+
     /// The page: the same bytes for the same drills.
     pub fn to_html(&self) -> Result<String, askama::Error> {
         let mut page = rows::render(&self.entries)?;
@@ -208,12 +216,12 @@ fn in_a_comment(json: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chrono::TimeDelta;
 
     use super::*;
 
-    fn index(entries: &[Entry]) -> Index {
+    pub(super) fn index(entries: &[Entry]) -> Index {
         let mut index = Index::default();
         for entry in entries {
             assert!(index.add(entry.clone()));
@@ -225,7 +233,7 @@ mod tests {
         index(entries).to_html().unwrap()
     }
 
-    fn entry(job: &str, day: i64, verdict: Verdict) -> Entry {
+    pub(super) fn entry(job: &str, day: i64, verdict: Verdict) -> Entry {
         Entry {
             job: job.into(),
             cluster: "nightly".into(),

@@ -24,10 +24,11 @@ pub use time_lost::TimeLost;
 
 use rules::application::Run;
 use rules::capacity::Capacity;
-use rules::cluster::Pool;
+use rules::cluster::{ManagedScaling, Pool};
 use rules::drill::DrillState;
 use rules::hit::InterruptionFacts;
 use rules::step::Step;
+use rules::used::Used;
 use rules::verdict::{Judgement, Verdict};
 
 /// Name and version of the JSON's schema.
@@ -185,6 +186,9 @@ pub struct Targets {
     pub at_start: Option<Vec<Pool>>,
     /// When the step ended.
     pub at_end: Option<Vec<Pool>>,
+    /// Whether EMR itself changes them. `None`: it was not asked, since the targets at both times tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_scaling: Option<ManagedScaling>,
 }
 
 /// How the output's place is known.
@@ -285,6 +289,37 @@ pub struct Cost {
     pub run_seconds_lost: Option<i64>,
     /// Spark's task time that was lost or spent again.
     pub lost_task_ms: Option<u64>,
+    /// What that time cost, in US dollars, at the share of an instance that a task had. It is another view of the loss than
+    /// [`Cost::run_lost_usd`], and no part of it.
+    #[serde(default)]
+    pub task_lost_usd: Option<f64>,
+    /// What our own functions used, as far as it is known: start-experiment's of the drill, write-report's until this report
+    /// was put together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<OwnUse>,
+}
+
+/// What one of our functions used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OwnUse {
+    /// `start-experiment`, `write-report`.
+    pub function: String,
+    /// Its time and calls.
+    #[serde(flatten)]
+    pub used: Used,
+    /// What Lambda bills for the time, in GB-seconds. `None`: its memory is not known.
+    pub gb_seconds: Option<f64>,
+}
+
+impl OwnUse {
+    /// A function's.
+    pub fn new(function: &str, used: Used) -> Self {
+        Self {
+            function: function.into(),
+            gb_seconds: used.gb_seconds(),
+            used,
+        }
+    }
 }
 
 /// A piece that the report had to do without.

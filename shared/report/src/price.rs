@@ -1,5 +1,7 @@
 //! What a drill costs in money: FIS's bill, and the task capacity that a run paid for while it only failed and repeated work.
 
+use std::time::Duration;
+
 use crate::{ExperimentFacts, Report};
 
 /// FIS interrupts so many instances by one action at most.
@@ -32,6 +34,37 @@ pub fn run_lost_usd(report: &Report, unit_hour_usd: f64) -> Option<f64> {
     Some(f64::from(seconds) * f64::from(dip.units_before) / 3_600.0 * unit_hour_usd)
 }
 
+/// What the task time that was lost cost, in US dollars, at this price of a unit for an hour: a task has the share of an
+/// interrupted instance's units that its cores are of those of the executors on it. `None`: how many cores an executor
+/// has is not known. A task has one core unless the application says otherwise:
+/// <https://spark.apache.org/docs/latest/configuration.html#scheduling>
+pub fn task_lost_usd(report: &Report, unit_hour_usd: f64) -> Option<f64> {
+    let hours = Duration::from_millis(report.cost.lost_task_ms?).as_secs_f64() / 3_600.0;
+    let settings = &report.spark.as_ref()?.settings;
+    let number = |text: &String| text.trim().parse::<u32>().ok().filter(|number| *number > 0);
+    let of_executor = settings.get("spark.executor.cores").and_then(number)?;
+    let of_task = settings.get("spark.task.cpus").map_or(Some(1), number)?;
+    let (mut units, mut executors) = (0, 0);
+    for one in &report.interruptions {
+        let held = one.loss.held.iter().filter(|held| held.starts_with("executor "));
+        let held = u32::try_from(held.count()).ok()?;
+        if held > 0 {
+            (units, executors) = (units + one.interrupted.units, executors + held);
+        }
+    }
+    let cores = executors.checked_mul(of_executor).filter(|cores| *cores > 0)?;
+    Some(hours * f64::from(of_task) * f64::from(units) / f64::from(cores) * unit_hour_usd)
+}
+
+/// An amount as one says it: `0.02 USD`.
+pub fn usd(amount: f64) -> String {
+    if amount > 0.0 && amount < 0.01 {
+        "less than 0.01 USD".to_owned()
+    } else {
+        format!("{amount:.2} USD")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +92,23 @@ mod tests {
         assert!((usd - 0.032).abs() < 1e-9, "{usd}");
         report.cost.run_seconds_lost = None;
         assert_eq!(run_lost_usd(&report, 0.02), None);
+    }
+
+    #[test]
+    fn lost_task_time_costs_the_share_of_an_instance_that_a_task_had() {
+        let mut report = workshop();
+        report.cost.lost_task_ms = Some(3_600_000);
+        // One executor of four cores on each instance of four units: a task has one unit.
+        let cost = |report: &Report| task_lost_usd(report, 0.02).map(|usd| (usd * 10_000.0).round());
+        assert_eq!(cost(&report), Some(200.0));
+        let settings = &mut report.spark.as_mut().unwrap().settings;
+        settings.insert("spark.task.cpus".into(), "2".into());
+        assert_eq!(cost(&report), Some(400.0));
+        report.spark.as_mut().unwrap().settings.remove("spark.executor.cores");
+        assert_eq!(cost(&report), None);
+        assert_eq!(
+            [0.0, 0.004, 0.02].map(usd),
+            ["0.00 USD", "less than 0.01 USD", "0.02 USD"]
+        );
     }
 }

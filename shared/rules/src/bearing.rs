@@ -62,6 +62,49 @@ impl Loss {
     }
 }
 
+/// Executors named of one kind at most.
+const NAMED_MAX: usize = 8;
+
+impl Loss {
+    /// What went with it, in words: `the driver and executor 7`, `the driver, executors 15 and 17`.
+    pub fn held_in_words(&self) -> String {
+        let mut kinds: Vec<(String, Vec<String>)> = Vec::new();
+        for held in &self.held {
+            let (kind, name) = match held.rsplit_once("executor ") {
+                Some((before, id)) => (format!("{before}executor"), Some(id.to_owned())),
+                None => (format!("the {held}"), None),
+            };
+            match kinds.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, names)) => names.extend(name),
+                None => kinds.push((kind, name.into_iter().collect())),
+            }
+        }
+        let between = if kinds.iter().all(|(_, names)| names.len() < 2) {
+            " and "
+        } else {
+            ", "
+        };
+        let said = kinds.into_iter().map(|(kind, names)| match names.as_slice() {
+            [] => kind,
+            [one] => format!("{kind} {one}"),
+            several => format!("{kind}s {}", listed(several, NAMED_MAX)),
+        });
+        said.collect::<Vec<String>>().join(between)
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`; beyond `at_most` the rest is counted.
+fn listed(items: &[String], at_most: usize) -> String {
+    let mut shown: Vec<String> = items.iter().take(at_most).cloned().collect();
+    if items.len() > at_most {
+        shown.push(format!("{} more", items.len() - at_most));
+    }
+    match shown.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        _ => shown.concat(),
+    }
+}
+
 fn held(one: &Interrupted, at: DateTime<Utc>, application: Option<Application<'_>>) -> (Bearing, Vec<String>) {
     let (Some(application), Some(host)) = (application, one.private_dns_name.as_deref()) else {
         return (Bearing::Counts, Vec::new());
@@ -112,6 +155,33 @@ mod tests {
             emr_reason: None,
         };
         Loss::weigh(&one, &run, None).bearing
+    }
+
+    #[test]
+    fn what_went_is_said_kind_by_kind() {
+        let said = |held: &[&str]| {
+            let held = held.iter().map(|name| (*name).to_owned()).collect();
+            let bearing = Bearing::Counts;
+            Loss { bearing, held }.held_in_words()
+        };
+        assert_eq!(said(&[]), "");
+        assert_eq!(said(&["executor 7"]), "executor 7");
+        assert_eq!(said(&["driver", "executor 7"]), "the driver and executor 7");
+        assert_eq!(
+            said(&["driver", "executor 15", "executor 17"]),
+            "the driver, executors 15 and 17"
+        );
+        assert_eq!(
+            said(&[
+                "executor 9",
+                "shuffle output of executor 3",
+                "shuffle output of executor 4"
+            ]),
+            "executor 9, shuffle output of executors 3 and 4"
+        );
+        let many: Vec<String> = (0..10).map(|id| format!("executor {id}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(said(&many), "executors 0, 1, 2, 3, 4, 5, 6, 7 and 2 more");
     }
 
     #[test]

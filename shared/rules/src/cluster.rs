@@ -129,6 +129,31 @@ impl Pool {
     }
 }
 
+/// Whether EMR itself changes what a cluster is asked for in core and task capacity, and up to what.
+///
+/// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-managed-scaling.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagedScaling {
+    /// The cluster has no managed scaling policy.
+    Absent,
+    /// It has one, with these limits.
+    Within(ScalingLimits),
+}
+
+/// The limits of a managed scaling policy. `None`: it names none.
+///
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ComputeLimits.html>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScalingLimits {
+    /// What it counts: `Instances`, `InstanceFleetUnits`, `VCPU`.
+    pub unit: Option<String>,
+    /// The most that it may ask for.
+    pub most: Option<u32>,
+    /// The most of it that may be On-Demand; by default all.
+    pub on_demand_most: Option<u32>,
+}
+
 /// What purchasing option an instance came by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::Pool;
+use crate::used::Used;
 use crate::victim::Victim;
 
 /// How far a drill has come.
@@ -144,6 +145,9 @@ pub struct Drill {
     /// Why the stop condition's alarm could not be looked at before an experiment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub alarm_unknown: Option<String>,
+    /// What the invocation of start-experiment that ended the drill had used by then.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub used: Option<Used>,
     /// The step's end.
     pub finished: Option<Finished>,
     /// The report.
@@ -172,6 +176,7 @@ impl Drill {
             pools_at_end: Vec::new(),
             has_stop_condition: None,
             alarm_unknown: None,
+            used: None,
             finished: None,
             report: None,
             interim: None,

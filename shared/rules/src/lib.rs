@@ -7,7 +7,7 @@
 //! * [`event`]: what comes in;
 //! * [`step`], [`cluster`]: what EMR says of the step and of the cluster's capacity; [`job`]: whose run it is;
 //! * [`victim`]: whom an experiment interrupts; [`place`]: where a step may write to, as [`s3_location`]s;
-//! * [`drill`]: a drill's life; [`ledger`]: the items and their keys;
+//! * [`drill`]: a drill's life, and what it [`used`] of ours; [`ledger`]: the items and their keys;
 //! * [`application`]: the run that counts, of those that Spark's event log tells of;
 //! * [`interruption`], [`bearing`]: who was hit, when, by whom, and what of the application went with it;
 //! * [`replacement`], [`capacity`]: what came in their place; [`hit`]: one interrupted instance as a whole;
@@ -28,5 +28,6 @@ pub mod place;
 pub mod replacement;
 pub mod s3_location;
 pub mod step;
+pub mod used;
 pub mod verdict;
 pub mod victim;

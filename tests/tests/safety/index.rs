@@ -109,3 +109,30 @@ fn an_index_that_cannot_be_kept_costs_no_report() {
         assert_eq!(writes(&state), 0);
     });
 }
+
+#[test]
+fn once_a_week_the_index_says_what_is_new_in_it() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let (_, step) = reported(&world).await;
+        // From Friday on: Monday morning comes once.
+        sleep(3 * 86_400).await;
+        let state = world.lock();
+        let entries = state.account.journal.entries().iter();
+        let told: Vec<_> = entries
+            .filter(|entry| entry.kind == Kind::Invocation && entry.data["outcome"] == "digest")
+            .collect();
+        let [digest] = told.as_slice() else {
+            panic!("{} digests", told.len())
+        };
+        assert_eq!(digest.at.format("%a %H:%M").to_string(), "Mon 08:00");
+        assert_eq!(digest.data["drills"], 1, "{}", digest.data);
+        let sentence = digest.data["sentence"].as_str().unwrap();
+        assert!(
+            sentence.starts_with("1 drill of 1 job in the last seven days: 1 "),
+            "{sentence}"
+        );
+        let bucket = &state.template.buckets["ReportBucket"];
+        assert_eq!(digest.data["index"], format!("s3://{bucket}/reports/index.html"));
+        assert!(page(&state).unwrap().contains(&step));
+    });
+}

@@ -7,6 +7,7 @@ use account::emr::{ClusterState, StepState};
 use account::journal::Kind;
 use aws::ThrowAway;
 use local::world::World;
+use rules::cluster::{ManagedScaling, ScalingLimits};
 use serde_json::{Value, json};
 
 use crate::staging::*;
@@ -225,4 +226,18 @@ fn interrupted_is_an_end() {
         let answer = invoke(&world, "WriteReport", "r", event).await.unwrap();
         assert_eq!(answer["outcome"], "reported", "{answer}");
     });
+}
+
+#[test]
+fn where_nobody_looked_when_the_step_ended_the_report_says_up_to_what_emr_scales() {
+    let told = (1..40).find_map(|seed| {
+        let run = tests::tell("workshop", seed, &["lost=60"]);
+        run.steps.first()?.report().ok()?.targets.managed_scaling
+    });
+    let limits = ScalingLimits {
+        unit: Some("InstanceFleetUnits".into()),
+        most: Some(68),
+        on_demand_most: Some(4),
+    };
+    assert_eq!(told, Some(ManagedScaling::Within(limits)));
 }

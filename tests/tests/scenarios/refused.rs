@@ -83,7 +83,13 @@ fn a_hundred_thousand_other_logs_cost_nothing() {
     let s3_calls = |run: &Run| calls(run, "spot-drill-WriteReport", "s3");
     let (many, few) = (s3_calls(&run), s3_calls(&plain));
     assert!(many <= few + 4, "{many} calls of S3 instead of {few}");
-    assert_eq!(report_of(&run), report_of(&plain));
+    // What it cost of ours is the one thing that may differ.
+    let told = |run: &Run| {
+        let mut report = report_of(run);
+        report.cost.own.clear();
+        report
+    };
+    assert_eq!(told(&run), told(&plain));
 }
 
 #[test]

@@ -138,8 +138,9 @@ fn the_experiment_template_has_the_apis_spelling() {
 #[test]
 fn schedules_carry_their_input() {
     let template = load(&[]);
-    assert_eq!(template.schedules.len(), 1);
-    let sweep = &template.schedules[0];
+    let ids: Vec<&str> = template.schedules.iter().map(|schedule| schedule.id.as_str()).collect();
+    assert_eq!(ids, ["Digest", "Sweep"]);
+    let sweep = &template.schedules[1];
     assert_eq!(
         (sweep.expression.as_str(), sweep.input.as_str()),
         ("rate(15 minutes)", "{\"sweep\": true}")

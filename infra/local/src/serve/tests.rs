@@ -136,6 +136,46 @@ fn what_is_no_request_of_awss_is_answered_and_ends_nothing() {
 }
 
 #[test]
+fn the_page_says_what_happens_now_and_each_part_that_changes_can_be_found() {
+    serve(Pace::Held, |port, cluster| {
+        let page = || ask(port, "GET", "/", "", "");
+        let before = page();
+        assert!(
+            before.contains("units can take work") && before.contains("None yet."),
+            "{before}"
+        );
+        let step = r#"{"Name":"<img src=x>","ActionOnFailure":"CONTINUE","HadoopJarStep":{"Jar":"command-runner.jar","Args":["sleep","300"]}}"#;
+        emr(
+            port,
+            "AddJobFlowSteps",
+            &format!("{{\"JobFlowId\":\"{cluster}\",\"Steps\":[{step}]}}"),
+        );
+        assert!(ask(port, "POST", "/-/sleep?seconds=30", "", "").starts_with("HTTP/1.1 200"));
+        let after = page();
+        let (_, now) = after.split_once("id=\"now\"").unwrap();
+        let (now, _) = now.split_once("<h2>").unwrap();
+        assert!(
+            now.contains("&lt;img src=x&gt;") && now.contains("RUNNING for ") && now.contains("No drill yet."),
+            "{now}"
+        );
+        assert!(!after.contains("<img"), "a client's name is text");
+        // The script finds what has changed by its id.
+        for id in [
+            "time",
+            "reports",
+            "now",
+            "events",
+            "clusters",
+            "instances",
+            "experiments",
+        ] {
+            assert_eq!(after.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
+        }
+        assert_ne!(before, after);
+    });
+}
+
+#[test]
 fn a_client_that_leaves_while_it_waits_stops_holding_time() {
     serve(Pace::Held, |port, _| {
         let (sender, receiver) = mpsc::channel();

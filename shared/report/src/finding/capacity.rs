@@ -10,7 +10,7 @@ use crate::words::{number, span};
 const FLEETS: &str = "https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-instance-fleet.html";
 /// A replacement that takes longer than this from the notice on is slow: the two minutes of the notice, and three to
 /// start and to bootstrap.
-const SLOW_SECONDS: i64 = 300;
+pub(super) const SLOW_SECONDS: i64 = 300;
 /// Fewer types than this in a pool of Spot capacity are few: what a fleet takes without an allocation strategy.
 const TYPES_MIN: usize = 5;
 
@@ -81,10 +81,17 @@ pub(super) fn not_replaced(seen: &Seen<'_>) -> Option<Weakness> {
         evidence: match (count, inside.len()) {
             (1, 1) => "The instance that went while it ran had no replacement when it ended.".into(),
             (count, all) if count == all => {
-                format!("None of the {all} instances that went while it ran was replaced when it ended.")
+                format!(
+                    "None of the {} instances that went while it ran was replaced when it ended.",
+                    number(all as u64)
+                )
             }
             (count, all) => {
-                format!("{count} of the {all} instances that went while it ran had no replacement when it ended.")
+                format!(
+                    "{} of the {} instances that went while it ran had no replacement when it ended.",
+                    number(count as u64),
+                    number(all as u64)
+                )
             }
         },
         price: dip.map(|dip| {
@@ -206,26 +213,35 @@ pub(super) fn few_instance_types(seen: &Seen<'_>) -> Option<Weakness> {
     let pools = spot_pools(seen);
     let least = pools.into_iter().min_by_key(|pool| types(pool))?;
     (types(least) < TYPES_MIN).then_some(())?;
-    let evidence = if least.weights.is_empty() {
-        format!("{} is an instance group, which has one type.", least.id)
+    let names: Vec<String> = least.weights.keys().cloned().collect();
+    let evidence = match names.as_slice() {
+        [] => format!("{} is an instance group, which has one type.", least.id),
+        [only] => format!("{} may take {only} alone.", least.id),
+        names => format!(
+            "{} may choose among {} types: {}.",
+            least.id,
+            names.len(),
+            crate::words::list(names, 5)
+        ),
+    };
+    let (what, risk) = if names.len() < 2 {
+        (
+            "All Spot capacity comes from one instance type.",
+            "When EC2 runs out of it, nothing comes in place of what it takes back.",
+        )
     } else {
-        let names: Vec<String> = least.weights.keys().cloned().collect();
-        match names.as_slice() {
-            [only] => format!("{} has no other type to choose than {only}.", least.id),
-            names => format!(
-                "{} may choose among {} types: {}.",
-                least.id,
-                names.len(),
-                crate::words::list(names, 5)
-            ),
-        }
+        (
+            "Spot capacity comes from few instance types.",
+            "When one runs out, EMR can only choose among the others.",
+        )
     };
     Some(Weakness {
-        what: "Spot capacity comes from few instance types.".into(),
+        what: what.into(),
         evidence,
-        advice: "When one type runs out, EMR can only choose among the others. An instance fleet takes up to 30 types with an \
-                 allocation strategy: name at least five of like size, with weights by their cores."
-            .into(),
+        advice: format!(
+            "{risk} An instance fleet takes up to 30 types with an allocation strategy: name at least five of like size, with \
+             weights by their cores."
+        ),
         settings: strategy(seen),
         page: Some(FLEETS),
         ..Weakness::default()

@@ -1,6 +1,7 @@
 //! Weaknesses of the drill itself: what keeps it from showing more, and from being stopped.
 
 use rules::drill::DrillState;
+use rules::hit::InterruptionFacts;
 
 use super::{Seen, Weakness};
 use crate::words::{capital, plural};
@@ -85,18 +86,23 @@ pub(super) fn stop_alarm_unknown(seen: &Seen<'_>) -> Option<Weakness> {
 }
 
 pub(super) fn warnings_lost(seen: &Seen<'_>) -> Option<Weakness> {
-    let lost = seen
+    let lost: Vec<&InterruptionFacts> = seen
         .report
         .interruptions
         .iter()
-        .filter(|one| one.interrupted.warnings == 0 && one.loss.is_inside());
-    let count = lost.count();
-    (count > 0).then_some(())?;
+        .filter(|one| one.interrupted.warnings == 0 && one.loss.is_inside())
+        .collect();
+    (!lost.is_empty()).then_some(())?;
+    let told = if lost.iter().all(|one| one.interrupted.spot_status.is_some()) {
+        ": EC2 tells of them only by the status of the Spot request"
+    } else {
+        ""
+    };
     Some(Weakness {
         what: "Instances went without a warning reaching us.".into(),
         evidence: format!(
-            "{} without a warning on record; EC2 says so only by the status of the Spot request.",
-            plural(count, "interrupted instance")
+            "{} without a warning on record{told}.",
+            plural(lost.len(), "interrupted instance")
         ),
         advice: "Warnings are best effort. Look at the dead-letter queue; do not build on warnings alone.".into(),
         page: Some(WARNINGS),

@@ -2,7 +2,7 @@
 
 mod words;
 
-use rules::cluster::Market;
+use rules::cluster::{ManagedScaling, Market};
 use rules::drill::DrillState;
 use rules::replacement::{Excuse, Replacement};
 
@@ -43,7 +43,7 @@ fn task_pool(report: &mut Report) -> &mut rules::cluster::Pool {
 type Change = fn(&mut Report);
 
 /// A rule, what fires it, and what is near to that and does not.
-const CASES: [(&str, Change, Change); 27] = [
+const CASES: [(&str, Change, Change); 28] = [
     (
         "foreign-targets",
         |r| r.drill.experiments[0].resolved_are_victims = false,
@@ -146,6 +146,15 @@ const CASES: [(&str, Change, Change); 27] = [
             )
         },
         |r| set(r, "spark.stage.attempt.ignoreOnDecommissionFetchFailure", " TRUE"),
+    ),
+    (
+        "managed-scaling",
+        |r| {
+            not_replaced(r);
+            r.targets.managed_scaling = Some(ManagedScaling::Absent);
+        },
+        // All capacity came back in time: nothing else was needed.
+        |r| r.targets.managed_scaling = Some(ManagedScaling::Absent),
     ),
     (
         "few-instance-types",

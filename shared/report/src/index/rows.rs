@@ -11,7 +11,7 @@ use crate::words::{number, plural, span};
 use crate::{Text, page};
 
 /// Drills in a job's strip at most, the latest.
-const STRIP_MAX: usize = 30;
+pub(super) const STRIP_MAX: usize = 30;
 /// Jobs shown at most, the worst.
 const JOBS_MAX: usize = 500;
 /// Drills in the list at most, the latest.
@@ -61,7 +61,7 @@ struct Mark {
 }
 
 /// How bad a verdict is: the greater the worse. What is not known is worse than what was survived.
-fn badness(verdict: Verdict) -> u8 {
+pub(super) fn badness(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Failed => 3,
         Verdict::Degraded => 2,
@@ -117,8 +117,8 @@ pub(super) fn render(sorted: &[Entry]) -> Result<String, askama::Error> {
     .render()
 }
 
-/// By the latest verdict, then by how many of the strip were as bad.
-fn rank(drills: &[&Entry]) -> (u8, usize) {
+/// By the latest verdict, then by how many of the strip were bad.
+pub(super) fn rank(drills: &[&Entry]) -> (u8, usize) {
     let strip = drills.iter().take(STRIP_MAX);
     let bad = strip.filter(|entry| badness(entry.verdict) >= 2).count();
     (badness(drills[0].verdict), bad)

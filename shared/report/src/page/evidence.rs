@@ -165,12 +165,14 @@ fn spark(digest: &Digest<'_>) -> Option<String> {
         (done, 0) => format!("{} succeeded", plural(done, "job")),
         (done, failed) => format!("{} succeeded, {failed} failed", plural(done, "job")),
     };
-    let executors: Vec<String> = spark
+    let mut executors: Vec<String> = spark
         .executors
         .iter()
         .filter(|row| row.on_interrupted)
         .map(|row| row.id.clone())
         .collect();
+    // Spark numbers them.
+    executors.sort_by_key(|id| (id.len(), id.clone()));
     let sat = match executors.len() {
         0 => "no executor sat on an interrupted instance".to_owned(),
         1 => format!("executor {} sat on an interrupted instance", executors[0]),

@@ -131,13 +131,13 @@ fn task_time(digest: &Digest<'_>) -> Figure {
     }
     let share = percent(lost, total);
     let note = format!("{} %: {}", share.unwrap_or(0), parts.join(", "));
-    figure(
-        TITLE,
-        &rough(lost),
-        format!("of {}", rough(total)),
-        share,
-        note.trim_end_matches(": "),
-    )
+    let note = note.trim_end_matches(": ");
+    let price = digest.report.cost.task_lost_usd.map(price::usd);
+    let note = match price {
+        Some(usd) => format!("{note}; {usd} of task instances"),
+        None => note.to_owned(),
+    };
+    figure(TITLE, &rough(lost), format!("of {}", rough(total)), share, &note)
 }
 
 fn capacity(digest: &Digest<'_>) -> Figure {
@@ -249,7 +249,7 @@ fn price(digest: &Digest<'_>) -> Figure {
     const TITLE: &str = "Price of the drill";
     let cost = &digest.report.cost;
     let instances = match (cost.unit_hour_usd, cost.run_lost_usd) {
-        (_, Some(usd)) => format!("the run time lost, {usd:.2} USD of task instances"),
+        (_, Some(lost)) => format!("the run time lost, {} of task instances", price::usd(lost)),
         (Some(_), None) => "what the run lost is not known".to_owned(),
         (None, None) => "instances not priced".to_owned(),
     };

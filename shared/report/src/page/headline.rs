@@ -8,7 +8,7 @@ use rules::verdict::Verdict;
 
 use super::digest::Digest;
 use crate::time_lost::{self, Why};
-use crate::words::{plural, span};
+use crate::words::{number, plural, span};
 use crate::{Severity, Text};
 
 /// The head of the page.
@@ -136,7 +136,10 @@ fn capacity(digest: &Digest<'_>) -> String {
     match digest.counted.iter().filter(|one| replaced(&one.replacement)).count() {
         0 => "No replacement was to be expected.".to_owned(),
         1 => "One of them was replaced; of the others none was to be expected.".to_owned(),
-        some => format!("{some} of them were replaced; of the others none was to be expected."),
+        some => format!(
+            "{} of them were replaced; of the others none was to be expected.",
+            number(some as u64)
+        ),
     }
 }
 
@@ -169,7 +172,7 @@ fn price(digest: &Digest<'_>) -> String {
             (1, 1) => format!("It was not replaced{later}."),
             (some, all) if some == all => format!("None of them was replaced{later}."),
             (1, _) => format!("One of them was not replaced{later}."),
-            (some, _) => format!("{some} of them were not replaced{later}."),
+            (some, _) => format!("{} of them were not replaced{later}.", number(some as u64)),
         };
     }
     let reason = report.judgement.reasons.first().map_or("", String::as_str);

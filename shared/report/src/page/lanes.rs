@@ -169,7 +169,7 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
             "{} when the first instance went, {} at the lowest",
             dip.units_before, dip.units_lowest
         ));
-        out = format!("−{} units", digest.units_lost());
+        out = format!("−{}", plural(digest.units_lost() as usize, "unit"));
         out_note = format!(
             "{} unit-seconds",
             number(u64::try_from(dip.unit_seconds_lost).unwrap_or(0))
@@ -255,7 +255,7 @@ fn executors(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
         out: if gone.is_empty() {
             format!("{most} at most")
         } else {
-            format!("−{} executors", gone.len())
+            format!("−{}", plural(gone.len(), "executor"))
         }
         .into(),
         said: format!("{}.", said.join(", ")).into(),

@@ -84,6 +84,7 @@ pub(super) fn all(digest: &Digest<'_>) -> Vec<Table> {
         interruptions(digest),
         stages(digest),
         experiments(digest),
+        own_use(digest),
         attempts(digest),
         settings(digest),
         revisions(digest),
@@ -91,6 +92,30 @@ pub(super) fn all(digest: &Digest<'_>) -> Vec<Table> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What the drill used: FIS's actions and our own functions, as far as it is known.
+fn own_use(digest: &Digest<'_>) -> Option<Table> {
+    let cost = &digest.report.cost;
+    let rows = cost.own.iter().map(|one| {
+        let seconds = i64::try_from(one.used.milliseconds / 1_000).unwrap_or(i64::MAX);
+        vec![
+            one.function.clone(),
+            span(seconds),
+            one.gb_seconds.map_or_else(|| "–".to_owned(), |gb| format!("{gb:.1}")),
+            number(one.used.calls),
+        ]
+    });
+    Table::new(
+        "What the drill's own functions used: write-report's until this report was put together.",
+        &[
+            ("Function", Kind::Plain),
+            ("Ran", Kind::Number),
+            ("GB-seconds", Kind::Number),
+            ("Calls of AWS", Kind::Number),
+        ],
+        rows.collect(),
+    )
 }
 
 fn clock(at: Option<DateTime<Utc>>) -> String {
@@ -190,7 +215,7 @@ fn cause(digest: &Digest<'_>, cause: &Cause) -> String {
 fn took_along(one: &InterruptionFacts) -> String {
     match one.loss.bearing {
         Bearing::Counts if one.loss.held.is_empty() => "not known: no event log tells".into(),
-        Bearing::Counts => list(&one.loss.held, 8),
+        Bearing::Counts => one.loss.held_in_words(),
         Bearing::NothingThere => "nothing of the job".into(),
         Bearing::BeforeTheRun => "nothing: gone before the application began".into(),
         Bearing::AfterTheRun => "nothing: the job had ended".into(),

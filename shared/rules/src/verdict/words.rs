@@ -117,17 +117,25 @@ pub(super) fn capacity(counted: &[&InterruptionFacts]) -> String {
     }
 }
 
+/// Instances of which one says what went with them, at most.
+const NAMED_MAX: usize = 12;
+
 /// Why it is called survived.
 pub(super) fn survived(counted: &[&InterruptionFacts], how: &str) -> Vec<String> {
-    let known: Vec<String> = counted
+    let mut known: Vec<String> = counted
         .iter()
         .filter(|one| !one.loss.held.is_empty())
-        .map(|one| format!("{} on {}", one.loss.held.join(" and "), one.interrupted.instance_id))
+        .map(|one| format!("{} on {}", one.loss.held_in_words(), one.interrupted.instance_id))
         .collect();
     let with = if known.is_empty() {
         "What of the application was on them is not known: no event log tells.".to_owned()
     } else {
-        format!("With them went {}.", known.join(", "))
+        let more = known.len().saturating_sub(NAMED_MAX);
+        known.truncate(NAMED_MAX);
+        if more > 0 {
+            known.push(format!("what was on {more} more"));
+        }
+        format!("With them went {}.", known.join("; "))
     };
     vec![how.to_owned(), with]
 }

@@ -1,9 +1,10 @@
 //! What single findings say, and what they weigh.
 
 use chrono::TimeDelta;
+use rules::cluster::{ManagedScaling, ScalingLimits};
 use rules::replacement::Replacement;
 
-use super::{known_output, set, spark};
+use super::{known_output, not_replaced, set, spark, task_pool};
 use crate::finding::find;
 use crate::sample::workshop;
 use crate::{AttemptRow, Baseline, Missing, Report};
@@ -239,4 +240,50 @@ fn a_limit_that_is_advised_is_the_templates() {
     let (_, most) = wait.split_once("MaxValue: ").expect("it has a limit");
     let most = most.split_whitespace().next().expect("the limit is a number");
     assert!(advice.contains(&format!("WaitSecondsMax, up to {most}.")), "{advice}");
+}
+
+/// What is said of managed scaling within these limits, when 4 of the 64 Spot units, beside 4 On-Demand ones, stayed away.
+fn of_scaling(scaling: Option<ManagedScaling>, change: fn(&mut Report)) -> Option<(String, Vec<String>)> {
+    let mut report = workshop();
+    not_replaced(&mut report);
+    report.targets.managed_scaling = scaling;
+    change(&mut report);
+    let found = find(&report)
+        .into_iter()
+        .find(|finding| finding.id == "managed-scaling")?;
+    Some((found.evidence, found.settings))
+}
+
+#[test]
+fn managed_scaling_is_told_to_be_absent_at_its_maximum_or_capped_as_far_as_it_is_known() {
+    let within = |unit: &str, most, on_demand_most| {
+        Some(ManagedScaling::Within(ScalingLimits {
+            unit: Some(unit.into()),
+            most,
+            on_demand_most,
+        }))
+    };
+    let settings = |scaling| of_scaling(scaling, |_| {}).map(|(_, settings)| settings.join(" "));
+    assert_eq!(
+        settings(Some(ManagedScaling::Absent)).as_deref(),
+        Some("MaximumOnDemandCapacityUnits=8 MaximumCapacityUnits=72")
+    );
+    assert_eq!(
+        settings(within("InstanceFleetUnits", Some(68), Some(4))).as_deref(),
+        Some("MaximumCapacityUnits=72")
+    );
+    assert_eq!(
+        settings(within("InstanceFleetUnits", Some(100), Some(4))).as_deref(),
+        Some("MaximumOnDemandCapacityUnits=8")
+    );
+    for (unit, most, on_demand_most) in [
+        ("InstanceFleetUnits", Some(69), None),
+        ("InstanceFleetUnits", None, None),
+        ("VCPU", Some(16), Some(4)),
+    ] {
+        assert_eq!(settings(within(unit, most, on_demand_most)), None, "{unit} {most:?}");
+    }
+    assert_eq!(settings(None), None, "nobody asked EMR");
+    let scales_itself = of_scaling(Some(ManagedScaling::Absent), |r| task_pool(r).scales = true);
+    assert_eq!(scales_itself, None);
 }

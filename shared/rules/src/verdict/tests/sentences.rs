@@ -93,7 +93,7 @@ fn what_went_with_them_is_named_where_a_log_tells() {
     case.interrupted.push(second(Cause::Natural, replaced(500)));
     let told = [
         "EMR says that the step completed.",
-        "With them went driver and executor 1 on i-7, executor 2 on i-9.",
+        "With them went the driver and executor 1 on i-7; executor 2 on i-9.",
     ];
     assert_eq!(case.judge().reasons, told);
     case.logs.clear();
