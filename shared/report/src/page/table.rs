@@ -1,5 +1,7 @@
 //! The numbers behind the picture, as tables.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rules::bearing::Bearing;
 use rules::cluster::Role;
@@ -98,10 +100,13 @@ pub(super) fn all(digest: &Digest<'_>) -> Vec<Table> {
 fn own_use(digest: &Digest<'_>) -> Option<Table> {
     let cost = &digest.report.cost;
     let rows = cost.own.iter().map(|one| {
-        let seconds = i64::try_from(one.used.milliseconds / 1_000).unwrap_or(i64::MAX);
+        let ran = match one.used.milliseconds {
+            short @ ..10_000 => format!("{:.1} s", Duration::from_millis(short).as_secs_f64()),
+            long => span(i64::try_from(long / 1_000).unwrap_or(i64::MAX)),
+        };
         vec![
             one.function.clone(),
-            span(seconds),
+            ran,
             one.gb_seconds.map_or_else(|| "–".to_owned(), |gb| format!("{gb:.1}")),
             number(one.used.calls),
         ]
