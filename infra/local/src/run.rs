@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use account::api::Time;
-use account::emr::{Cluster, Step};
 use account::journal::Entry;
 use anyhow::{Context, anyhow, bail};
 use chrono::TimeDelta;
@@ -154,12 +153,15 @@ impl Stage {
             if let Some(bug) = state.bug() {
                 bail!("seed {}: {bug}", self.seed);
             }
-            if director.is_finished() && is_over(&state) {
+            let is_directed = director.is_finished();
+            let waits_for = if is_directed { waits_for(&state) } else { None };
+            if is_directed && waits_for.is_none() {
                 return Ok(first);
             }
             if now > limit {
+                let what = waits_for.unwrap_or_else(|| "its director is not done".to_owned());
                 bail!(
-                    "seed {}: the story has not ended after {LIMIT_HOURS} virtual hours",
+                    "seed {}: the story has not ended after {LIMIT_HOURS} virtual hours: {what}",
                     self.seed
                 );
             }
@@ -179,21 +181,28 @@ fn note_first_reports(state: &State, first: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// Every step is over, every function has answered, and each Spark step that ran has the report that is due.
-fn is_over(state: &State) -> bool {
-    let steps: Vec<(&Cluster, &Step)> = state
-        .account
-        .emr
-        .clusters()
-        .flat_map(|cluster| cluster.steps.iter().map(move |step| (cluster, step)))
-        .collect();
-    !steps.is_empty()
-        && state.is_quiet()
-        && steps.into_iter().all(|(cluster, step)| {
-            let is_over = step.ended_at.is_some();
+/// What a story still waits for, the first of it in words: steps that are not over, functions that have not answered, reports
+/// of Spark steps that are due. `None`: it is over.
+fn waits_for(state: &State) -> Option<String> {
+    let (mut has_steps, mut may_have_steps) = (false, false);
+    for cluster in state.account.emr.clusters() {
+        // One that nobody has started yet, or that ended before its step came, has none.
+        may_have_steps |= !strangers::is_stranger(cluster) && !cluster.state.is_over();
+        for step in &cluster.steps {
+            has_steps = true;
+            if step.ended_at.is_none() {
+                return Some(format!("step {} of {} is {:?}", step.id, cluster.id, step.state));
+            }
             let needs_report = || step.application_id.is_some() && truth::report_is_due(state, cluster, step);
-            is_over && (has_report(state, &cluster.id, &step.id) || !needs_report())
-        })
+            if !has_report(state, &cluster.id, &step.id) && needs_report() {
+                return Some(format!("step {} of {} has no report", step.id, cluster.id));
+            }
+        }
+    }
+    if !has_steps && (may_have_steps || state.account.emr.clusters().all(strangers::is_stranger)) {
+        return Some("there is no step".to_owned());
+    }
+    (!state.is_quiet()).then(|| "functions work, or events are on their way".to_owned())
 }
 
 /// Whether a step's report is there.

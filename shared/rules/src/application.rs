@@ -102,11 +102,12 @@ impl Run {
             begin_told_by: told_by(began),
             ended_at: ended.or(step.ended_at)?,
             end_told_by: told_by(ended),
-            began_by: match began {
-                None if open.begin => None,
-                None => Some(began_at + BEGINS_WITHIN),
-                told => told,
-            },
+            began_by: began.or_else(|| {
+                let by_step = (!open.begin).then_some(began_at + BEGINS_WITHIN);
+                // A later attempt's log tells that there was an earlier one.
+                let by_log = application.and_then(|one| moment(one.attempts.first()?.started_at_ms));
+                by_step.into_iter().chain(by_log).min()
+            }),
             may_go_on: match (ended, step.ended_at) {
                 (None, _) => open.end,
                 (Some(ended), Some(step)) => {

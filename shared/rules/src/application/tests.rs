@@ -136,6 +136,11 @@ fn an_application_that_may_have_waited_is_known_not_to_run_only_before_its_step_
         .filter(|s| run.is_known_at(at(*s)))
         .collect();
     assert_eq!(known, [-1]);
+    // The second attempt's log is all there is.
+    let attempts = [attempt("2", 310, Some(980))];
+    let run = Run::of(&step(), Some(Application { attempts: &attempts }), waits).unwrap();
+    assert_eq!((run.began_at, run.began_by), (at(0), Some(at(310))));
+    assert!(!run.is_known_at(at(309)) && run.is_known_at(at(310)));
 }
 
 #[test]
