@@ -16,6 +16,8 @@ use rules::cluster::{Cluster, Instance, ManagedScaling, Role};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
 use rules::replacement::{Excuse, Replacement};
+use rules::step::Step;
+use rules::used::Used;
 use rules::verdict::{self, Facts, Judgement};
 
 use crate::event_log::EventLog;
@@ -78,16 +80,9 @@ pub(crate) async fn report(
         Some(listed) => Some(rows::counted(aws, config, invocation, listed, earlier.rows_undisturbed).await),
         None => None,
     };
-    let capacity = run.as_ref().filter(|_| recovery.instances.is_some()).and_then(|run| {
-        let until = recovery.observed_at.max(step.ended_at?);
-        Some(measure(
-            instances,
-            &interruptions,
-            step.started_at?,
-            until,
-            run.ended_at,
-        ))
-    });
+    let known = recovery.instances.as_deref().zip(run.as_ref());
+    let capacity =
+        known.and_then(|(instances, run)| measure(instances, &interruptions, &step, run, recovery.observed_at));
     missing.sort();
     missing.dedup();
     let mut report = Report {
@@ -114,9 +109,7 @@ pub(crate) async fn report(
     };
     report.step.args = secret::mask(&report.step.args);
     add_up(&mut report, config.unit_hour_usd.0);
-    let of_drill = drill.used.iter().map(|used| ("start-experiment", used.clone()));
-    let own = of_drill.chain([("write-report", meter.read(aws, &config.clients))]);
-    report.cost.own = own.map(|(function, used)| OwnUse::new(function, used)).collect();
+    report.cost.own = own_use(drill, meter.read(aws, &config.clients));
     report.findings = finding::find(&report);
     Ok(report)
 }
@@ -205,14 +198,22 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
     })
 }
 
-/// Task capacity over time, and what was missing of it because of interruptions.
+/// What our own functions used of Lambda and AWS for this step, as far as they have come.
+fn own_use(drill: &Drill, by_report: Used) -> Vec<OwnUse> {
+    let by_drill = drill.used.iter().map(|used| ("start-experiment", used.clone()));
+    let all = by_drill.chain([("write-report", by_report)]);
+    all.map(|(function, used)| OwnUse::new(function, used)).collect()
+}
+
+/// Task capacity over time, and what was missing of it because of interruptions. `None`: EMR does not say when the step ran.
 fn measure(
     instances: &[Instance],
     interruptions: &[InterruptionFacts],
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
-    run_ended_at: DateTime<Utc>,
-) -> Capacity {
+    step: &Step,
+    run: &Run,
+    observed_at: DateTime<Utc>,
+) -> Option<Capacity> {
+    let (from, until) = (step.started_at?, observed_at.max(step.ended_at?));
     let tasks: Vec<&Instance> = instances.iter().filter(|one| one.role == Some(Role::Task)).collect();
     let outages: Vec<Outage> = interruptions
         .iter()
@@ -234,7 +235,7 @@ fn measure(
             })
         })
         .collect();
-    capacity::measure(&tasks, &outages, from, until, run_ended_at)
+    Some(capacity::measure(&tasks, &outages, from, until, run.ended_at))
 }
 
 /// What the report says of Spark, and what it cannot say.
