@@ -12,7 +12,7 @@ use spark_log::{Executor, Removal, SparkRun, same_host};
 
 use crate::cluster::{Instance, Role};
 use crate::interruption::NOTICE;
-use crate::step::Step;
+use crate::step::{Launch, Step};
 
 /// An application's attempts. YARN begins it anew when its driver is lost, and each attempt has a log of its own.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +95,7 @@ impl Run {
     pub fn of(step: &Step, application: Option<Application<'_>>, open: Open) -> Option<Self> {
         let began = application.and_then(Application::started_at);
         let ended = application.and_then(Application::ended_at);
+        let launch = step.launch();
         let told_by = |log: Option<DateTime<Utc>>| log.map_or(RunWitness::Step, |_| RunWitness::EventLog);
         let began_at = began.or(step.started_at)?;
         Some(Self {
@@ -110,8 +111,9 @@ impl Run {
             }),
             may_go_on: match (ended, step.ended_at) {
                 (None, _) => open.end,
-                (Some(ended), Some(step)) => {
-                    step - ended > ENDS_WITHIN && application.is_some_and(Application::may_begin_again)
+                (Some(ended), Some(step_ended)) => {
+                    let waits = launch == Launch::Direct;
+                    step_ended - ended > ENDS_WITHIN && application.is_some_and(|one| one.may_begin_again(waits))
                 }
                 (Some(_), None) => false,
             },
@@ -157,14 +159,15 @@ impl<'a> Application<'a> {
                 .all(|run| run.reading.skipped.is_empty() && !run.reading.compacted && run.started_at_ms.is_some())
     }
 
-    /// May YARN have begun it once more after the last attempt that left a log? A driver in client mode has one life, and an
-    /// attempt whose jobs all succeeded is the last.
-    fn may_begin_again(self) -> bool {
+    /// May YARN have begun it once more after the last attempt that left a log, while its step went on? A driver in client mode
+    /// has one life, and an attempt that succeeded is the last. Of one whose log has no exit code that is known by its jobs
+    /// only as long as nothing speaks against it: a step that does nothing but wait for its application does.
+    fn may_begin_again(self, waits_for_it: bool) -> bool {
         let Some(last) = self.last() else { return true };
         let set = |key: &str| last.settings.get(key).map(|value| value.trim());
         let attempts_max = set("spark.yarn.maxAppAttempts").and_then(|value| value.parse().ok());
         // An exit code of 0 is that of any context that was stopped, whatever became of the program.
-        let succeeded = last.exit_code.is_none_or(|code| code == 0)
+        let succeeded = last.exit_code.map_or(!waits_for_it, |code| code == 0)
             && !last.jobs.is_empty()
             && last.jobs.iter().all(|job| job.succeeded == Some(true));
         set("spark.submit.deployMode") != Some("client")

@@ -118,6 +118,30 @@ fn an_attempt_that_did_well_is_the_last() {
 }
 
 #[test]
+fn an_attempt_that_left_no_exit_code_is_not_the_last_where_its_step_did_nothing_but_wait_and_went_on() {
+    let may_go_on = |program: &str, exit_code: Option<i32>, ended: i64| {
+        let attempts = [SparkRun {
+            jobs: vec![job(true)],
+            exit_code,
+            ..attempt("1", 20, Some(ended))
+        }];
+        let step = Step {
+            args: vec![program.to_owned(), "s3://bucket/job.py".to_owned()],
+            ..step()
+        };
+        let application = Application { attempts: &attempts };
+        Run::of(&step, Some(application), Open::default()).unwrap().may_go_on
+    };
+    assert!(may_go_on("spark-submit", None, 500));
+    assert!(!may_go_on("spark-submit", None, 990));
+    assert!(!may_go_on("spark-submit", Some(0), 500), "it says that it did well");
+    assert!(
+        !may_go_on("my-program", None, 500),
+        "which may do other things after it"
+    );
+}
+
+#[test]
 fn a_moment_is_inside_the_run_from_its_begin_until_before_its_end() {
     let run = Run::of(&step(), None, Open::default()).unwrap();
     let inside: Vec<i64> = [-1, 0, 999, 1000].into_iter().filter(|s| run.holds(at(*s))).collect();
