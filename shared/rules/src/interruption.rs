@@ -71,7 +71,9 @@ impl Act {
         let latest = self.ended_at.unwrap_or(due).max(due + NOTICE_LATE) + CLOCKS;
         match (noticed_at, lost_at) {
             (Some(noticed), _) => noticed + TimeDelta::seconds(1) > self.began_at && noticed <= latest,
-            (None, Some(lost)) => lost >= due + NOTICE - CLOCKS && lost <= latest + NOTICE + GOING,
+            // Where nobody saw the notice, one that went before its time is not known to be this action's: times are in whole
+            // seconds, and another experiment may have hit it a moment before.
+            (None, Some(lost)) => lost + TimeDelta::seconds(1) > due + NOTICE && lost <= latest + NOTICE + GOING,
             (None, None) => true,
         }
     }

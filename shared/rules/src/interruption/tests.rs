@@ -203,8 +203,8 @@ fn a_loss_without_a_notice_is_our_actions_if_it_lies_two_minutes_after_it() {
         joined(&[act(100)], None, code, Some(lost + 10)).unwrap().cause
     };
     for (lost, expected) in [
-        (214, Cause::Unknown),
-        (215, ours()),
+        (219, Cause::Unknown),
+        (220, ours()),
         (345, ours()),
         (346, Cause::Unknown),
     ] {
