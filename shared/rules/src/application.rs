@@ -123,8 +123,7 @@ impl Run {
     /// Is it known whether the application ran at a moment?
     pub fn is_known_at(&self, at: DateTime<Utc>) -> bool {
         let had_begun = at < self.began_at || self.began_by.is_some_and(|by| at >= by);
-        let may_have_ended = self.end_told_by == RunWitness::Step && at >= self.ended_at - ENDS_WITHIN;
-        had_begun && !(may_have_ended && at < self.ended_at) && !(at >= self.ended_at && self.may_go_on)
+        had_begun && !(at >= self.ended_at && self.may_go_on)
     }
 
     /// May the application have run on after its step, which did not wait for it?

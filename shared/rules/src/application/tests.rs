@@ -149,21 +149,6 @@ fn a_moment_is_inside_the_run_from_its_begin_until_before_its_end() {
 }
 
 #[test]
-fn by_its_steps_times_alone_an_application_may_have_ended_a_minute_before() {
-    let known = |run: &Run| -> Vec<i64> {
-        [939, 940, 999, 1000]
-            .into_iter()
-            .filter(|s| run.is_known_at(at(*s)))
-            .collect()
-    };
-    let by_step = Run::of(&step(), None, Open::default()).unwrap();
-    assert_eq!(known(&by_step), [939, 1000]);
-    let attempts = [attempt("1", 20, Some(1000))];
-    let by_log = Run::of(&step(), Some(Application { attempts: &attempts }), Open::default()).unwrap();
-    assert_eq!(known(&by_log), [939, 940, 999, 1000]);
-}
-
-#[test]
 fn an_application_that_may_have_waited_is_known_not_to_run_only_before_its_step_began() {
     let waits = Open {
         begin: true,
