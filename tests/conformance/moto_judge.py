@@ -29,6 +29,8 @@ EXPECTED = {
     ("dynamodb", "PutItem", 400, "ConditionalCheckFailedException"),
     # The note that nobody watches a step, of one that is watched.
     ("dynamodb", "DeleteItem", 400, "ConditionalCheckFailedException"),
+    # A turn at EMR that is not free at once.
+    ("dynamodb", "UpdateItem", 400, "ConditionalCheckFailedException"),
     ("s3", "GetObject", 404, "NoSuchKey"),
     ("fis", "DeleteExperimentTemplate", 404, "ResourceNotFoundException"),
 }
