@@ -58,11 +58,12 @@ pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -
             running = candidates.len();
             if running >= needs && nodes.are_due(now, now >= limit) {
                 let patience = (limit - now).max(TimeDelta::zero());
-                match if has_turn {
+                let turn = if has_turn {
                     Turn::AtOnce
                 } else {
                     work.take_turn(patience).await
-                } {
+                };
+                match turn {
                     Turn::AtOnce => match nodes.look(work, needs, candidates).await? {
                         Look::Enough(policy, candidates) => return Ok(Wait::Ready(policy, candidates)),
                         Look::NotYet => has_turn = false,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use account::api::{ApiError, Time};
+use account::api::ApiError;
 use account::emr::StepState;
 use account::spark::{StagePlan, Workload};
 use account::wire::Service;
@@ -18,7 +18,7 @@ use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::fault::Faults;
-use crate::run::{EPOCH, TEMPLATE};
+use crate::run::{self, Stage};
 use crate::scenario::DATA_BUCKET;
 use crate::world::World;
 
@@ -39,24 +39,19 @@ const POLL_EVERY: Duration = Duration::from_millis(3333);
 
 /// Tells it with a seed; `watch` hears each minute of the time in which people submit, and how many there are.
 pub fn tell(plan: &Plan, seed: u64, watch: impl FnMut(u64, u64)) -> anyhow::Result<Seen> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .context("starting the runtime")?;
-    runtime.block_on(async {
-        let begun_at: Time = EPOCH.parse().context("the epoch is a time")?;
-        let data = format!("arn:aws:s3:::{DATA_BUCKET}");
-        let parameters = ["EventLogBucketArns", "LogBucketArns"].map(|name| (name.to_owned(), data.clone()));
-        let faults = Faults {
+    let data = format!("arn:aws:s3:::{DATA_BUCKET}");
+    let parameters = ["EventLogBucketArns", "LogBucketArns"].map(|name| (name.to_owned(), data.clone()));
+    let stage = Stage {
+        parameters: BTreeMap::from(parameters),
+        faults: Faults {
             lost_percent: plan.lost_percent,
             ..Faults::default()
-        };
-        let world = World::new(TEMPLATE, &BTreeMap::from(parameters), seed, begun_at, faults)
-            .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
-        world.lock().account.s3.create_bucket(DATA_BUCKET);
+        },
+        seed,
+    };
+    run::virtual_time()?.block_on(async {
+        let world = stage.open()?;
         world.lock().account.emr.set_workload(JOB, light());
-        tokio::spawn(world.clone().run());
         let people = People { world: world.clone() };
         let mut clusters = Vec::new();
         for number in 0..plan.clusters {

@@ -22,7 +22,7 @@ use crate::world::{State, World};
 pub const TEMPLATE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"));
 
 /// When every run begins.
-pub(crate) const EPOCH: &str = "2026-11-20T14:00:00Z";
+const EPOCH: &str = "2026-11-20T14:00:00Z";
 
 /// One finished step, and what the functions made of it.
 #[derive(Debug, Clone)]
@@ -89,23 +89,32 @@ pub struct Stage {
     pub seed: u64,
 }
 
+/// A runtime in which time passes as soon as everybody waits for it.
+pub(crate) fn virtual_time() -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build();
+    runtime.context("starting the runtime")
+}
+
 impl Stage {
+    /// A world with the stack in it, in which everything happens that happens by itself.
+    pub(crate) fn open(&self) -> anyhow::Result<World> {
+        let begun_at: Time = EPOCH.parse().context("the epoch is a time")?;
+        let world = World::new(TEMPLATE, &self.parameters, self.seed, begun_at, self.faults.clone())
+            .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
+        world.lock().account.s3.create_bucket(DATA_BUCKET);
+        tokio::spawn(world.clone().run());
+        Ok(world)
+    }
+
     /// Has a director tell a story in a world of its own, in virtual time.
     pub fn play<F>(&self, direct: impl FnOnce(World) -> F, watch: impl FnMut(&Entry)) -> anyhow::Result<Run>
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .context("starting the runtime")?;
-        runtime.block_on(async {
-            let begun_at: Time = EPOCH.parse().context("the epoch is a time")?;
-            let world = World::new(TEMPLATE, &self.parameters, self.seed, begun_at, self.faults.clone())
-                .map_err(|error| anyhow!("deploying infra/template.yaml: {error}"))?;
-            world.lock().account.s3.create_bucket(DATA_BUCKET);
-            tokio::spawn(world.clone().run());
+        virtual_time()?.block_on(async {
+            let world = self.open()?;
+            let begun_at = world.clock.now();
             let director = tokio::spawn(direct(world.clone()));
             let neighbours = tokio::spawn(strangers::live(world.clone()));
             let followed = self.follow(&world, &director, watch).await;

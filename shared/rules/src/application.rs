@@ -95,7 +95,6 @@ impl Run {
     pub fn of(step: &Step, application: Option<Application<'_>>, open: Open) -> Option<Self> {
         let began = application.and_then(Application::started_at);
         let ended = application.and_then(Application::ended_at);
-        let launch = step.launch();
         let told_by = |log: Option<DateTime<Utc>>| log.map_or(RunWitness::Step, |_| RunWitness::EventLog);
         let began_at = began.or(step.started_at)?;
         Some(Self {
@@ -112,8 +111,8 @@ impl Run {
             may_go_on: match (ended, step.ended_at) {
                 (None, _) => open.end,
                 (Some(ended), Some(step_ended)) => {
-                    let waits = launch == Launch::Direct;
-                    step_ended - ended > ENDS_WITHIN && application.is_some_and(|one| one.may_begin_again(waits))
+                    let waits_for_it = step.launch() == Launch::Direct;
+                    step_ended - ended > ENDS_WITHIN && application.is_some_and(|one| one.may_begin_again(waits_for_it))
                 }
                 (Some(_), None) => false,
             },

@@ -7,6 +7,7 @@ use account::emr::StepState;
 use account::journal::{Entry, Kind};
 use chrono::TimeDelta;
 
+use crate::run::has_report;
 use crate::truth;
 use crate::world::State;
 
@@ -181,12 +182,6 @@ fn refill(operation: &str) -> f64 {
         "DescribeCluster" | "ListInstanceGroups" => 1.0,
         _ => 0.5,
     }
-}
-
-fn has_report(state: &State, cluster_id: &str, step_id: &str) -> bool {
-    let bucket = &state.template.buckets["ReportBucket"];
-    let uri = format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json");
-    state.account.s3.get(&uri).is_ok()
 }
 
 /// Invocations of a function, each with when it began and ended, by their ends.
