@@ -204,8 +204,8 @@ async fn empty(
     aws.empty(results).await
 }
 
-/// Of steps that nobody watches, and of those that have just begun, the ledger does not know the places: EMR is asked for them, ten of a cluster a call, with
-/// pauses. The first that has not ended and names the place, with its cluster.
+/// Of steps that nobody watches, and of those that have just begun, the ledger does not know the places: EMR is asked for
+/// them, ten of a cluster a call, with pauses. The first that has not ended and names the place, with its cluster.
 async fn unread_writer(
     aws: &Aws,
     config: &Config,

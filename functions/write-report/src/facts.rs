@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use aws::TARGET_ARNS_MAX;
 use aws::invocation::Invocation;
 use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -298,13 +297,7 @@ fn add_up(report: &mut Report, unit_hour_usd: Option<f64>) {
     // What went with an attempt that left no log is not known, so neither is the sum.
     let whole = report.spark.as_ref().filter(|spark| spark.attempts_without_log == 0);
     *lost_task_ms = whole.map(Spark::lost_task_ms);
-    for experiment in report.drill.experiments.iter().filter(|one| !one.preview) {
-        if let (Some(from), Some(until)) = (experiment.started_at, experiment.ended_at) {
-            // One action for each target, side by side.
-            let actions = i64::try_from(experiment.victims.len().div_ceil(TARGET_ARNS_MAX)).unwrap_or(0);
-            *fis_action_seconds += actions * (until - from).num_seconds();
-        }
-    }
+    *fis_action_seconds = price::fis_action_seconds(&report.drill.experiments);
     report.cost.fis_usd = price::fis_usd(price::fis_action_minutes(&report.drill.experiments));
     report.cost.unit_hour_usd = unit_hour_usd;
     report.cost.run_lost_usd = unit_hour_usd.and_then(|usd| price::run_lost_usd(report, usd));

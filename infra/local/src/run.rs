@@ -215,7 +215,7 @@ fn waits_for(state: &State) -> Option<String> {
 }
 
 /// Whether a step's report is there.
-pub(crate) fn has_report(state: &State, cluster_id: &str, step_id: &str) -> bool {
+pub fn has_report(state: &State, cluster_id: &str, step_id: &str) -> bool {
     let bucket = state.template.buckets.get("ReportBucket");
     let uri = bucket.map(|bucket| format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json"));
     uri.is_some_and(|uri| state.account.s3.get(&uri).is_ok())

@@ -11,6 +11,7 @@ use aws_sdk_fis::types::{
     SafetyLeverStatus, StartExperimentExperimentOptionsInput,
 };
 use chrono::{DateTime, Utc};
+use rules::victim::INSTANCES_PER_ACTION;
 
 use super::{Aws, required, time};
 use crate::error::Error;
@@ -25,10 +26,6 @@ pub const ACTION: &str = "aws:ec2:send-spot-instance-interruptions";
 pub const RESOURCE_TYPE: &str = "aws:ec2:spot-instance";
 /// The name by which the action calls its targets.
 const ACTION_TARGET: &str = "SpotInstances";
-
-/// A target takes at most this many ARNs, and an action this many Spot instances.
-/// <https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html>
-pub const TARGET_ARNS_MAX: usize = 5;
 
 /// Tags that tell whose a throw-away template or an experiment is.
 pub const TAG_CLUSTER: &str = "spot-drill:cluster";
@@ -129,7 +126,7 @@ impl Aws {
         if let Some(configuration) = log_configuration(policy) {
             request = request.log_configuration(configuration.map_err(|error| Error::Answer(error.to_string()))?);
         }
-        for (number, chunk) in arns.chunks(TARGET_ARNS_MAX).enumerate() {
+        for (number, chunk) in arns.chunks(INSTANCES_PER_ACTION).enumerate() {
             let (target, action) =
                 target_and_action(policy, number + 1, chunk).map_err(|error| Error::Answer(error.to_string()))?;
             request = request

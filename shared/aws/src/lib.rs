@@ -42,7 +42,7 @@ pub use cluster_tags::Primary;
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
 pub use emr_listings::{ListedCluster, STEP_IDS_MAX};
-pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, TARGET_ARNS_MAX, ThrowAway};
+pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, ThrowAway};
 pub use meter::Meter;
 pub use s3::{Found, Listed, Object};
 pub use s3_ranges::RangeReader;

@@ -2,23 +2,35 @@
 
 use std::time::Duration;
 
+use rules::victim::INSTANCES_PER_ACTION;
+
 use crate::{ExperimentFacts, Report};
 
-/// FIS interrupts so many instances by one action at most.
-/// <https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html>
-const INSTANCES_PER_ACTION: usize = 5;
 /// US dollars for an action-minute, but for AWS GovCloud. <https://aws.amazon.com/fis/pricing/>
 const USD_PER_ACTION_MINUTE: f64 = 0.10;
 
 /// The minutes of FIS's actions, each rounded up: FIS rounds to the minute, and does not say which way. So many at most.
 pub fn fis_action_minutes(experiments: &[ExperimentFacts]) -> u32 {
-    let ran = experiments.iter().filter(|one| !one.preview);
-    let minutes = ran.filter_map(|one| {
-        let seconds = (one.ended_at? - one.started_at?).num_seconds().max(0);
-        let actions = u32::try_from(one.victims.len().div_ceil(INSTANCES_PER_ACTION)).ok()?;
-        Some(actions * u32::try_from((seconds + 59).div_euclid(60)).ok()?)
-    });
+    let minutes = actions(experiments)
+        .filter_map(|(count, seconds)| Some(count * u32::try_from((seconds + 59).div_euclid(60)).ok()?));
     minutes.sum()
+}
+
+/// How long FIS's actions ran, added up, in seconds.
+pub fn fis_action_seconds(experiments: &[ExperimentFacts]) -> i64 {
+    actions(experiments)
+        .map(|(count, seconds)| i64::from(count) * seconds)
+        .sum()
+}
+
+/// How many actions each experiment ran side by side, one for each target, and for how many seconds.
+fn actions(experiments: &[ExperimentFacts]) -> impl Iterator<Item = (u32, i64)> {
+    let ran = experiments.iter().filter(|one| !one.preview);
+    ran.filter_map(|one| {
+        let seconds = (one.ended_at? - one.started_at?).num_seconds().max(0);
+        let count = u32::try_from(one.victims.len().div_ceil(INSTANCES_PER_ACTION)).ok()?;
+        Some((count, seconds))
+    })
 }
 
 /// What FIS bills for them, in US dollars.

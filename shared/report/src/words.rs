@@ -1,5 +1,7 @@
 //! Numbers and spans of time as one says them.
 
+pub use rules::words::{list, number};
+
 /// `59 s`, `4 min 28 s`, `2 min`, `1 h 5 min`.
 pub fn span(seconds: i64) -> String {
     let (sign, seconds) = if seconds < 0 { ("−", -seconds) } else { ("", seconds) };
@@ -36,19 +38,6 @@ pub fn clock(seconds: i64) -> String {
     }
 }
 
-/// `1,256`.
-pub fn number(value: u64) -> String {
-    let digits = value.to_string();
-    let mut said = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            said.push(',');
-        }
-        said.push(digit);
-    }
-    said
-}
-
 /// `1 instance`, `3 instances`.
 pub fn plural(count: usize, what: &str) -> String {
     match count {
@@ -65,22 +54,6 @@ pub fn in_words(count: usize) -> String {
     WORDS
         .get(count)
         .map_or_else(|| number(count as u64), |word| (*word).to_owned())
-}
-
-/// `a`, `a and b`, `a, b and c`; beyond `at_most` the rest is counted.
-pub fn list(items: &[String], at_most: usize) -> String {
-    let shown: Vec<String> = if items.len() > at_most {
-        let rest = items.len() - at_most;
-        let more = std::iter::once(format!("{} more", number(rest as u64)));
-        items.iter().take(at_most).cloned().chain(more).collect()
-    } else {
-        items.to_vec()
-    };
-    match shown.split_last() {
-        None => String::new(),
-        Some((last, [])) => last.clone(),
-        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
-    }
 }
 
 /// A sentence's begin in a capital letter. Names keep theirs: of settings, files and places.
@@ -139,17 +112,5 @@ mod tests {
             assert_eq!(capital(name), name);
         }
         assert_eq!([1, 2, 3].map(times), ["once", "twice", "3 times"]);
-    }
-
-    #[test]
-    fn lists_and_numbers_read_as_english() {
-        assert_eq!(
-            [0, 999, 1_256, 1_000_000].map(number),
-            ["0", "999", "1,256", "1,000,000"]
-        );
-        let items = ["a", "b", "c", "d"].map(str::to_owned);
-        assert_eq!(list(&items[..1], 3), "a");
-        assert_eq!(list(&items[..3], 3), "a, b and c");
-        assert_eq!(list(&items, 2), "a, b and 2 more");
     }
 }

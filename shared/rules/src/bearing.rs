@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::application::{Application, Run};
 use crate::interruption::{Interrupted, NOTICE};
+use crate::words::list;
 
 /// How an interruption bears upon the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,9 @@ pub struct Loss {
     pub held: Vec<String>,
 }
 
+/// Executors named of one kind at most.
+const NAMED_MAX: usize = 8;
+
 impl Loss {
     /// Weighs one interruption. Pure and total.
     pub fn weigh(one: &Interrupted, run: &Run, application: Option<Application<'_>>) -> Self {
@@ -60,12 +64,7 @@ impl Loss {
     pub fn is_inside(&self) -> bool {
         matches!(self.bearing, Bearing::Counts | Bearing::NothingThere)
     }
-}
 
-/// Executors named of one kind at most.
-const NAMED_MAX: usize = 8;
-
-impl Loss {
     /// What went with it, in words: `the driver and executor 7`, `the driver, executors 15 and 17`.
     pub fn held_in_words(&self) -> String {
         let mut kinds: Vec<(String, Vec<String>)> = Vec::new();
@@ -87,21 +86,9 @@ impl Loss {
         let said = kinds.into_iter().map(|(kind, names)| match names.as_slice() {
             [] => kind,
             [one] => format!("{kind} {one}"),
-            several => format!("{kind}s {}", listed(several, NAMED_MAX)),
+            several => format!("{kind}s {}", list(several, NAMED_MAX)),
         });
         said.collect::<Vec<String>>().join(between)
-    }
-}
-
-/// `a`, `a and b`, `a, b and c`; beyond `at_most` the rest is counted.
-fn listed(items: &[String], at_most: usize) -> String {
-    let mut shown: Vec<String> = items.iter().take(at_most).cloned().collect();
-    if items.len() > at_most {
-        shown.push(format!("{} more", items.len() - at_most));
-    }
-    match shown.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
-        _ => shown.concat(),
     }
 }
 

@@ -11,7 +11,7 @@
 //! * [`application`]: the run that counts, of those that Spark's event log tells of;
 //! * [`interruption`], [`bearing`]: who was hit, when, by whom, and what of the application went with it;
 //! * [`replacement`], [`capacity`]: what came in their place; [`hit`]: one interrupted instance as a whole;
-//! * [`cause`], [`verdict`]: what it comes to.
+//! * [`cause`], [`verdict`]: what it comes to; [`words`]: numbers and lists as one says them.
 
 pub mod application;
 pub mod bearing;
@@ -31,3 +31,4 @@ pub mod step;
 pub mod used;
 pub mod verdict;
 pub mod victim;
+pub mod words;

@@ -4,6 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// A target takes at most this many ARNs, and an action this many Spot instances.
+/// <https://docs.aws.amazon.com/fis/latest/userguide/fis-quotas.html>
+pub const INSTANCES_PER_ACTION: usize = 5;
+
 /// A running Spot task instance of the cluster, as EC2's `DescribeInstances` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Victim {

@@ -10,6 +10,7 @@ use account::wire::Service;
 use chrono::DateTime;
 use local::fault::Faults;
 use local::run;
+pub(crate) use local::run::has_report;
 use local::scenario::{DATA_BUCKET, SCENARIOS, Scenario};
 use local::world::{State, World};
 use report::Report;
@@ -207,12 +208,6 @@ pub(crate) fn running(world: &World, cluster_id: &str, step_id: &str) -> Value {
     let time = world.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     json!({"detail-type": "EMR Step Status Change", "source": "aws.emr", "time": time,
         "detail": {"stepId": step_id, "clusterId": cluster_id, "state": "RUNNING"}})
-}
-
-pub(crate) fn has_report(state: &State, cluster_id: &str, step_id: &str) -> bool {
-    let bucket = &state.template.buckets["ReportBucket"];
-    let uri = format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json");
-    state.account.s3.get(&uri).is_ok()
 }
 
 pub(crate) fn report_of(world: &World, cluster_id: &str, step_id: &str) -> Report {
