@@ -145,7 +145,7 @@ fn tell_region(drill: &Drill) -> anyhow::Result<ExitCode> {
 
 /// Runs a story; answers the folder of its reports.
 fn tell_story(drill: &Drill) -> anyhow::Result<(PathBuf, Run, Option<Comparison>)> {
-    let scenario = Scenario::find(&drill.scenario).map_err(|error| anyhow!(error))?;
+    let scenario = Scenario::find(&drill.scenario).map_err(|error| anyhow!("{error}, {}", busy_region::NAME))?;
     let settings = set(scenario.settings(), drill)?;
     let mut screen = Screen::new(drill, scenario.name);
     let run = run::run(scenario, &settings, drill.seed, |entry| screen.show(entry))?;

@@ -33,6 +33,11 @@ fn help_names_every_command_and_each_has_help_of_its_own() {
 fn a_wrong_word_ends_with_status_2_and_names_what_was_expected() {
     for (arguments, expected) in [
         (&["drill", "--scenario", "wrong"][..], "there are workshop"),
+        (&["drill", "--scenario", "wrong"], "busy-region"),
+        (
+            &["drill", "--scenario", "busy-region", "--set", "hours=0"],
+            "from 1 to 672",
+        ),
         (&["drill", "--set", "victims=0"], "from 1 to 50"),
         (&["drill", "--set", "size=3"], "can be set"),
         (&["drill", "--job", "/no/such.py"], "/no/such.py is no file"),
