@@ -3,7 +3,7 @@
 //! Separate from stories because in these AWS always answers; here a verdict may come later, and an invocation may fail, but
 //! nobody may be hit, nothing lost and nothing told that is wrong.
 
-use local::fault::{AtCall, EndedEarly, Fate, Faults};
+use local::fault::{AtCall, EndedEarly, Fate, Faults, Gone, Resource};
 use local::run::Run;
 
 use crate::story::{Chance, Story};
@@ -59,6 +59,13 @@ impl Trial {
             function: chance.one(&FUNCTIONS).to_owned(),
             invocation: chance.between(1, 3),
             after_ms: u64::from(chance.between(1, 300)) * u64::from(chance.between(1, 1000)),
+        });
+        faults.stale_percent = chance.one(&[0, 0, 20, 60]);
+        faults.skew_ms_max = chance.one(&[0, 0, 300, 3000]);
+        faults.gone = chance.percent(15).then(|| Gone {
+            what: chance.one(&[Resource::Table, Resource::Bucket, Resource::ExperimentTemplate]),
+            from_seconds: i64::from(chance.between(1, 1500)),
+            seconds: i64::from(chance.between(1, 3600)),
         });
         Self { story }
     }
@@ -136,7 +143,7 @@ pub fn kind(wrong: &str) -> &str {
 type LeaveOut = fn(&mut Faults);
 
 /// Every fault of a run's, and how it is left out.
-const EACH: [(&str, LeaveOut); 15] = [
+const EACH: [(&str, LeaveOut); 18] = [
     ("crash", |faults| faults.at_call = None),
     ("ended-early", |faults| faults.ended_early = None),
     ("errors", |faults| faults.errors_percent = 0),
@@ -149,6 +156,9 @@ const EACH: [(&str, LeaveOut); 15] = [
     ("refused", |faults| faults.refused_percent = 0),
     ("garbled", |faults| faults.garbled_percent = 0),
     ("fis-refused", |faults| faults.fis_refused_percent = 0),
+    ("stale", |faults| faults.stale_percent = 0),
+    ("skew", |faults| faults.skew_ms_max = 0),
+    ("gone", |faults| faults.gone = None),
     ("twice", |faults| faults.twice_percent = 0),
     ("lost", |faults| faults.lost_percent = 0),
     ("late", |faults| faults.delay_ms_max = Faults::default().delay_ms_max),

@@ -100,6 +100,7 @@ async fn interrupted(
     };
     let mut joined = testimony.join(&ids);
     joined.retain(|one| victims.contains(one.instance_id.as_str()) || is_near(one, span));
+    look_for_overdue(aws, run, &mut joined, missing).await;
     for one in joined.iter().filter(|one| one.spot_status.is_none()) {
         let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);
         missing.push(Missing {
@@ -108,6 +109,36 @@ async fn interrupted(
         });
     }
     Ok(joined)
+}
+
+/// EMR finds a loss up to a minute late, and the status of a Spot request that EC2 itself ends is the last one from the notice
+/// on. So EC2 is asked for the instances whose notice fell due while the job ran and whom nobody has seen go.
+async fn look_for_overdue(aws: &Aws, run: Option<&Run>, interrupted: &mut [Interrupted], missing: &mut Vec<Missing>) {
+    let now = aws.now();
+    let overdue = |one: &Interrupted| {
+        one.overdue_since(now)
+            .filter(|due| run.is_some_and(|run| run.holds(*due)))
+    };
+    let ids: Vec<String> = interrupted
+        .iter()
+        .filter(|one| overdue(one).is_some())
+        .map(|one| one.instance_id.clone())
+        .collect();
+    if ids.is_empty() {
+        return;
+    }
+    let described = or_missing(
+        aws.describe_instances(&ids).await,
+        "state of instances that were due",
+        missing,
+    );
+    let Some(described) = described else { return };
+    for one in interrupted {
+        let is_gone = described.get(&one.instance_id).is_none_or(|found| found.is_gone);
+        if let Some(due) = overdue(one).filter(|_| is_gone) {
+            one.kept_its_notice(due);
+        }
+    }
 }
 
 /// Was an instance there at some time of the span, as far as EMR says, which finds it gone late?

@@ -27,6 +27,14 @@ impl Clock {
         }
     }
 
+    /// The same clock, as somebody reads it whose own is off.
+    pub fn off_by(self, by: TimeDelta) -> Self {
+        Self {
+            epoch: self.epoch + by,
+            ..self
+        }
+    }
+
     /// Virtual time, to the millisecond.
     pub fn now(&self) -> Time {
         let elapsed = TimeDelta::from_std(self.begun.elapsed()).unwrap_or(TimeDelta::MAX);

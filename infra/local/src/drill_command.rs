@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use account::api::Time;
 use account::journal::{Entry, Kind};
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rules::verdict::Verdict;
@@ -38,8 +38,8 @@ pub struct Drill {
     #[arg(long, default_value = "out", value_name = "DIR")]
     out: PathBuf,
     /// Change the story: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, twice, again, lost,
-    /// hours-late, mangled, errors, throttled, lost-requests, lost-answers, refused, garbled, fis-refused. In busy-region:
-    /// clusters, steps, transient, peak, hours, lost.
+    /// hours-late, mangled, errors, throttled, lost-requests, lost-answers, refused, garbled, fis-refused, stale, skew. In
+    /// busy-region: clusters, steps, transient, peak, hours, lost.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Print the journal as JSON lines, and last the verdict.
@@ -118,6 +118,18 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
 
 /// Tells of a busy Region, and says what was counted. There are too many reports to keep any.
 fn tell_region(drill: &Drill) -> anyhow::Result<ExitCode> {
+    let asked = [
+        ("--json", drill.json),
+        ("--verbose", drill.verbose),
+        ("--fail-on", drill.fail_on.is_some()),
+    ];
+    if let Some((flag, _)) = asked.iter().find(|(_, is_asked)| *is_asked) {
+        bail!(
+            "{flag} is not for {}: it prints what was counted, and its status is 1 when a step was left without a report or \
+             the neighbour was throttled",
+            busy_region::NAME
+        );
+    }
     let mut plan = Plan::default();
     for set in &drill.sets {
         plan.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;

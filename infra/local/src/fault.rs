@@ -33,6 +33,12 @@ pub struct Faults {
     pub garbled_percent: u32,
     /// Of a hundred calls that make or start an experiment FIS refuses so many.
     pub fis_refused_percent: u32,
+    /// Of a hundred reads that are only consistent in the end so many are answered as they were before.
+    pub stale_percent: u32,
+    /// Milliseconds that a function's clock is off at most.
+    pub skew_ms_max: i64,
+    /// What is gone for a while.
+    pub gone: Option<Gone>,
     /// What becomes of one call: a process that dies there, or an answer that is lost.
     pub at_call: Option<AtCall>,
     /// An invocation that Lambda ends early, once.
@@ -55,6 +61,9 @@ impl Default for Faults {
             refused_percent: 0,
             garbled_percent: 0,
             fis_refused_percent: 0,
+            stale_percent: 0,
+            skew_ms_max: 0,
+            gone: None,
             at_call: None,
             ended_early: None,
         }
@@ -73,7 +82,9 @@ impl Faults {
     /// May a call be refused for good, or come to no answer that can be read?
     pub fn refuses_or_garbles(&self) -> bool {
         let is_garbled = |at: &AtCall| at.fate == Fate::Garbled;
-        self.refused_percent + self.garbled_percent > 0 || self.at_call.as_ref().is_some_and(is_garbled)
+        self.refused_percent + self.garbled_percent > 0
+            || self.gone.is_some()
+            || self.at_call.as_ref().is_some_and(is_garbled)
     }
 
     /// Does every invocation come to its own end?
@@ -138,6 +149,16 @@ pub enum Kind {
     Invalid,
     /// Lambda ends an invocation early.
     EndedEarly,
+    /// A read is answered as it was before.
+    Stale,
+    /// A function's clock is wrong.
+    ClockOff,
+    /// The ledger's table is gone.
+    TableGone,
+    /// The reports' bucket is gone.
+    BucketGone,
+    /// The experiment template is gone.
+    TemplateGone,
 }
 
 /// Later than this is late: EventBridge takes half a second.
@@ -145,7 +166,7 @@ pub const LATE_MS: u64 = 10_000;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 31] = [
         Self::EventLost,
         Self::DeliveredTwice,
         Self::EmittedAgain,
@@ -172,6 +193,11 @@ impl Kind {
         Self::QuotaReached,
         Self::Invalid,
         Self::EndedEarly,
+        Self::Stale,
+        Self::ClockOff,
+        Self::TableGone,
+        Self::BucketGone,
+        Self::TemplateGone,
     ];
 
     /// What happens, in a few words.
@@ -203,6 +229,11 @@ impl Kind {
             Self::QuotaReached => "FIS answers ServiceQuotaExceededException",
             Self::Invalid => "FIS answers ValidationException",
             Self::EndedEarly => "Lambda ends an invocation early",
+            Self::Stale => "a read is answered as it was before",
+            Self::ClockOff => "a function's clock is wrong",
+            Self::TableGone => "the ledger's table is gone",
+            Self::BucketGone => "the reports' bucket is gone",
+            Self::TemplateGone => "the experiment template is gone",
         }
     }
 }
@@ -227,6 +258,28 @@ pub struct EndedEarly {
     pub invocation: u32,
     /// Milliseconds after its begin.
     pub after_ms: u64,
+}
+
+/// A resource of the deployment's that is gone for a while: somebody deletes it, and brings it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// What is gone.
+    pub what: Resource,
+    /// From so many seconds after the run's begin on.
+    pub from_seconds: i64,
+    /// For so many seconds.
+    pub seconds: i64,
+}
+
+/// A resource of the deployment's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// The ledger's table.
+    Table,
+    /// The reports' bucket.
+    Bucket,
+    /// The template that experiments are made from.
+    ExperimentTemplate,
 }
 
 /// What becomes of one AWS call.
@@ -265,6 +318,8 @@ pub enum Refusal {
     QuotaReached,
     /// The service does not take what it is asked for.
     Invalid,
+    /// What it is about is not there.
+    Gone(Resource),
 }
 
 /// What FIS may have against an experiment.
@@ -282,6 +337,9 @@ impl Fate {
             Self::Refused(Refusal::Conflict) => Kind::Conflict,
             Self::Refused(Refusal::QuotaReached) => Kind::QuotaReached,
             Self::Refused(Refusal::Invalid) => Kind::Invalid,
+            Self::Refused(Refusal::Gone(Resource::Table)) => Kind::TableGone,
+            Self::Refused(Refusal::Gone(Resource::Bucket)) => Kind::BucketGone,
+            Self::Refused(Refusal::Gone(Resource::ExperimentTemplate)) => Kind::TemplateGone,
             Self::RequestLost => Kind::RequestLost,
             Self::AnswerLost => Kind::AnswerLost,
             Self::Garbled => Kind::Garbled,

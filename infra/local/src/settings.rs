@@ -49,6 +49,10 @@ pub struct Settings {
     pub garbled: u32,
     /// Of a hundred calls that make or start an experiment FIS refuses so many.
     pub fis_refused: u32,
+    /// Of a hundred reads that are only consistent in the end so many are answered as they were before.
+    pub stale: u32,
+    /// Milliseconds that a function's clock is off at most.
+    pub skew: u32,
     /// What becomes of one call; only tests set it.
     pub at_call: Option<AtCall>,
 }
@@ -78,6 +82,8 @@ impl Default for Settings {
             refused: 0,
             garbled: 0,
             fis_refused: 0,
+            stale: 0,
+            skew: 0,
             at_call: None,
         }
     }
@@ -117,6 +123,8 @@ impl Settings {
             "refused" => self.refused = number(0, 50)?,
             "garbled" => self.garbled = number(0, 50)?,
             "fis-refused" => self.fis_refused = number(0, 100)?,
+            "stale" => self.stale = number(0, 100)?,
+            "skew" => self.skew = number(0, 5000)?,
             "mode" if ["run", "preview", "off"].contains(&value) => self.mode = value.into(),
             "mode" => return Err(format!("mode: expected run, preview or off, found {value:?}")),
             _ => return Err(format!("{key:?} cannot be set; {KEYS}")),
@@ -134,7 +142,7 @@ impl Settings {
 /// What can be set.
 pub const KEYS: &str = "can be set: units, units-min, units-max, delay, wait, victims, waves, wave-interval, mode, \
                         twice, again, lost, hours-late, mangled, errors, throttled, lost-requests, lost-answers, \
-                        refused, garbled, fis-refused";
+                        refused, garbled, fis-refused, stale, skew";
 
 impl Settings {
     /// What goes wrong in the run.
@@ -152,6 +160,8 @@ impl Settings {
             refused_percent: self.refused,
             garbled_percent: self.garbled,
             fis_refused_percent: self.fis_refused,
+            stale_percent: self.stale,
+            skew_ms_max: i64::from(self.skew),
             at_call: self.at_call.clone(),
             ..Faults::default()
         }

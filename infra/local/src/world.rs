@@ -6,13 +6,14 @@
 mod bus;
 pub mod connector;
 pub mod deployed;
+mod fate;
 mod invoke;
 mod mangled;
 mod refusal;
+mod stale;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use account::Account;
 use account::api::{ACCOUNT, REGION, Time};
@@ -27,7 +28,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::fault::{Fate, Faults, Kind as Fault, OF_FIS, Refusal};
+use crate::fault::{Faults, Kind as Fault};
 use crate::functions::Function;
 use crate::world::deployed::cloudformation::Stacks;
 
@@ -61,7 +62,10 @@ pub struct State {
     schedules: Vec<Scheduled>,
     deliveries: BTreeMap<(Time, u64), Delivery>,
     delivered: u64,
+    epoch: Time,
     faults: Faults,
+    /// What reads were last answered, where answers may be stale.
+    answered: stale::Answered,
     injected: BTreeMap<Fault, u64>,
     calls: BTreeMap<String, u32>,
     invocations: BTreeMap<String, u32>,
@@ -147,7 +151,9 @@ impl World {
             schedules,
             deliveries: BTreeMap::new(),
             delivered: 0,
+            epoch,
             faults,
+            answered: stale::Answered::new(),
             injected: BTreeMap::new(),
             calls: BTreeMap::new(),
             invocations: BTreeMap::new(),
@@ -301,68 +307,6 @@ impl State {
             Some(way) => way,
             None => self.account.rng(),
         }
-    }
-
-    /// What becomes of a caller's next AWS call. Whether it asks FIS for an experiment is asked only where that matters.
-    pub fn fate(&mut self, caller: &str, asks_for_an_experiment: impl FnOnce() -> bool) -> Fate {
-        let mut fate = self.draw_fate(caller);
-        let percent = self.faults.fis_refused_percent;
-        if fate == Fate::Answered && percent > 0 && asks_for_an_experiment() && self.way(caller).u32(..100) < percent {
-            fate = Fate::Refused(OF_FIS[self.way(caller).usize(..OF_FIS.len())]);
-        }
-        if let Some(fault) = fate.fault() {
-            self.inject(fault);
-        }
-        fate
-    }
-
-    fn draw_fate(&mut self, caller: &str) -> Fate {
-        let calls = self.calls.entry(caller.to_owned()).or_default();
-        *calls += 1;
-        let at_call = self.faults.at_call.as_ref();
-        if let Some(at_call) = at_call.filter(|at_call| at_call.function == caller && at_call.call == *calls) {
-            return at_call.fate;
-        }
-        let mut draw = self.way(caller).u32(..100);
-        for (percent, fate) in [
-            (self.faults.errors_percent, Fate::Refused(Refusal::Unavailable)),
-            (self.faults.lost_answers_percent, Fate::AnswerLost),
-            (self.faults.throttled_percent, Fate::Refused(Refusal::Throttled)),
-            (self.faults.lost_requests_percent, Fate::RequestLost),
-            (self.faults.refused_percent.div_ceil(2), Fate::Refused(Refusal::Denied)),
-            (self.faults.refused_percent / 2, Fate::Refused(Refusal::Expired)),
-            (self.faults.garbled_percent, Fate::Garbled),
-        ] {
-            if draw < percent {
-                return fate;
-            }
-            draw -= percent;
-        }
-        Fate::Answered
-    }
-
-    /// When an invocation that begins now is ended early, after its begin, if it is.
-    fn ended_early(&mut self, function: &str) -> Option<Duration> {
-        let early = self
-            .faults
-            .ended_early
-            .as_ref()
-            .filter(|early| early.function == function)?;
-        let begun = self.invocations.entry(function.to_owned()).or_default();
-        *begun += 1;
-        (*begun == early.invocation).then(|| Duration::from_millis(early.after_ms))
-    }
-
-    pub(crate) fn inject(&mut self, fault: Fault) {
-        *self.injected.entry(fault).or_default() += 1;
-    }
-
-    /// From now on nothing goes wrong but what is under way.
-    pub fn stop_faults(&mut self) {
-        self.faults = Faults {
-            twice_percent: 0,
-            ..Faults::default()
-        };
     }
 
     /// How often each kind of fault has happened.

@@ -38,6 +38,10 @@ fn a_wrong_word_ends_with_status_2_and_names_what_was_expected() {
             &["drill", "--scenario", "busy-region", "--set", "hours=0"],
             "from 1 to 672",
         ),
+        (
+            &["drill", "--scenario", "busy-region", "--json"],
+            "--json is not for busy-region",
+        ),
         (&["drill", "--set", "victims=0"], "from 1 to 50"),
         (&["drill", "--set", "size=3"], "can be set"),
         (&["drill", "--job", "/no/such.py"], "/no/such.py is no file"),

@@ -259,6 +259,12 @@ pub(super) mod tests {
         let at = |words: &str| html.find(words).unwrap_or_else(|| panic!("{words} is missing"));
         assert!(at("<h2>broken") < at("<h2>unknown") && at("<h2>unknown") < at("<h2>mended"));
         assert!(html.contains("worse than before") && html.contains("better than before"));
+        let shown_nothing = [
+            entry("a", 1, Verdict::Failed),
+            entry("a", 2, Verdict::Survived),
+            entry("a", 3, Verdict::Inconclusive),
+        ];
+        assert!(!render(&shown_nothing).contains("than before"));
         assert!(html.contains("2 drills: 1 survived, 1 failed"));
         assert!(html.contains("5 drills of 3 jobs"));
     }

@@ -45,6 +45,10 @@ pub struct Run {
     /// By when it had begun, as far as can be known. `None`: an application that waits for its turn begins at any time.
     #[serde(default)]
     pub began_by: Option<DateTime<Utc>>,
+    /// Until when it ran at the least, where no log tells its end. Of a step that did not complete that is not known to lie
+    /// before `ended_at`: what goes in its last seconds may be what ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran_until: Option<DateTime<Utc>>,
     /// Can it have gone on after `ended_at`, which is the end of a step that did not wait, or of an attempt that may not be
     /// the last?
     #[serde(default)]
@@ -108,6 +112,10 @@ impl Run {
                 let by_log = application.and_then(|one| moment(one.attempts.first()?.started_at_ms));
                 by_step.into_iter().chain(by_log).min()
             }),
+            ran_until: step
+                .ended_at
+                .filter(|_| ended.is_none() && step.has_completed())
+                .map(|ended| ended - ENDS_WITHIN),
             may_go_on: match (ended, step.ended_at) {
                 (None, _) => open.end,
                 (Some(ended), Some(step_ended)) => {
@@ -122,7 +130,8 @@ impl Run {
     /// Is it known whether the application ran at a moment?
     pub fn is_known_at(&self, at: DateTime<Utc>) -> bool {
         let had_begun = at < self.began_at || self.began_by.is_some_and(|by| at >= by);
-        had_begun && !(at >= self.ended_at && self.may_go_on)
+        let may_have_ended = at < self.ended_at && self.ran_until.is_some_and(|until| at >= until);
+        had_begun && !may_have_ended && !(at >= self.ended_at && self.may_go_on)
     }
 
     /// May the application have run on after its step, which did not wait for it?
@@ -149,13 +158,24 @@ impl<'a> Application<'a> {
     }
 
     /// Does each attempt have its log, read whole, and does the last one's reach to the application's end?
-    pub fn is_whole(self) -> bool {
+    fn is_whole(self) -> bool {
         self.ended_at().is_some()
             && self.attempts.len() == self.attempts_made()
-            && self
-                .attempts
-                .iter()
-                .all(|run| run.reading.skipped.is_empty() && !run.reading.compacted && run.started_at_ms.is_some())
+            && self.attempts.iter().all(is_readable)
+    }
+
+    /// Do the logs tell what it had at a time? Those of attempts that were over by then tell nothing that would be missed.
+    pub fn tells_of(self, at: DateTime<Utc>) -> bool {
+        let has_begun = |run: &&SparkRun| moment(run.started_at_ms).is_some_and(|began| began <= at);
+        let number = |run: &SparkRun| run.attempt_id.as_deref()?.parse::<usize>().ok();
+        let Some(latest) = self.attempts.iter().rposition(|run| has_begun(&run)) else {
+            return self.is_whole();
+        };
+        let still = &self.attempts[latest..];
+        let over = number(&self.attempts[latest]).map_or(latest, |number| number.saturating_sub(1));
+        self.ended_at().is_some()
+            && still.len() == self.attempts_made().saturating_sub(over)
+            && still.iter().all(is_readable)
     }
 
     /// May YARN have begun it once more after the last attempt that left a log, while its step went on? A driver in client mode
@@ -247,6 +267,11 @@ impl<'a> Application<'a> {
                 (from_here && since(stage.completed_at_ms)) || (stage.attempt > 0 && since(stage.submitted_at_ms))
             })
     }
+}
+
+/// Was a log read from its begin, and nothing in it passed over?
+fn is_readable(run: &SparkRun) -> bool {
+    run.reading.skipped.is_empty() && !run.reading.compacted && run.started_at_ms.is_some()
 }
 
 fn executors_of<'a>(run: &'a SparkRun, host: &str) -> impl Iterator<Item = &'a Executor> {

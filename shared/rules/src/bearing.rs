@@ -97,7 +97,7 @@ fn held(one: &Interrupted, at: DateTime<Utc>, application: Option<Application<'_
         return (Bearing::Counts, Vec::new());
     };
     let held = application.held_on(host, one.noticed_at, at);
-    if held.is_empty() && application.is_whole() {
+    if held.is_empty() && application.tells_of(at) {
         (Bearing::NothingThere, held)
     } else {
         (Bearing::Counts, held)
@@ -123,6 +123,7 @@ mod tests {
             ended_at: at(1000),
             end_told_by: RunWitness::EventLog,
             began_by: Some(at(100)),
+            ran_until: None,
             may_go_on: false,
         };
         let one = Interrupted {

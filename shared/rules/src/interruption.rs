@@ -138,7 +138,7 @@ impl SpotStatus {
 pub enum LossWitness {
     /// EC2: the Spot request's status.
     Ec2,
-    /// EC2's notice, which names the time two minutes ahead, and EMR found it kept.
+    /// EC2's notice, which names the time two minutes ahead, and EMR or EC2 found it kept.
     Notice,
     /// YARN, as Spark's driver was told.
     Yarn,
@@ -181,6 +181,19 @@ pub struct Interrupted {
     /// EMR's words on why it ended.
     #[serde(default)]
     pub emr_reason: Option<String>,
+}
+
+impl Interrupted {
+    /// When its notice fell due, by now, with nobody yet who saw it go.
+    pub fn overdue_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let due = self.noticed_at? + NOTICE;
+        (self.terminated_at.is_none() && due <= now).then_some(due)
+    }
+
+    /// EC2 has it no more: it went when its notice fell due.
+    pub fn kept_its_notice(&mut self, due: DateTime<Utc>) {
+        (self.terminated_at, self.terminated_told_by) = (Some(due), Some(LossWitness::Notice));
+    }
 }
 
 /// What the witnesses say of a cluster's instances around a step.

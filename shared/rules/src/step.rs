@@ -59,6 +59,11 @@ impl Step {
         Some((self.ended_at? - self.started_at?).num_seconds())
     }
 
+    /// Has EMR said that it completed?
+    pub fn has_completed(&self) -> bool {
+        self.state == "COMPLETED"
+    }
+
     /// Has the step ended, one way or another?
     pub fn is_over(&self) -> bool {
         matches!(

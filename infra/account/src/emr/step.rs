@@ -127,6 +127,10 @@ pub(super) enum Program {
     Other,
 }
 
+/// What `spark-submit` hands to `spark-class`.
+//= https://github.com/apache/spark/blob/v3.5.6/bin/spark-submit
+const SUBMIT_CLASS: &str = "org.apache.spark.deploy.SparkSubmit";
+
 /// Reads a step's jar and arguments.
 ///
 //= https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-spark-submit-step.html
@@ -147,7 +151,12 @@ pub(super) fn program(jar: &str, args: &[String]) -> Program {
     };
     match command.rsplit('/').next().unwrap_or(command) {
         "spark-submit" => submit(rest),
-        "spark-example" => submit(&spark_example(rest)),
+        "spark-example" | "run-example" => submit(&spark_example(rest)),
+        // Each runs the command that follows its own options, and ends as that does.
+        "sudo" | "env" | "nice" | "nohup" | "timeout" => {
+            submits_at(rest).map_or(Program::Other, |at| submit(&rest[at + 1..]))
+        }
+        "spark-class" if rest.first().is_some_and(|class| class == SUBMIT_CLASS) => submit(&rest[1..]),
         "bash" | "sh" => match rest.iter().position(|arg| arg.starts_with('-') && arg.contains('c')) {
             Some(flag) => {
                 shell_submit(rest.get(flag + 1).map_or("", String::as_str)).map_or(Program::Other, |a| submit(&a))
@@ -298,6 +307,23 @@ mod tests {
             "cd /tmp && /usr/bin/spark-submit --deploy-mode \"cluster\" \\\n s3://b/script.py 'out' ; echo done";
         let args = vec!["bash".to_owned(), "-c".to_owned(), shell.to_owned()];
         assert_eq!(program("command-runner.jar", &args), expected);
+    }
+
+    #[test]
+    fn spark_submit_is_found_behind_commands_that_run_another() {
+        let expected = Program::SparkSubmit(words("--deploy-mode cluster s3://b/script.py out"));
+        for before in [
+            "sudo -u hadoop spark-submit",
+            "env A=b /usr/bin/spark-submit",
+            "timeout 3600 nice -n 5 spark-submit",
+            "spark-class org.apache.spark.deploy.SparkSubmit",
+        ] {
+            let args = words(&format!("{before} --deploy-mode cluster s3://b/script.py out"));
+            assert_eq!(program("command-runner.jar", &args), expected, "{before}");
+        }
+        for other in ["sudo ls", "spark-class org.apache.spark.deploy.master.Master"] {
+            assert_eq!(program("command-runner.jar", &words(other)), Program::Other, "{other}");
+        }
     }
 
     #[test]

@@ -95,12 +95,21 @@ impl Settings {
             idle_seconds: number("spark.dynamicAllocation.executorIdleTimeout", 60),
             rules: Rules::of(get),
             log_dir: get("spark.eventLog.dir")
-                .filter(|dir| dir.starts_with("s3://") && on("spark.eventLog.enabled", false))
-                .map(|dir| dir.trim_end_matches('/').to_owned()),
+                .filter(|_| on("spark.eventLog.enabled", false))
+                .and_then(place_in_s3),
             log_compressed: on("spark.eventLog.compress", false),
             log_rolling: on("spark.eventLog.rolling.enabled", false),
         }
     }
+}
+
+/// A folder in S3, whichever of EMR's names for it is used, without the slash at its end.
+//= https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-plan-file-systems.html
+fn place_in_s3(dir: &str) -> Option<String> {
+    let place = ["s3://", "s3a://", "s3n://"]
+        .iter()
+        .find_map(|scheme| dir.strip_prefix(scheme))?;
+    Some(format!("s3://{}", place.trim_end_matches('/')))
 }
 
 /// Heap and overhead, rounded up to YARN's smallest allocation, which is 32 MB on EMR.
@@ -110,4 +119,17 @@ fn container_mb(heap_mb: u64, overhead: Option<&str>, factor: Option<&str>, defa
     let by_factor = ((heap_mb as f64 * factor) as u64).max(384);
     let overhead_mb = overhead.and_then(|text| memory_mb(text).ok()).unwrap_or(by_factor);
     (heap_mb + overhead_mb).div_ceil(32) * 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_in_s3_has_three_names_and_other_folders_are_not_read_here() {
+        for dir in ["s3://b/logs", "s3a://b/logs/", "s3n://b/logs//"] {
+            assert_eq!(place_in_s3(dir).as_deref(), Some("s3://b/logs"), "{dir}");
+        }
+        assert_eq!(place_in_s3("hdfs:///var/log/spark/apps"), None);
+    }
 }

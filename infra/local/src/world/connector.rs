@@ -26,13 +26,14 @@ use tokio::sync::Notify;
 
 use crate::fault::Fate;
 use crate::world::World;
-use crate::world::{deployed, refusal};
+use crate::world::{deployed, refusal, stale};
 
 /// Milliseconds from the client to the account, and back again, at most.
 const LATENCY_MS_MAX: u64 = 25;
 
 /// The SDK's configuration for a caller in this world.
 pub fn sdk_config(world: &World, caller: &str, died: Arc<Notify>) -> SdkConfig {
+    let skew = world.lock().skew(caller);
     let connector = SharedHttpConnector::new(Connector {
         world: world.clone(),
         caller: caller.into(),
@@ -51,7 +52,7 @@ pub fn sdk_config(world: &World, caller: &str, died: Arc<Notify>) -> SdkConfig {
             "local",
         )))
         .http_client(http_client_fn(move |_, _| connector.clone()))
-        .time_source(world.clock)
+        .time_source(world.clock.off_by(skew))
         .sleep_impl(TokioSleep::new())
         .build()
 }
@@ -113,7 +114,7 @@ pub enum Lost {
 /// Takes a function's request to the account, and the answer back: with latency, and with what goes wrong on the way.
 pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, Lost> {
     latency(world, caller).await;
-    let fate = world.lock().fate(caller, || asks_for_an_experiment(&request));
+    let fate = world.lock().fate(world.clock.now(), caller, &request);
     let response = match fate {
         Fate::CrashBefore => return Err(Lost::Caller),
         Fate::RequestLost => return Err(Lost::Answer),
@@ -121,6 +122,16 @@ pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -
         Fate::Garbled => {
             let of_an_object = wire::decode(&request).is_ok_and(|call| call.service == Service::S3);
             refusal::garbled(answer(world, caller, request).await, of_an_object)
+        }
+        Fate::Answered if world.lock().has_stale_reads() => {
+            let read = stale::read(&request);
+            let fresh = answer(world, caller, request).await;
+            match read {
+                Some(read) if fresh.status().is_success() => {
+                    world.lock().perhaps_stale(world.clock.now(), caller, read, fresh)
+                }
+                _ => fresh,
+            }
         }
         Fate::Answered | Fate::AnswerLost | Fate::CrashAfter => answer(world, caller, request).await,
     };
@@ -131,11 +142,6 @@ pub async fn carry(world: &World, caller: &str, request: http::Request<Bytes>) -
     }
     latency(world, caller).await;
     Ok(response)
-}
-
-fn asks_for_an_experiment(request: &http::Request<Bytes>) -> bool {
-    let is_one = |call: Call| matches!(call.operation.as_str(), "CreateExperimentTemplate" | "StartExperiment");
-    wire::decode(request).is_ok_and(is_one)
 }
 
 async fn latency(world: &World, caller: &str) {

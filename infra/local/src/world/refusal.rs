@@ -7,7 +7,7 @@ use account::wire::{self, Service};
 use bytes::Bytes;
 
 use super::World;
-use crate::fault::Refusal;
+use crate::fault::{Refusal, Resource};
 
 /// Refuses a call.
 pub(super) fn answer(
@@ -67,6 +67,15 @@ fn error(how: Refusal, service: &Service) -> Option<ApiError> {
             "You have exceeded your service quota.",
         ),
         (Refusal::Invalid, _) => ApiError::client("ValidationException", "The specified input is not valid."),
+        (Refusal::Gone(Resource::Table), _) => {
+            ApiError::client("ResourceNotFoundException", "Requested resource not found")
+        }
+        (Refusal::Gone(Resource::Bucket), _) => {
+            ApiError::with_status(404, "NoSuchBucket", "The specified bucket does not exist")
+        }
+        (Refusal::Gone(Resource::ExperimentTemplate), _) => {
+            ApiError::with_status(404, "ResourceNotFoundException", "Experiment template not found.")
+        }
     })
 }
 

@@ -146,6 +146,8 @@ fn row(job: &str, drills: &[&Entry]) -> Row {
         .take(2)
         .collect();
     let trend = match shown.as_slice() {
+        // A drill that showed nothing is no step in either direction.
+        _ if drills[0].verdict == Verdict::Inconclusive => "",
         [now, before] if now < before => "better than before",
         [now, before] if now > before => "worse than before",
         [_, _] => "as before",

@@ -19,6 +19,8 @@ pub(super) struct Digest<'a> {
     pub report: &'a Report,
     /// The interruptions that took something of the job, or of which nobody can tell.
     pub counted: Vec<&'a InterruptionFacts>,
+    /// All that went while the job ran, those with nothing of it on them too.
+    pub inside: Vec<&'a InterruptionFacts>,
     /// What the run lost. `None`: no event log tells.
     pub lost: Option<TimeLost>,
 }
@@ -30,6 +32,7 @@ impl<'a> Digest<'a> {
         Self {
             report,
             counted: report.interruptions.iter().filter(counts).collect(),
+            inside: report.interruptions.iter().filter(|one| one.loss.is_inside()).collect(),
             lost: TimeLost::of(report),
         }
     }
@@ -39,24 +42,6 @@ impl<'a> Digest<'a> {
         match self.report.step.started_at {
             Some(begun) => clock((at - begun).num_seconds()),
             None => at.format("%H:%M:%S").to_string(),
-        }
-    }
-
-    /// Units of the task instances that count.
-    pub(super) fn units_lost(&self) -> u32 {
-        let tasks = self
-            .counted
-            .iter()
-            .filter(|one| one.interrupted.role == Some(Role::Task));
-        tasks.map(|one| one.interrupted.units).sum()
-    }
-
-    /// Did all that count go together? Else in waves, one after the other.
-    pub(super) fn at_once(&self) -> bool {
-        let gone = self.counted.iter().filter_map(|one| one.interrupted.terminated_at);
-        match (gone.clone().min(), gone.max()) {
-            (Some(first), Some(last)) => last - first <= TOGETHER,
-            _ => true,
         }
     }
 
@@ -76,5 +61,20 @@ impl<'a> Digest<'a> {
         let rows = spark.flat_map(|spark| &spark.executors);
         rows.filter(|row| row.instance_id.as_deref() == Some(instance_id))
             .collect()
+    }
+}
+
+/// Units of the task instances among these.
+pub(super) fn task_units(of: &[&InterruptionFacts]) -> u32 {
+    let tasks = of.iter().filter(|one| one.interrupted.role == Some(Role::Task));
+    tasks.map(|one| one.interrupted.units).sum()
+}
+
+/// Did all of these go together? Else in waves, one after the other.
+pub(super) fn at_once(of: &[&InterruptionFacts]) -> bool {
+    let gone = of.iter().filter_map(|one| one.interrupted.terminated_at);
+    match (gone.clone().min(), gone.max()) {
+        (Some(first), Some(last)) => last - first <= TOGETHER,
+        _ => true,
     }
 }

@@ -2,7 +2,7 @@
 
 use rules::cause::Blame;
 
-use super::digest::Digest;
+use super::digest::{Digest, at_once, task_units};
 use crate::time_lost::Why;
 use crate::words::{number, percent, plural, rough, span};
 use crate::{Output, Text, price};
@@ -142,7 +142,7 @@ fn task_time(digest: &Digest<'_>) -> Figure {
 
 fn capacity(digest: &Digest<'_>) -> Figure {
     const TITLE: &str = "Capacity lost";
-    let units = digest.units_lost();
+    let units = task_units(&digest.inside);
     if digest.report.capacity.is_none() {
         return figure(
             TITLE,
@@ -168,7 +168,7 @@ fn capacity(digest: &Digest<'_>) -> Figure {
         None => figure(TITLE, "none", String::new(), None, "no unit was missing while it ran"),
         Some(dip) => {
             let share = percent(i64::from(units), i64::from(dip.units_before));
-            let share = share.filter(|share| *share <= 100 && digest.at_once());
+            let share = share.filter(|share| *share <= 100 && at_once(&digest.inside));
             let back = match dip.until {
                 Some(until) => format!("all back after {}", span((until - dip.from).num_seconds())),
                 None => "not back before its end".to_owned(),

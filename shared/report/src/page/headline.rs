@@ -6,7 +6,7 @@ use rules::interruption::Cause;
 use rules::replacement::{Excuse, Replacement};
 use rules::verdict::Verdict;
 
-use super::digest::Digest;
+use super::digest::{Digest, at_once, task_units};
 use crate::time_lost::{self, Why};
 use crate::words::{number, plural, span};
 use crate::{Severity, Text};
@@ -71,7 +71,7 @@ fn whole(sentence: &str) -> String {
 /// `3 Spot instances, 12 of its 64 units of capacity`.
 fn lost(digest: &Digest<'_>) -> String {
     let instances = plural(digest.counted.len(), "Spot instance");
-    let units = digest.units_lost();
+    let units = task_units(&digest.counted);
     let dip = digest
         .report
         .capacity
@@ -79,7 +79,7 @@ fn lost(digest: &Digest<'_>) -> String {
         .and_then(|capacity| capacity.dip.as_ref());
     let of = match dip {
         Some(dip) if units > 0 && units == dip.units_before => format!(", all {units} units of its task capacity"),
-        Some(dip) if units > 0 && units < dip.units_before && digest.at_once() => {
+        Some(dip) if units > 0 && units < dip.units_before && at_once(&digest.counted) => {
             format!(", {units} of its {} units of task capacity", dip.units_before)
         }
         _ if units > 0 => format!(", {} of task capacity in all", plural(units as usize, "unit")),

@@ -3,7 +3,7 @@
 use rules::verdict::Verdict;
 
 use super::axis::{Axis, Mark};
-use super::digest::Digest;
+use super::digest::{Digest, task_units};
 use super::lane::{Bar, Curve, Lane, length};
 use super::{instances, stages};
 use crate::time_lost::Why;
@@ -169,7 +169,7 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
             "{} when the first instance went, {} at the lowest",
             dip.units_before, dip.units_lowest
         ));
-        out = format!("−{}", plural(digest.units_lost() as usize, "unit"));
+        out = format!("−{}", plural(task_units(&digest.inside) as usize, "unit"));
         out_note = format!(
             "{} unit-seconds",
             number(u64::try_from(dip.unit_seconds_lost).unwrap_or(0))

@@ -48,7 +48,7 @@ pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
             ));
         }
     }
-    if !digest.counted.is_empty() {
+    if !digest.counted.is_empty() && !took_all(digest) {
         let count = digest.counted.len();
         let were = if count == 1 { "was" } else { "were" };
         let taken = format!("{} {were} taken", capital(&in_words(count)));
@@ -82,6 +82,16 @@ pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
         questions.push(open(&format!("Without the {}", missing.what), format!("{why}.")));
     }
     questions
+}
+
+/// Was there no more capacity to take at once?
+fn took_all(digest: &Digest<'_>) -> bool {
+    let dip = digest
+        .report
+        .capacity
+        .as_ref()
+        .and_then(|capacity| capacity.dip.as_ref());
+    dip.is_some_and(|dip| dip.units_lowest == 0)
 }
 
 /// Is the output right? What is looked at does not tell all of it.

@@ -149,6 +149,28 @@ fn a_moment_is_inside_the_run_from_its_begin_until_before_its_end() {
 }
 
 #[test]
+fn by_its_steps_times_alone_an_application_of_a_completed_step_may_have_ended_a_minute_before() {
+    let known = |run: &Run| -> Vec<i64> {
+        [939, 940, 999, 1000]
+            .into_iter()
+            .filter(|s| run.is_known_at(at(*s)))
+            .collect()
+    };
+    let by_step = Run::of(&step(), None, Open::default()).unwrap();
+    assert_eq!(known(&by_step), [939, 1000]);
+    let attempts = [attempt("1", 20, Some(1000))];
+    let by_log = Run::of(&step(), Some(Application { attempts: &attempts }), Open::default()).unwrap();
+    assert_eq!(known(&by_log), [939, 940, 999, 1000]);
+    // What goes in a failed step's last seconds may be what failed it.
+    let failed = Step {
+        state: "FAILED".into(),
+        ..step()
+    };
+    let by_step = Run::of(&failed, None, Open::default()).unwrap();
+    assert_eq!(known(&by_step), [939, 940, 999, 1000]);
+}
+
+#[test]
 fn an_application_that_may_have_waited_is_known_not_to_run_only_before_its_step_began() {
     let waits = Open {
         begin: true,
@@ -255,6 +277,30 @@ fn an_application_is_whole_only_if_every_attempts_log_is_there_from_its_begin_an
             attempts: &[attempt("1", 310, None)]
         }
         .is_whole()
+    );
+}
+
+#[test]
+fn logs_tell_what_there_was_at_a_time_though_those_of_attempts_that_were_over_by_then_are_missing() {
+    let tells = |attempts: &[SparkRun]| -> Vec<i64> {
+        let told = |s: &i64| Application { attempts }.tells_of(at(*s));
+        [10, 305, 310, 700].into_iter().filter(told).collect()
+    };
+    let (first, second) = (attempt("1", 20, Some(300)), attempt("2", 310, Some(980)));
+    assert_eq!(tells(&[first.clone(), second.clone()]), [10, 305, 310, 700]);
+    assert_eq!(tells(std::slice::from_ref(&second)), [310, 700]);
+    assert_eq!(tells(&[first]), [10, 305, 310, 700], "it may have been the only one");
+    assert_eq!(tells(&[attempt("3", 310, Some(980))]), [310, 700]);
+    assert_eq!(tells(&[attempt("2", 310, None)]), [0; 0]);
+    let mut skipped = [attempt("1", 20, Some(300)), second];
+    skipped[0].reading.compacted = true;
+    assert_eq!(tells(&skipped), [310, 700]);
+    skipped[1].reading.compacted = true;
+    assert_eq!(tells(&skipped), [0; 0]);
+    // The second of three left no log: it may have run at any time between the two others.
+    assert_eq!(
+        tells(&[attempt("1", 20, Some(300)), attempt("3", 600, Some(980))]),
+        [700]
     );
 }
 

@@ -397,3 +397,16 @@ fn no_word_on_a_loss_is_honest_that_lies_before_the_notice_and_a_notice_is_kept_
     assert_eq!(loss(219), (Some(at(219)), Some(LossWitness::Emr)));
     assert_eq!(loss(220), (Some(at(220)), Some(LossWitness::Notice)));
 }
+
+#[test]
+fn who_was_not_seen_to_go_is_overdue_from_the_notices_end_on() {
+    let mut one = joined(&[], Some(100), None, None).unwrap();
+    assert_eq!(one.overdue_since(at(219)), None);
+    assert_eq!(one.overdue_since(at(220)), Some(at(220)));
+    assert_eq!(one.overdue_since(at(900)), Some(at(220)));
+    one.kept_its_notice(at(220));
+    assert_eq!(
+        (one.terminated_at, one.terminated_told_by, one.overdue_since(at(900))),
+        (Some(at(220)), Some(LossWitness::Notice), None)
+    );
+}

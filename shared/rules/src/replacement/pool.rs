@@ -110,7 +110,8 @@ struct PoolState<'a> {
     target_now: Option<u32>,
     /// It is a group that scales itself.
     scales: bool,
-    /// Those that took work until then, and those that EMR let go since the last loss: it had them, and did not want them.
+    /// Those that took work until then, and those that EMR let go between the last loss and then: it had them, and did not
+    /// want them.
     units_at_end: u32,
     evidence: &'a Evidence<'a>,
 }
@@ -125,8 +126,11 @@ impl<'a> PoolState<'a> {
         let target = |pools: Option<&[Pool]>| pools?.iter().find(|pool| pool.id == pool_id).map(Pool::target_units);
         let last_loss = lost.iter().filter_map(|one| one.terminated_at).max();
         let is_lost = |id: &str| lost.iter().any(|one| one.instance_id == id);
-        let let_go = |one: &Instance| one.was_let_go() && one.ended_at > last_loss && !is_lost(&one.instance_id);
         let ended_at = evidence.run_ended_at;
+        // What it lets go after the run was there for the run only if it took work.
+        let went_meanwhile = |at: DateTime<Utc>| Some(at) > last_loss && at <= ended_at;
+        let let_go =
+            |one: &Instance| one.was_let_go() && one.ended_at.is_some_and(went_meanwhile) && !is_lost(&one.instance_id);
         let took_work = |one: &Instance| one.is_running_at(ended_at) && one.ready_at < Some(ended_at);
         let units_at_end = instances
             .iter()

@@ -209,6 +209,29 @@ fn what_emr_lets_go_after_the_loss_is_not_lacking() {
 }
 
 #[test]
+fn what_emr_lets_go_after_the_run_was_there_only_if_it_took_work() {
+    // Eight units went and came to nothing; when the job was over, EMR let go of two that were still starting.
+    let mut instances = vec![
+        instance("i-0", 8, -100, None),
+        instance("i-2", 8, -100, Some(300)),
+        instance("i-3", 4, 940, Some(1010)),
+        instance("i-4", 4, 940, Some(1010)),
+    ];
+    for late in &mut instances[2..] {
+        late.reason = Some("Instance was terminated by a resize".into());
+        late.ready_at = None;
+    }
+    let answers = answer(&instances, &[lost("i-2", 8, 300)], 16, 16, 1000);
+    assert!(matches!(answers[0], Replacement::NotReplaced { .. }), "{answers:?}");
+    // They had come to work in time.
+    for late in &mut instances[2..] {
+        late.ready_at = Some(at(990));
+    }
+    let answers = answer(&instances, &[lost("i-2", 8, 300)], 16, 16, 1000);
+    assert!(matches!(answers[0], Replacement::Replaced { .. }), "{answers:?}");
+}
+
+#[test]
 fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
     let instances = [instance("i-1", 8, -100, None), instance("i-2", 4, -100, Some(300))];
     let (start, same, lower) = (pool(12), pool(12), pool(8));
