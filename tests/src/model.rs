@@ -217,8 +217,16 @@ impl<'a> Case<'a> {
     ) -> BTreeSet<&'static str> {
         let certain = self.hits.iter().any(|hit| hit.touch == Touch::Certain);
         let perhaps = self.hits.iter().any(|hit| hit.touch == Touch::Perhaps);
-        // Without an event log nobody knows whether the lost node had anything of the application.
-        let unseen = !evidence.log_certain && self.hits.iter().any(|hit| hit.inside != Touch::None);
+        // Without the event log of the attempt that ran then nobody knows whether the lost node had anything of the
+        // application.
+        let unlogged = |hit: &Hit| {
+            let mut attempts = application.attempts.iter().filter(|one| one.event_log.is_none());
+            attempts.any(|one| {
+                hit.lost_at >= Some(one.started_at) && one.ended_at.is_none_or(|end| hit.lost_at < Some(end))
+            })
+        };
+        let mut inside = self.hits.iter().filter(|hit| hit.inside != Touch::None);
+        let unseen = inside.any(|hit| !evidence.log_certain || unlogged(hit));
         let mut right = BTreeSet::new();
         if !certain {
             right.insert("inconclusive");

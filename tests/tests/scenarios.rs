@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use account::api::Time;
+use chrono::TimeDelta;
 use local::run::Run;
 use report::Report;
 use rules::cause::Blame;
@@ -64,6 +65,24 @@ fn workshop_survives_three_victims_and_all_are_replaced() {
         (90..=120).contains(&(asked - began).num_seconds()),
         "asked {} s in",
         (asked - began).num_seconds()
+    );
+}
+
+#[test]
+fn capacity_falls_when_ec2_takes_it_and_not_when_emr_finds_out() {
+    let report = report_of(&tell("workshop", 1, &[]));
+    let gone: Vec<Time> = report
+        .interruptions
+        .iter()
+        .filter_map(|one| one.interrupted.terminated_at)
+        .collect();
+    let (first, last) = (*gone.iter().min().unwrap(), *gone.iter().max().unwrap());
+    let capacity = report.capacity.unwrap();
+    let units_at = |at: Time| capacity.levels.iter().rev().find(|level| level.at <= at).unwrap().units;
+    let before = units_at(first - TimeDelta::milliseconds(1));
+    assert_eq!(
+        (before - units_at(last), capacity.dip.unwrap().units_lowest),
+        (12, before - 12)
     );
 }
 

@@ -11,7 +11,7 @@ use report::{finding, price, secret};
 use rules::application::{Open, Run, may_have_waited_for_room};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
-use rules::cluster::{Cluster, Instance, ManagedScaling, Role};
+use rules::cluster::{Cluster, Instance, ManagedScaling, Role, seen_earliest};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
 use rules::replacement::{Excuse, Replacement};
@@ -213,6 +213,11 @@ fn measure(
     observed_at: DateTime<Utc>,
 ) -> Option<Capacity> {
     let (from, until) = (step.started_at?, observed_at.max(step.ended_at?));
+    let gone_at = |id: &str| {
+        let mut hits = interruptions.iter().map(|one| &one.interrupted);
+        hits.find(|one| one.instance_id == id)?.terminated_at
+    };
+    let instances = seen_earliest(instances, gone_at);
     let tasks: Vec<&Instance> = instances.iter().filter(|one| one.role == Some(Role::Task)).collect();
     let outages: Vec<Outage> = interruptions
         .iter()

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Instance, Pool};
+use crate::cluster::{Instance, Pool, seen_earliest};
 use crate::interruption::Interrupted;
 
 /// How long a replacement may take before its absence is held against the pool. An instance has to be found, started
@@ -102,7 +102,8 @@ pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<
     for one in interrupted {
         pools.entry(one.pool_id.as_deref()).or_default().push(one);
     }
-    let instances = seen_earliest(interrupted, evidence.instances);
+    let gone_at = |id: &str| interrupted.iter().find(|one| one.instance_id == id)?.terminated_at;
+    let instances = seen_earliest(evidence.instances, gone_at);
     let evidence = &Evidence {
         instances: &instances,
         ..*evidence
@@ -118,15 +119,4 @@ pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<
         }
     }
     answers
-}
-
-/// The instances, with the earliest witness's word on when the interrupted ones went: EMR sees it late.
-fn seen_earliest(interrupted: &[Interrupted], instances: &[Instance]) -> Vec<Instance> {
-    let earliest = |id: &str| interrupted.iter().find(|one| one.instance_id == id)?.terminated_at;
-    let mut instances = instances.to_vec();
-    for instance in &mut instances {
-        let told = [instance.ended_at, earliest(&instance.instance_id)];
-        instance.ended_at = told.into_iter().flatten().min();
-    }
-    instances
 }

@@ -97,7 +97,10 @@ fn touch(application: &ApplicationTruth, hit: &Hit, lost_at: DateTime<Utc>) -> T
     }
     let id = hit.node.ec2_instance_id.as_str();
     if hit.node.role == Role::Master {
-        return hit.inside;
+        // Nothing of an application in cluster mode is there, and what ended well did so in the seconds in which the node
+        // shut down.
+        let ended_well = application.final_status.as_deref() == Some("SUCCEEDED");
+        return hit.inside.min(if ended_well { Touch::Perhaps } else { Touch::Certain });
     }
     let mut touch = Touch::None;
     let noticed_at = hit.noticed_at.min(lost_at - super::NEAR);

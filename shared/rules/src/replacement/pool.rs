@@ -50,9 +50,10 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// Nothing was found that made up for it.
-    fn is_open(&self) -> bool {
-        self.filled.is_none() && self.whole.is_none()
+    /// Nothing was found that made up for it. The pool had until the run's end what went after that.
+    fn is_open(&self, run_ended_at: DateTime<Utc>) -> bool {
+        let went_meanwhile = self.one.terminated_at.is_none_or(|at| at < run_ended_at);
+        self.filled.is_none() && self.whole.is_none() && went_meanwhile
     }
 }
 
@@ -199,10 +200,9 @@ impl<'a> PoolState<'a> {
         let units = |at| -> u32 { self.running_at(at).map(|instance| instance.units).sum() };
         let is_whole = |at| at < until && units(at) >= target;
         let asked_for = one.noticed_at.unwrap_or(terminated_at);
-        let came_by = |at| -> Vec<String> {
+        let came_by = |at| -> Vec<&Instance> {
             self.running_at(at)
                 .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
-                .map(|instance| instance.instance_id.clone())
                 .collect()
         };
         let ready_at = if is_whole(terminated_at) && !came_by(terminated_at).is_empty() {
@@ -211,28 +211,25 @@ impl<'a> PoolState<'a> {
             let times = self.instances.iter().filter_map(|instance| instance.ready_at);
             times.filter(|at| *at >= terminated_at && is_whole(*at)).min()?
         };
-        let gone_by_then = lost
+        // What went since then, and what came for all of that. What had come before, for others or as growth of which the
+        // target was lowered again, makes the pool whole and replaces nothing.
+        let gone_since = lost
             .iter()
-            .filter(|one| one.terminated_at.is_some_and(|at| at <= ready_at));
-        let units_gone: u32 = gone_by_then.map(|one| one.units).sum();
-        let units_come: u32 = self
-            .arrivals(lost)
-            .iter()
-            .filter(|one| one.ready_at <= ready_at)
-            .map(|one| one.units_left)
-            .sum();
-        let by = came_by(ready_at);
-        Some(if by.is_empty() || units_come < units_gone {
+            .filter(|one| one.terminated_at.is_some_and(|at| at >= asked_for && at <= ready_at));
+        let units_gone: u32 = gone_since.map(|one| one.units).sum();
+        let came = came_by(ready_at);
+        let units_come: u32 = came.iter().map(|instance| instance.units).sum();
+        Some(if units_come < units_gone {
             Replacement::NotExpected {
                 excuse: Excuse::AtTarget,
                 why: format!("the pool stood at its target of {target} units without it"),
             }
         } else {
-            let last = by.iter().filter_map(|id| {
-                let instance = self.instances.iter().find(|instance| instance.instance_id == *id)?;
-                Some((instance.ready_at?, instance.created_at?))
-            });
+            let last = came
+                .iter()
+                .filter_map(|instance| Some((instance.ready_at?, instance.created_at?)));
             let listed_at = last.max().map(|(_, listed_at)| listed_at);
+            let by = came.iter().map(|instance| instance.instance_id.clone()).collect();
             replaced(one, terminated_at, by, ready_at, listed_at)
         })
     }
@@ -254,7 +251,8 @@ impl<'a> PoolState<'a> {
             }
             return;
         };
-        let open = answers.iter().filter(|answer| answer.is_open());
+        let ended_at = self.evidence.run_ended_at;
+        let open = answers.iter().filter(|answer| answer.is_open(ended_at));
         let mut doubtful = deficit.saturating_sub(open.map(|answer| answer.one.units).sum());
         for answer in answers.iter_mut().rev().filter(|answer| answer.whole.is_none()) {
             if doubtful == 0 {
@@ -272,9 +270,10 @@ impl<'a> PoolState<'a> {
         let (Some(deficit @ 1..), Some(target)) = (self.deficit(), self.target()) else {
             return;
         };
+        let ended_at = self.evidence.run_ended_at;
         let open: Vec<(DateTime<Utc>, u32)> = answers
             .iter()
-            .filter(|answer| answer.is_open())
+            .filter(|answer| answer.is_open(ended_at))
             .filter_map(|answer| Some((answer.one.terminated_at?, answer.one.units)))
             .collect();
         let units = |until: DateTime<Utc>| -> u32 {
@@ -282,7 +281,7 @@ impl<'a> PoolState<'a> {
             gone.map(|(_, units)| units).sum()
         };
         let spare = units(DateTime::<Utc>::MAX_UTC).saturating_sub(deficit);
-        let gone_at = |answer: &Answer<'_>| answer.one.terminated_at.filter(|_| answer.is_open());
+        let gone_at = |answer: &Answer<'_>| answer.one.terminated_at.filter(|_| answer.is_open(ended_at));
         for answer in answers.iter_mut() {
             if gone_at(answer).is_some_and(|at| units(at + AT_ONCE) <= spare) {
                 answer.whole = Some(self.lowered().unwrap_or_else(|| Replacement::NotExpected {
