@@ -214,6 +214,27 @@ fn a_sweep_goes_on_where_time_ended_the_last_one() {
     });
 }
 
+/// Neither where EMR tells of its end, nor where the sweep comes upon it.
+#[test]
+fn a_step_that_ended_before_it_began_has_no_report() {
+    for faults in [no_faults(), no_events()] {
+        in_a_world(1, &[], faults, async |world| {
+            let cluster_id = cluster_up(&world, workshop("c", 16)).await;
+            let first = run_step(&world, &cluster_id, short()).await;
+            let second = add_steps(&world, &cluster_id, json!([short()])).remove(0);
+            cancel(&world, &cluster_id, &second);
+            until(&world, |state| step_of(state, &cluster_id, &first).state.is_over()).await;
+            sleep(3_600).await;
+            sweep(&world).await.unwrap();
+            let state = world.lock();
+            let cancelled = step_of(&state, &cluster_id, &second);
+            assert_eq!((cancelled.state.as_str(), cancelled.started_at), ("CANCELLED", None));
+            assert!(has_report(&state, &cluster_id, &first));
+            assert!(!has_report(&state, &cluster_id, &second));
+        });
+    }
+}
+
 #[test]
 fn interrupted_is_an_end() {
     in_a_world(1, &[], no_events(), async |world| {
