@@ -57,3 +57,30 @@ fn an_event_that_finds_no_execution_while_it_is_young_is_in_the_dead_letter_queu
         assert_eq!(dead[0]["requestPayload"]["detail"]["clusterId"], clusters[3]);
     });
 }
+
+/// Both find that the cluster is free, and both claim it.
+#[test]
+fn of_two_drills_that_find_a_cluster_free_at_once_one_has_it() {
+    for seed in 1..=8 {
+        in_a_world(seed, &[("DelaySeconds", "5")], no_events(), async |world| {
+            prepare(&world);
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            let before = run_step(&world, &cluster_id, short()).await;
+            let told = running(&world, &cluster_id, &before);
+            invoke(&world, "StartExperiment", "before", told).await.unwrap();
+            until(&world, |state| step_of(state, &cluster_id, &before).state.is_over()).await;
+            let experiments = || world.lock().account.fis.experiments().count();
+            let earlier = experiments();
+            let mut both = Vec::new();
+            for place in [RESULTS, OUT] {
+                both.push(run_step(&world, &cluster_id, spark(&[place])).await);
+            }
+            let drill = async |id: &str| {
+                let told = running(&world, &cluster_id, id);
+                invoke(&world, "StartExperiment", id, told).await.unwrap()
+            };
+            let answers = tokio::join!(drill(&both[0]), drill(&both[1]));
+            assert_eq!(experiments() - earlier, 1, "seed {seed}: {answers:?}");
+        });
+    }
+}
