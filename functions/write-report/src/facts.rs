@@ -8,7 +8,7 @@ use aws::{Aws, Error};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{ClusterFacts, Cost, DrillFacts, Missing, OwnUse, Report, SCHEMA, Spark, Targets, TimeLost};
 use report::{finding, price, secret};
-use rules::application::{Open, Run, may_have_waited_for_room};
+use rules::application::{Application, Open, Run, may_have_waited_for_room};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
 use rules::cluster::{Cluster, Instance, ManagedScaling, Role, seen_earliest};
@@ -148,15 +148,24 @@ fn is_open(made: &Made) -> bool {
     not_told || (made.witness.completed_doubt.is_some() && exit_code.is_none_or(|code| code == 0))
 }
 
+/// May an application that outlived its step have kept the cluster's room, and this one waited for it?
+async fn others_may_have_kept_the_room(aws: &Aws, config: &Config, drill: &Drill) -> Result<bool, Error> {
+    let drills = aws.drills_of_cluster(&config.table_name, &drill.cluster_id).await?;
+    let mut others = drills.iter().filter(|other| other.step_id != drill.step_id);
+    Ok(others.any(|other| other.report.as_ref().is_some_and(|report| report.outlived)))
+}
+
 async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) -> Result<Made, Error> {
     let mut missing = Vec::new();
     let (step, cluster) = (&gathered.step, gathered.cluster.as_ref());
     let witness = witness::read(aws, config, step, cluster, &mut missing).await;
     let application = witness.log.as_ref().map(EventLog::application);
     let instances = gathered.recovery.instances.as_deref().unwrap_or_default();
+    let is_untold = application.and_then(Application::started_at).is_none();
     let open = Open {
         begin: cluster.and_then(|cluster| cluster.step_concurrency) != Some(1)
-            || may_have_waited_for_room(step, instances),
+            || may_have_waited_for_room(step, instances)
+            || (is_untold && others_may_have_kept_the_room(aws, config, drill).await?),
         end: witness.completed_doubt.is_some(),
     };
     let run = Run::of(step, application, open);

@@ -11,7 +11,7 @@ use rules::bearing::{Bearing, Loss};
 use rules::cluster::{Instance, ManagedScaling};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
-use rules::interruption::{Interrupted, NOTICE, Testimony};
+use rules::interruption::{Cause, Interrupted, NOTICE, Testimony};
 use rules::replacement::{self, Evidence, Replacement};
 use rules::step::Step;
 
@@ -99,7 +99,8 @@ async fn interrupted(
         application: around.application,
     };
     let mut joined = testimony.join(&ids);
-    joined.retain(|one| victims.contains(one.instance_id.as_str()) || is_near(one, span));
+    // What this drill did is told whenever it was, of a victim that somebody else took much later nothing.
+    joined.retain(|one| matches!(one.cause, Cause::Experiment { .. }) || is_near(one, span));
     look_for_overdue(aws, run, &mut joined, missing).await;
     for one in joined.iter().filter(|one| one.spot_status.is_none()) {
         let why = format!("EC2 no longer knows the Spot request of {}", one.instance_id);

@@ -156,6 +156,25 @@ impl Aws {
     }
 
     async fn interruptions_of(&self, table: &str, partition: String) -> Result<Vec<Interruption>, Error> {
+        let doing = "reading the recorded interruptions";
+        self.items_of(table, partition, ledger::INTERRUPTION, doing).await
+    }
+
+    /// The drills of a cluster's steps.
+    pub async fn drills_of_cluster(&self, table: &str, cluster_id: &str) -> Result<Vec<Drill>, Error> {
+        let doing = "reading the drills of the cluster's steps";
+        self.items_of(table, ledger::cluster(cluster_id), ledger::DRILL, doing)
+            .await
+    }
+
+    /// The items of a partition whose sort key begins so.
+    async fn items_of<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        partition: String,
+        begin: &str,
+        doing: &'static str,
+    ) -> Result<Vec<T>, Error> {
         let mut pages = self
             .dynamodb
             .query()
@@ -163,13 +182,13 @@ impl Aws {
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
             .expression_attribute_values(":pk", AttributeValue::S(partition))
-            .expression_attribute_values(":sk", AttributeValue::S(ledger::INTERRUPTION.into()))
+            .expression_attribute_values(":sk", AttributeValue::S(begin.into()))
             .into_paginator()
             .send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("reading the recorded interruptions", error))?;
+            let page = page.map_err(|error| Error::aws(doing, error))?;
             for item in page.items.unwrap_or_default() {
                 found.push(read(item)?);
             }

@@ -119,8 +119,10 @@ impl Run {
             may_go_on: match (ended, step.ended_at) {
                 (None, _) => open.end,
                 (Some(ended), Some(step_ended)) => {
-                    let waits_for_it = step.launch() == Launch::Direct;
-                    step_ended - ended > ENDS_WITHIN && application.is_some_and(|one| one.may_begin_again(waits_for_it))
+                    // Of a step that does not wait its end tells nothing.
+                    let waits_for_it = step.launch() == Launch::Direct && !open.end;
+                    let went_on = open.end || step_ended - ended > ENDS_WITHIN;
+                    went_on && application.is_some_and(|one| one.may_begin_again(waits_for_it))
                 }
                 (Some(_), None) => false,
             },

@@ -40,7 +40,7 @@ impl Key {
     pub fn drill(cluster_id: &str, step_id: &str) -> Self {
         Self {
             pk: cluster(cluster_id),
-            sk: format!("drill#{step_id}"),
+            sk: format!("{DRILL}{step_id}"),
         }
     }
 
@@ -97,6 +97,9 @@ impl Key {
         }
     }
 }
+
+/// Sort keys of drills begin so.
+pub const DRILL: &str = "drill#";
 
 /// Sort keys of interruptions begin so.
 pub const INTERRUPTION: &str = "interruption#";

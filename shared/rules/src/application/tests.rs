@@ -208,6 +208,21 @@ fn an_application_may_outlive_a_step_that_ended_before_it_or_did_not_wait() {
 }
 
 #[test]
+fn of_a_step_that_did_not_wait_a_failed_attempt_may_have_been_followed_by_another_whenever_the_step_ended() {
+    let goes_on = |succeeded, end| {
+        let attempts = [SparkRun {
+            jobs: vec![job(succeeded)],
+            ..attempt("1", 20, Some(2000))
+        }];
+        let open = Open { begin: false, end };
+        let run = Run::of(&step(), Some(Application { attempts: &attempts }), open).unwrap();
+        run.may_go_on
+    };
+    assert!(goes_on(false, true) && !goes_on(true, true));
+    assert!(!goes_on(false, false), "the step's end waited for the application's");
+}
+
+#[test]
 fn an_application_waits_where_no_core_node_was_there_for_its_first_container() {
     let node = |role, ready: i64, ended: Option<i64>| Instance {
         instance_id: "i-1".into(),

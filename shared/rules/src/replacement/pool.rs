@@ -200,31 +200,33 @@ impl<'a> PoolState<'a> {
         let units = |at| -> u32 { self.running_at(at).map(|instance| instance.units).sum() };
         let is_whole = |at| at < until && units(at) >= target;
         let asked_for = one.noticed_at.unwrap_or(terminated_at);
-        let came_by = |at| -> Vec<&Instance> {
+        let came_by = |at, since: DateTime<Utc>| -> Vec<&Instance> {
             self.running_at(at)
-                .filter(|instance| instance.created_at.is_some_and(|created| created >= asked_for))
+                .filter(|instance| instance.created_at.is_some_and(|created| created >= since))
                 .collect()
         };
-        let ready_at = if is_whole(terminated_at) && !came_by(terminated_at).is_empty() {
+        let ready_at = if is_whole(terminated_at) && !came_by(terminated_at, asked_for).is_empty() {
             terminated_at
         } else {
             let times = self.instances.iter().filter_map(|instance| instance.ready_at);
             times.filter(|at| *at >= terminated_at && is_whole(*at)).min()?
         };
-        // What went since then, and what came for all of that. What had come before, for others or as growth of which the
-        // target was lowered again, makes the pool whole and replaces nothing.
-        let gone_since = lost
-            .iter()
-            .filter(|one| one.terminated_at.is_some_and(|at| at >= asked_for && at <= ready_at));
-        let units_gone: u32 = gone_since.map(|one| one.units).sum();
-        let came = came_by(ready_at);
-        let units_come: u32 = came.iter().map(|instance| instance.units).sum();
-        Some(if units_come < units_gone {
+        // What came has to do for all that went, from this notice on and from each earlier one. What had come before, for
+        // others or as growth of which the target was lowered again, makes the pool whole and replaces nothing.
+        let units_gone = |since: DateTime<Utc>| -> u32 {
+            let went = |one: &&&Interrupted| one.terminated_at.is_some_and(|at| at >= since && at <= ready_at);
+            lost.iter().filter(went).map(|one| one.units).sum()
+        };
+        let units_come = |since| -> u32 { came_by(ready_at, since).iter().map(|one| one.units).sum() };
+        let notices = lost.iter().filter_map(|one| one.noticed_at.or(one.terminated_at));
+        let mut earlier = notices.filter(|since| *since <= asked_for);
+        Some(if earlier.any(|since| units_come(since) < units_gone(since)) {
             Replacement::NotExpected {
                 excuse: Excuse::AtTarget,
                 why: format!("the pool stood at its target of {target} units without it"),
             }
         } else {
+            let came = came_by(ready_at, asked_for);
             let last = came
                 .iter()
                 .filter_map(|instance| Some((instance.ready_at?, instance.created_at?)));
@@ -270,6 +272,9 @@ impl<'a> PoolState<'a> {
         let (Some(deficit @ 1..), Some(target)) = (self.deficit(), self.target()) else {
             return;
         };
+        if self.may_have_changed() {
+            return;
+        }
         let ended_at = self.evidence.run_ended_at;
         let open: Vec<(DateTime<Utc>, u32)> = answers
             .iter()

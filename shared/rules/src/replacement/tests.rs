@@ -263,6 +263,28 @@ fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
 }
 
 #[test]
+fn of_what_a_pool_lacked_nothing_is_excused_where_nobody_knows_what_it_was_asked_for() {
+    // The look when the experiment began fell into the seconds in which somebody had asked for five units.
+    let instances = [
+        instance("i-1", 8, -100, Some(300)),
+        instance("i-2", 16, -100, Some(400)),
+    ];
+    let start = pool(5);
+    let evidence = Evidence {
+        instances: &instances,
+        pools_at_start: Some(&start),
+        pools_at_end: None,
+        pools_now: None,
+        is_scaled: Some(true),
+        run_ended_at: at(1000),
+        run_may_go_on: false,
+    };
+    for answer in assess(&[lost("i-1", 8, 300), lost("i-2", 16, 400)], &evidence).values() {
+        assert!(matches!(answer, Replacement::Unknown { .. }), "{answer:?}");
+    }
+}
+
+#[test]
 fn what_a_lowered_target_does_not_ask_for_is_no_lack_of_those_that_went_first() {
     // The target went from 7 to 6 with the first loss; later all went, and nothing came.
     let gone = |id: &str, at: i64| (instance(id, 1, -100, Some(at)), lost(id, 1, at));

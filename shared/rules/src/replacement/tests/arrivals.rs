@@ -227,6 +227,25 @@ fn what_goes_after_the_run_is_no_part_of_what_the_pool_lacked_until_its_end() {
 }
 
 #[test]
+fn what_came_for_a_lowered_target_replaces_no_more_than_came() {
+    // Six went in two waves, the target was lowered by one, and five came.
+    let mut instances: Vec<Instance> = (0..6)
+        .map(|id| instance(&format!("i-{id}"), 1, -100, Some(if id < 2 { 300 } else { 400 })))
+        .collect();
+    instances.extend((6..11).map(|id| instance(&format!("i-{id}"), 1, 500, None)));
+    let gone: Vec<Interrupted> = (0..6)
+        .map(|id| lost(&format!("i-{id}"), 1, if id < 2 { 300 } else { 400 }))
+        .collect();
+    let answers = answer(&instances, &gone, 5, 5, 1000);
+    let replaced = answers.iter().filter(|one| matches!(one, Replacement::Replaced { .. }));
+    assert_eq!(replaced.count(), 5, "{answers:?}");
+    assert!(
+        answers.iter().any(|one| is_excused(one, Excuse::AtTarget)),
+        "{answers:?}"
+    );
+}
+
+#[test]
 fn of_what_the_pool_had_beyond_its_target_nothing_has_to_be_replaced() {
     // It had 20 units, was asked for 16, lost 8, and got 4.
     let instances = [
