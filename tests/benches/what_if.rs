@@ -5,7 +5,9 @@
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use what_if::{Anchor, Disturbance, Executor, Experiment, Facts, Job, Plan, Simulation, Stage, Surroundings, Victims};
+use what_if::{
+    Anchor, Disturbance, Executor, Experiment, Facts, Job, Pace, Plan, Simulation, Stage, Surroundings, Victims,
+};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -26,6 +28,8 @@ fn plan() -> Plan {
         durations_ms: (0..25_000_u32)
             .map(|task| 1_500 + task.wrapping_mul(2_654_435_761) % 1_000)
             .collect(),
+        firsts: (0..25_000_u32).map(|task| task < 400).collect(),
+        first_ms: 300,
         parents: if id == 0 { Vec::new() } else { vec![id as usize - 1] },
         is_map: id < 3,
         reads_ms: 200,
@@ -39,6 +43,7 @@ fn plan() -> Plan {
         slots: 4,
         comes: AT_ONCE,
         ends: None,
+        silent_from: None,
     };
     Plan {
         logged_ms: 0,
@@ -56,6 +61,8 @@ fn plan() -> Plan {
         driver_in_cluster: false,
         driver_attempts_max: 2,
         rules: spark_rules::Rules::of(|_| None),
+        fresh_ms: 500,
+        pace: Pace::default(),
         tail_ms: 5,
         replaced_after_ms: None,
         assumed: Vec::new(),

@@ -58,7 +58,15 @@ fn read_here(parts: &[(&str, Vec<u8>)]) -> SparkRun {
         name: (*name).to_owned(),
         bytes: std::io::Cursor::new(bytes.clone()),
     };
-    read(parts.iter().map(part).collect(), &Limits::default())
+    read(parts.iter().map(part).collect(), &limits())
+}
+
+/// As `what-if` reads a log: with its task attempts.
+fn limits() -> Limits {
+    Limits {
+        tasks_max: 100_000,
+        ..Limits::default()
+    }
 }
 
 fn json(run: &SparkRun) -> serde_json::Value {
@@ -70,9 +78,10 @@ fn a_large_log_in_s3_reads_as_the_same_log_on_disk() {
     let objects = [("app-1", large_log())];
     let expected = json(&read_here(&objects));
     with_objects(1, Faults::default(), &objects, async |_, aws| {
-        let run = read_from_s3(&aws, BUCKET, "app-1").await.unwrap();
+        let run = read_from_s3(&aws, BUCKET, "app-1", &limits()).await.unwrap();
         assert_eq!(run.reading.bytes_read, objects[0].1.len() as u64);
         assert!(json(&run) == expected, "the readings differ");
+        assert!(!run.task_attempts.is_empty() && run.task_attempts == read_here(&objects).task_attempts);
     });
 }
 
@@ -97,7 +106,7 @@ fn a_rolling_log_is_found_by_its_folder_and_by_the_folder_above_it() {
             format!("spark/{FOLDER}/"),
             "spark".to_owned(),
         ] {
-            let run = read_from_s3(&aws, BUCKET, &key).await.unwrap();
+            let run = read_from_s3(&aws, BUCKET, &key, &limits()).await.unwrap();
             assert_eq!(run.reading.files, 3);
             assert!(json(&run) == expected, "the readings differ");
         }
@@ -186,7 +195,7 @@ fn what_is_not_there_is_said() {
             ),
             ("no-such-bucket", "x", "there is no bucket no-such-bucket"),
         ] {
-            let error = read_from_s3(&aws, bucket, key).await.unwrap_err();
+            let error = read_from_s3(&aws, bucket, key, &limits()).await.unwrap_err();
             assert!(error.to_string().starts_with(words), "{error:#}");
         }
     });

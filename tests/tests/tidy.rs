@@ -92,7 +92,10 @@ fn the_crates_arrows_run_one_way() {
         ("submit-step", &["aws", "rules", "spark-log"]),
         ("start-experiment", &["aws", "rules", "spark-log"]),
         ("record-interruption", &["aws", "rules", "spark-log"]),
-        ("write-report", &["aws", "report", "rows", "rules", "spark-log"]),
+        (
+            "write-report",
+            &["aws", "report", "rows", "rules", "spark-log", "spark-rules", "what-if"],
+        ),
         (
             "local",
             &[
@@ -106,6 +109,7 @@ fn the_crates_arrows_run_one_way() {
                 "spark-rules",
                 "start-experiment",
                 "submit-step",
+                "what-if",
                 "write-report",
             ],
         ),

@@ -23,7 +23,7 @@ use rules::s3_location::S3Location;
 use rules::step::Step;
 use spark_log::{Limits, Part, SparkRun, order_parts, read};
 
-use crate::Config;
+use crate::{Config, elsewhen};
 
 /// The logs of one application's attempts that were found, in the order of the attempts; never none.
 pub(crate) struct EventLog {
@@ -336,7 +336,7 @@ async fn open(aws: &Aws, bucket: &str, objects: Vec<Object>) -> Result<Result<Sp
     let reading = aws.read_objects(bucket, &objects, move |readers| {
         let parts = keys.into_iter().zip(readers);
         let parts = parts.map(|(name, bytes)| Part { name, bytes }).collect();
-        read(parts, &Limits::default())
+        read(parts, &limits())
     });
     match tokio::time::timeout(Duration::from_secs(READ_SECONDS_MAX), reading).await {
         Ok(run) => Ok(Ok(run?)),
@@ -362,7 +362,15 @@ async fn read_held(aws: &Aws, bucket: &str, keys: Vec<String>) -> Result<SparkRu
             }
         }
     }
-    Ok(read(parts, &Limits::default()))
+    Ok(read(parts, &limits()))
+}
+
+/// With the task attempts one by one, as many as can be played again.
+fn limits() -> Limits {
+    Limits {
+        tasks_max: elsewhen::TASKS_MAX,
+        ..Limits::default()
+    }
 }
 
 /// Does an application lie inside the step's time? It begins seconds after its step: one that began before is another's,

@@ -19,6 +19,7 @@ use rules::step::Step;
 use rules::used::Used;
 use rules::verdict::{self, Facts, Judgement};
 
+use crate::elsewhen::{self, Drilled};
 use crate::event_log::EventLog;
 use crate::experiments::Experiments;
 use crate::gathered::{Gathered, or_missing};
@@ -73,6 +74,8 @@ pub(crate) async fn report(
     } = gathered;
     let instances = recovery.instances.as_deref().unwrap_or_default();
     let spark = spark(witness.log.as_ref(), instances, &interruptions, &mut missing);
+    let drilled = Drilled::of(drill, instances, &interruptions);
+    let what_if = elsewhen::tell(witness.log.as_ref(), &drilled);
     let comparison = history::compare(aws, config, drill, history::compared(&step, run.as_ref())).await;
     let earlier = or_missing(comparison, "earlier runs", &mut missing).unwrap_or_default();
     let output = match listed {
@@ -100,6 +103,7 @@ pub(crate) async fn report(
         earlier_runs: earlier.runs,
         capacity,
         spark,
+        what_if,
         output,
         findings: Vec::new(),
         missing,

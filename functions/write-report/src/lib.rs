@@ -11,6 +11,7 @@
 //! * [`event_log`]: which event logs are the step's, and reading them; [`step_log`]: what the step submitted;
 //! * [`interruptions`]: who was interrupted around the run;
 //! * [`witness`]: what these say together; [`output`]: what the job wrote, and [`rows`], how many rows;
+//! * [`elsewhen`]: what the same losses would have done at another moment;
 //! * [`history`]: the job's earlier runs, to compare with;
 //! * [`index`]: the page over all reports; [`digest`]: what is new in it;
 //! * [`interim`]: a step that still runs long after its losses;
@@ -18,6 +19,7 @@
 //! * [`sweep`]: steps whose end nobody told us of, and templates that nobody deleted.
 
 mod digest;
+mod elsewhen;
 mod event_log;
 mod experiments;
 mod facts;

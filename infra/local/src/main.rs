@@ -27,6 +27,8 @@ enum Command {
         #[arg(long)]
         table: bool,
     },
+    /// Play a job again from its event log, here or in S3, and take nodes away from it.
+    WhatIf(what_if::program::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Drill(drill) => drill_command::run(&drill),
         Command::Serve(command) => serve::run(&command),
         Command::SparkLog { path, table } => spark_log_command::run(&path, table).map(|()| ExitCode::SUCCESS),
+        Command::WhatIf(arguments) => spark_log_command::what_if(&arguments).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         // Whoever read our output has seen enough (`| head`): that is nobody's error.

@@ -1,11 +1,11 @@
-//! `spark-log`: prints what a Spark event log says, in S3 too.
+//! `spark-log` and `what-if`: what a Spark event log says, and what losses would do to its job, in S3 too.
 //!
-//! Separate because it needs no account, simulated or real: it is useful on any log of Spark 3.4 to 4.x. Reading files and
-//! printing is the program `spark-log`'s, of the crate of that name.
+//! Separate because they need no account, simulated or real: they are useful on any log. Reading files, playing and printing
+//! is the programs' of the crates of these names.
 
 mod objects;
 
-use spark_log::program;
+use spark_log::{Limits, program};
 
 pub use objects::read_from_s3;
 
@@ -13,7 +13,18 @@ pub use objects::read_from_s3;
 /// prints it: as tables if `table`, else as JSON.
 pub fn run(path: &str, table: bool) -> anyhow::Result<()> {
     match objects::bucket_and_key(path) {
-        Some((bucket, key)) => program::show(path, &objects::read(bucket, key)?, table),
+        Some((bucket, key)) => program::show(path, &objects::read(bucket, key, &Limits::default())?, table),
         None => program::run(path, table),
+    }
+}
+
+/// Plays the job of the log that the arguments name, on this machine or in S3, and prints what losses would do to it.
+pub fn what_if(arguments: &what_if::program::Arguments) -> anyhow::Result<()> {
+    match objects::bucket_and_key(&arguments.log) {
+        Some((bucket, key)) => {
+            let log = objects::read(bucket, key, &what_if::program::limits())?;
+            what_if::program::tell(arguments, &log)
+        }
+        None => what_if::program::run(arguments),
     }
 }

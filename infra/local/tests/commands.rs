@@ -18,7 +18,7 @@ fn help_names_every_command_and_each_has_help_of_its_own() {
     let output = local(&["--help"]);
     let help = String::from_utf8(output.stdout).expect("it is text");
     assert!(output.status.success());
-    for command in ["drill", "serve", "spark-log"] {
+    for command in ["drill", "serve", "spark-log", "what-if"] {
         assert!(help.contains(command), "{command} is not in {help}");
         let own = local(&[command, "--help"]);
         assert!(own.status.success());
@@ -54,6 +54,8 @@ fn a_wrong_word_ends_with_status_2_and_names_what_was_expected() {
         (&["serve", "--scenario", "wrong"], "there are workshop"),
         (&["spark-log", "/no/such/log"], "looking for /no/such/log"),
         (&["spark-log", "s3:///key"], "names no bucket"),
+        (&["what-if", "/no/such/log"], "looking for /no/such/log"),
+        (&["what-if", "s3:///key"], "names no bucket"),
         (&["break"], "unrecognized subcommand"),
     ] {
         let output = local(arguments);

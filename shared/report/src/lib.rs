@@ -12,6 +12,7 @@ pub mod secret;
 mod spark;
 mod text;
 mod time_lost;
+pub mod what_if;
 mod words;
 
 use chrono::{DateTime, Utc};
@@ -21,6 +22,7 @@ pub use finding::{Finding, Severity};
 pub use spark::{AttemptRow, ExecutorRow, Spark, StageRow};
 pub use text::Text;
 pub use time_lost::TimeLost;
+pub use what_if::WhatIf;
 
 use rules::application::Run;
 use rules::capacity::Capacity;
@@ -70,6 +72,9 @@ pub struct Report {
     pub spark: Option<Spark>,
     /// What the job wrote. `None`: see `missing`.
     pub output: Option<Output>,
+    /// What the same losses would have done at another moment. `None`: there is no event log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what_if: Option<WhatIf>,
     /// What the drill cost.
     pub cost: Cost,
     /// Hidden weaknesses.

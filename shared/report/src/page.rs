@@ -17,6 +17,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod unknown;
+mod what_if;
 
 use askama::Template;
 use chrono::{DateTime, Utc};
@@ -30,6 +31,7 @@ use history::History;
 use lanes::Lanes;
 use table::Table;
 use unknown::Open;
+use what_if::Other;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -47,6 +49,8 @@ struct Page {
     evidence: Vec<Text>,
     open: Vec<Open>,
     history: Option<History>,
+    /// Had it hit at another moment.
+    other: Option<Other>,
     tables: Vec<Table>,
     commands: Vec<Text>,
     observed: Text,
@@ -107,6 +111,7 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
         evidence: evidence::sentences(&digest),
         open: unknown::questions(&digest),
         history: history::of(&digest),
+        other: what_if::of(&digest),
         tables: table::all(&digest),
         commands: commands::of(&digest),
         observed: report.observed_at.format("%-d %b %Y, %H:%M:%S UTC").to_string().into(),

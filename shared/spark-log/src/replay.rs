@@ -206,6 +206,7 @@ impl Replay {
     }
 
     fn start_application(&mut self, event: event::ApplicationStart) {
+        self.run.further_applications += u32::from(self.run.started_at_ms.is_some());
         self.run.application_name = Some(words(event.name));
         self.run.application_id = event.id;
         self.run.attempt_id = event.attempt_id;

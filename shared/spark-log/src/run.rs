@@ -50,6 +50,10 @@ pub struct SparkRun {
     /// lets in. No part of the JSON.
     #[serde(skip)]
     pub task_attempts: Vec<TaskAttempt>,
+    /// How often an application begins after the first: where several applications' logs were put together. No part of the
+    /// JSON.
+    #[serde(skip)]
+    pub further_applications: u32,
     /// The last 500 task attempts that failed, in the log's order.
     #[serde(default)]
     pub failed_tasks: Vec<FailedTask>,

@@ -51,7 +51,11 @@ impl TaskEvent<'_> {
     pub(super) fn duration_ms(&self) -> u64 {
         match self.finished_at_ms {
             0 => 0,
-            finished_at_ms => u64::try_from(finished_at_ms.saturating_sub(self.launched_at_ms)).unwrap_or(0),
+            // No task runs for longer than 49 days: sums of what a damaged log says stay within bounds.
+            finished_at_ms => {
+                let ran_ms = finished_at_ms.saturating_sub(self.launched_at_ms);
+                u64::try_from(ran_ms).unwrap_or(0).min(u64::from(u32::MAX))
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ pub const MIGRATION_MS_PER_BLOCK: i64 = 150;
 pub const FETCH_SHARE: f64 = 0.4;
 
 /// The properties that decide what the loss of a node costs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// `spark.shuffle.service.enabled`: shuffle output is served by the node, and outlives its executor.
     pub shuffle_service: bool,
@@ -40,6 +40,12 @@ pub struct Rules {
     pub stage_attempts_max: usize,
     /// `spark.task.maxFailures`.
     pub task_failures_max: u32,
+    /// `spark.speculation`: a task that takes much longer than the others of its stage gets a copy on another host.
+    pub speculation: bool,
+    /// `spark.speculation.quantile`: the part of a stage's tasks that must have ended before.
+    pub speculation_quantile: f64,
+    /// `spark.speculation.multiplier`: how many times the median of their time is much.
+    pub speculation_multiplier: f64,
     /// How long a fetch from a dead node is tried, ms: `spark.shuffle.io.maxRetries` times `spark.shuffle.io.retryWait`.
     pub fetch_retry_ms: i64,
 }
@@ -51,6 +57,7 @@ impl Rules {
         let on = |key: &str, default: bool| get(key).map_or(default, is_true);
         let number = |key: &str, default: u32| get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
         let decommission = on("spark.decommission.enabled", false);
+        let part = |key: &str, default: f64| get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
         let retry_wait_ms = get("spark.shuffle.io.retryWait").and_then(duration_ms).unwrap_or(5_000);
         Self {
             shuffle_service: on("spark.shuffle.service.enabled", false),
@@ -63,6 +70,9 @@ impl Rules {
                 && on("spark.storage.decommission.shuffleBlocks.enabled", true),
             stage_attempts_max: number("spark.stage.maxConsecutiveAttempts", 4).max(1) as usize,
             task_failures_max: number("spark.task.maxFailures", 4).max(1),
+            speculation: on("spark.speculation", false),
+            speculation_quantile: part("spark.speculation.quantile", 0.75).clamp(0.0, 1.0),
+            speculation_multiplier: part("spark.speculation.multiplier", 1.5).max(1.0),
             fetch_retry_ms: i64::from(number("spark.shuffle.io.maxRetries", 3)).saturating_mul(retry_wait_ms),
         }
     }
@@ -90,6 +100,17 @@ impl Rules {
     /// Whether a stage is given up after so many failures of one task that count: those of a lost node do not.
     pub fn gives_task_up(&self, failures: u32) -> bool {
         failures >= self.task_failures_max
+    }
+
+    /// How long a task of a stage runs before it gets a copy, ms, when so many of its tasks have ended, by their median; none
+    /// as long as none does. That a task which reads no fewer rows a second than others gets none
+    /// (`spark.speculation.efficiency.enabled`) is left aside. `TaskSetManager.checkSpeculatableTasks`.
+    pub fn slow_after_ms(&self, tasks: u32, ended: u32, median_ms: u32) -> Option<u32> {
+        /// `spark.speculation.minTaskRuntime`.
+        const RUN_MS_MIN: f64 = 100.0;
+        let needed = (self.speculation_quantile * f64::from(tasks)).floor().max(1.0);
+        let is_due = self.speculation && tasks > 1 && f64::from(ended) >= needed;
+        is_due.then(|| (self.speculation_multiplier * f64::from(median_ms)).max(RUN_MS_MIN) as u32)
     }
 
     /// When a decommissioned executor that holds so many shuffle blocks first looks whether it may leave, ms from then.
@@ -170,6 +191,15 @@ mod tests {
         let served = rules(&[("spark.shuffle.service.enabled", "TRUE")]);
         assert!(!served.forgets_output(false));
         assert!(served.forgets_output(true));
+    }
+
+    #[test]
+    fn a_task_is_slow_by_the_median_of_those_that_ended_and_only_once_most_have() {
+        assert_eq!(rules(&[]).slow_after_ms(8, 8, 1_000), None);
+        let speculates = rules(&[("spark.speculation", "true"), ("spark.speculation.multiplier", "3")]);
+        assert_eq!(speculates.slow_after_ms(8, 5, 1_000), None);
+        assert_eq!(speculates.slow_after_ms(8, 6, 1_000), Some(3_000));
+        assert_eq!(speculates.slow_after_ms(8, 6, 10), Some(100));
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::experiment::Run;
 use crate::plan::Plan;
 use crate::remedy::Effect;
 
+/// The version of what is told.
+pub(crate) const SCHEMA: &str = "what-if/1";
+
 /// The parts into which the curve cuts the run.
 const PARTS: u32 = 24;
 
@@ -38,6 +41,8 @@ pub struct Answer {
     pub month: Option<Month>,
     /// What would help, the best first.
     pub remedies: Vec<Effect>,
+    /// How far the log carries: what of the run it does not tell. Nothing if it is whole.
+    pub carries: Vec<String>,
     /// What was taken for granted.
     pub assumed: Vec<String>,
 }
@@ -80,6 +85,8 @@ pub struct Question {
     pub replaced_after_seconds: Option<f64>,
     /// Whether the driver's node may be hit: none if no executor shares a node with it.
     pub driver_may_go: Option<bool>,
+    /// Nodes that may be hit.
+    pub nodes_at_risk: u32,
 }
 
 /// What runs came to.
@@ -144,7 +151,7 @@ pub struct Month {
     pub spot_node_hours: f64,
     /// Node hours on On-Demand, where nothing is taken.
     pub on_demand_node_hours: f64,
-    /// Cost on Spot, in the unit of the prices that were given.
+    /// Cost where those that may be hit are Spot, in the unit of the prices that were given.
     pub spot_cost: f64,
     /// Cost on On-Demand.
     pub on_demand_cost: f64,

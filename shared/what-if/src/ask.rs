@@ -4,14 +4,16 @@
 
 use spark_log::SparkRun;
 
-use crate::answer::{Answer, Application, ByVictims, Month, Question, Spread, curve};
+use crate::answer::{Answer, Application, ByVictims, Month, Question, SCHEMA, Spread, curve};
 use crate::course::{Ending, Surroundings, Victims};
 use crate::distribution::{round, seconds};
 use crate::experiment::{Disturbance, Experiment, Run};
 use crate::facts::Facts;
 use crate::market::Market;
+use crate::pace::Pace;
 use crate::plan::Plan;
-use crate::rebuild::{Unfit, rebuild};
+use crate::reach::{Unfit, gaps};
+use crate::rebuild::rebuild;
 use crate::remedy::{effects, remedies};
 use crate::simulation::Simulation;
 
@@ -21,8 +23,10 @@ const REPLACED_AFTER_MS: u32 = 180_000;
 /// Which market a month is spent in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MarketChoice {
-    /// [`Market::calm`].
+    /// [`Market::band`], the lowest.
     Calm,
+    /// [`Market::band`], by its upper end.
+    Band(f64),
     /// [`Market::busy`].
     Busy,
     /// Each node is taken so many times an hour, alone.
@@ -49,8 +53,10 @@ pub struct MonthAsked {
 pub enum Replaced {
     /// As the log shows it, or else after three minutes.
     AsLogged,
-    /// After this long, ms.
+    /// After this long, ms, give or take what [`Surroundings`] says.
     AfterMs(u32),
+    /// After a time between these, ms, drawn evenly.
+    BetweenMs(u32, u32),
     /// Never.
     Never,
 }
@@ -76,6 +82,10 @@ pub struct Asked {
     pub month: Option<MonthAsked>,
     /// Spark's properties that differ from the log's.
     pub properties: Vec<(String, String)>,
+    /// The time of tasks in other runs of the job as multiples of their time in this one, for [`Pace::of`].
+    pub paces: Vec<f64>,
+    /// Whether to try other numbers of nodes that go at once.
+    pub by_victims: bool,
     /// Whether to try what would help.
     pub remedies: bool,
 }
@@ -84,7 +94,7 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The log cannot be played again.
-    #[error("this log cannot be played again: {0}")]
+    #[error(transparent)]
     Unfit(#[from] Unfit),
     /// The run cannot be played to its end even in peace.
     #[error("played again without any hit this run does not end: the log lacks executors")]
@@ -103,6 +113,14 @@ pub enum Error {
     Window,
 }
 
+impl Error {
+    /// Whether it is the question that makes no sense, and not the log that does not suit it.
+    #[cfg(feature = "program")]
+    pub(crate) fn is_of_the_question(&self) -> bool {
+        matches!(self, Self::Trace | Self::Window)
+    }
+}
+
 /// Answers. The log must have been read with its task attempts, `tasks_max` of them at most; `done` is told of each run.
 ///
 /// # Errors
@@ -113,11 +131,18 @@ pub fn ask(run: &SparkRun, tasks_max: usize, asked: &Asked, done: &(impl Fn() + 
         run.to_mut().settings.extend(asked.properties.iter().cloned());
     }
     let logged = rebuild(&run, tasks_max)?;
-    let plan = logged.undisturbed();
+    if let Some(unfit) = Unfit::of(&run) {
+        return Err(unfit.into());
+    }
     let mut around = asked.around.clone();
     let (replaced_after_ms, replaced_words) = replaced(asked.replaced, &logged);
     around.replaced_after_ms = replaced_after_ms;
-    let calm_ms = ending_well(&plan, &around)?;
+    if let Replaced::BetweenMs(from_ms, to_ms) = asked.replaced {
+        around.replaced_spread =
+            f64::from(to_ms.saturating_sub(from_ms)) / (f64::from(from_ms) + f64::from(to_ms)).max(1.0);
+    }
+    let (mut plan, calm_ms) = in_peace(logged.undisturbed(), &around).ok_or(Error::NoEnd)?;
+    plan.pace = Pace::of(&asked.paces);
     let nodes = nodes_at_risk(&plan, &around);
     if nodes == 0 {
         return Err(Error::NobodyToHit);
@@ -142,57 +167,79 @@ pub fn ask(run: &SparkRun, tasks_max: usize, asked: &Asked, done: &(impl Fn() + 
     let runs = experiment.play(&plan, &around, done);
     let mut assumed = logged.assumed.clone();
     assumed.extend(replaced_words);
-    assumed.push(
-        "A driver that YARN starts again begins from nothing on a whole cluster. Speculation is not simulated."
-            .to_owned(),
-    );
+    assumed.push(pace_words(plan.pace, asked.paces.len()));
     Ok(Answer {
-        schema: "what-if/1",
+        schema: SCHEMA,
         application: application(&run, &plan),
         logged_seconds: seconds(logged.logged_ms),
-        replayed_seconds: seconds(ending_well(&logged, &around)?),
+        replayed_seconds: seconds(replayed_ms(&logged, &around).unwrap_or(calm_ms)),
         undisturbed_seconds: seconds(calm_ms),
-        question: Question {
-            runs: asked.runs,
-            seed: asked.seed,
-            hit: words(&asked.victims, asked.between_ms),
-            notice_seconds: seconds(around.notice_ms),
-            replaced_after_seconds: around.replaced_after_ms.map(seconds),
-            driver_may_go: plan.driver_node.map(|_| around.driver_may_go),
-        },
+        question: question(asked, &plan, &around, nodes),
         result: Spread::of(&runs, calm_ms),
         curve: curve(&plan, &runs, calm_ms),
-        by_victims: by_victims(&plan, &around, &experiment, nodes, calm_ms, done),
+        by_victims: if asked.by_victims {
+            by_victims(&plan, &around, &experiment, nodes, calm_ms, done)
+        } else {
+            Vec::new()
+        },
         month: month(asked, &plan, &around, nodes, calm_ms, done)?,
         remedies: if asked.remedies {
             effects(remedies(&plan, &around, &experiment), &runs, calm_ms, done)
         } else {
             Vec::new()
         },
+        carries: gaps(&run),
         assumed,
     })
 }
 
+fn question(asked: &Asked, plan: &Plan, around: &Surroundings, nodes: u32) -> Question {
+    Question {
+        runs: asked.runs,
+        seed: asked.seed,
+        hit: words(&asked.victims, asked.between_ms),
+        notice_seconds: seconds(around.notice_ms),
+        replaced_after_seconds: around.replaced_after_ms.map(seconds),
+        driver_may_go: plan.driver_node.map(|_| around.driver_may_go),
+        nodes_at_risk: nodes,
+    }
+}
+
 /// How many runs a question takes at most, for a bar.
 pub fn runs_at_most(asked: &Asked) -> u64 {
-    const REMEDIES_MAX: u64 = 11;
+    const REMEDIES_MAX: u64 = 12;
     const VICTIMS_MAX: u64 = 2;
     let times = 1 + VICTIMS_MAX + u64::from(asked.month.is_some()) + if asked.remedies { REMEDIES_MAX } else { 0 };
     u64::from(asked.runs) * times
 }
 
-fn ending_well(plan: &Plan, around: &Surroundings) -> Result<u32, Error> {
+fn ending_well(plan: &Plan, around: &Surroundings) -> Option<u32> {
     let facts = Facts::of(plan);
     let mut simulation = Simulation::new(plan, &facts, around);
-    let outcome = simulation.run(0, &[]);
-    (outcome.ending == Ending::Finished)
-        .then_some(outcome.run_ms)
-        .ok_or(Error::NoEnd)
+    let outcome = simulation.run_as_logged();
+    (outcome.ending == Ending::Finished).then_some(outcome.run_ms)
+}
+
+/// A plan that ends when nothing is hit, and how long that takes: where it lacks executors at some moment, since they were
+/// released a little before it needs them, they stay.
+fn in_peace(plan: Plan, around: &Surroundings) -> Option<(Plan, u32)> {
+    if let Some(calm_ms) = ending_well(&plan, around) {
+        return Some((plan, calm_ms));
+    }
+    let staying = plan.staying();
+    ending_well(&staying, around).map(|calm_ms| (staying, calm_ms))
+}
+
+/// How long the run takes when it is played again as it was, ms; without the losses that it holds where it does not end
+/// with them.
+pub(crate) fn replayed_ms(logged: &Plan, around: &Surroundings) -> Option<u32> {
+    ending_well(logged, around).or_else(|| in_peace(logged.undisturbed(), around).map(|(_, calm_ms)| calm_ms))
 }
 
 fn replaced(replaced: Replaced, logged: &Plan) -> (Option<u32>, Option<String>) {
     match (replaced, logged.replaced_after_ms) {
         (Replaced::AfterMs(after_ms), _) => (Some(after_ms), None),
+        (Replaced::BetweenMs(from_ms, to_ms), _) => (Some(from_ms.midpoint(to_ms)), None),
         (Replaced::Never, _) => (None, None),
         (Replaced::AsLogged, Some(after_ms)) => {
             let words = format!("A replacement comes after {} s, as in the log.", seconds(after_ms));
@@ -215,6 +262,23 @@ fn nodes_at_risk(plan: &Plan, around: &Surroundings) -> u32 {
     (0..).zip(&plan.nodes).filter(may_go).count() as u32
 }
 
+/// What differs from run to run besides the hit, in words.
+fn pace_words(pace: Pace, others: usize) -> String {
+    match others {
+        0 => {
+            "How fast the machines are in one run against another is not in one log: all simulated runs have its pace."
+                .to_owned()
+        }
+        _ => format!(
+            "Task times are {:.2} of the log's in the middle of {} runs of the job, give or take {:.0} %: each simulated run \
+             has a pace of its own.",
+            pace.mean.exp(),
+            others + 1,
+            pace.deviation * 100.0,
+        ),
+    }
+}
+
 fn words(victims: &Victims, between_ms: Option<(u32, u32)>) -> String {
     let who = match victims {
         Victims::Random(1) => "one node, drawn from those that may be hit".to_owned(),
@@ -222,6 +286,7 @@ fn words(victims: &Victims, between_ms: Option<(u32, u32)>) -> String {
         Victims::MostOutput(1) => "the node with most shuffle output".to_owned(),
         Victims::MostOutput(count) => format!("the {count} nodes with most shuffle output, at once"),
         Victims::Driver => "the driver's node".to_owned(),
+        Victims::Zone { name, .. } => format!("all nodes of {name} that may be hit, at once"),
         Victims::All => "all nodes that may be hit, at once".to_owned(),
     };
     match between_ms {
@@ -234,7 +299,7 @@ fn words(victims: &Victims, between_ms: Option<(u32, u32)>) -> String {
     }
 }
 
-fn application(run: &SparkRun, plan: &Plan) -> Application {
+pub(crate) fn application(run: &SparkRun, plan: &Plan) -> Application {
     Application {
         id: run.application_id.clone(),
         name: run.application_name.clone(),
@@ -283,7 +348,8 @@ fn month(
 ) -> Result<Option<Month>, Error> {
     let Some(month) = &asked.month else { return Ok(None) };
     let market = match &month.market {
-        MarketChoice::Calm => Market::calm(nodes),
+        MarketChoice::Calm => Market::band(nodes, 0.05),
+        MarketChoice::Band(upper) => Market::band(nodes, *upper),
         MarketChoice::Busy => Market::busy(nodes),
         MarketChoice::Hourly(hourly) => Market::Rate {
             nodes,
@@ -308,12 +374,15 @@ fn month(
     let facts = Facts::of(plan);
     let calm = Run {
         hit_ms: None,
-        outcome: Simulation::new(plan, &facts, around).run(0, &[]),
+        outcome: Simulation::new(plan, &facts, around).run_as_logged(),
     };
     let failed = runs.iter().filter(|run| run.outcome.ending != Ending::Finished).count() as f64;
     // A run that failed is begun again, in the same market, until one ends well.
     let attempts = 1.0 / (1.0 - failed / runs.len() as f64).max(1.0 / runs.len() as f64);
     let spot_node_hours = node_hours(&runs) * attempts * f64::from(month.runs);
+    // Nodes that are never taken are paid as such.
+    let at_risk = f64::from(nodes) / plan.nodes.len() as f64;
+    let price = at_risk * month.spot_price + (1.0 - at_risk) * month.on_demand_price;
     let on_demand_node_hours = node_hours(&[calm]) * f64::from(month.runs);
     Ok(Some(Month {
         market: market.words(),
@@ -321,7 +390,7 @@ fn month(
         nodes: plan.nodes.len(),
         spot_node_hours: round(spot_node_hours),
         on_demand_node_hours: round(on_demand_node_hours),
-        spot_cost: round(spot_node_hours * month.spot_price),
+        spot_cost: round(spot_node_hours * price),
         on_demand_cost: round(on_demand_node_hours * month.on_demand_price),
         result: Spread::of(&runs, calm_ms),
     }))

@@ -2,6 +2,8 @@
 //!
 //! Separate because it is all that one simulated run has of its own; the plan is the same for all.
 
+use std::sync::Arc;
+
 /// Who is hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Victims {
@@ -9,6 +11,13 @@ pub enum Victims {
     Random(u32),
     /// So many of those that hold most shuffle output.
     MostOutput(u32),
+    /// All nodes of a zone that may be hit.
+    Zone {
+        /// Its name.
+        name: String,
+        /// The nodes of the log that lie in it.
+        hosts: Arc<[String]>,
+    },
     /// The driver's node.
     Driver,
     /// All nodes that may be hit.

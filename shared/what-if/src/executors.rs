@@ -2,7 +2,7 @@
 //!
 //! Separate from the stages because their rules are the cluster manager's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use spark_log::{Removal, SparkRun, TaskAttempt};
 
@@ -16,8 +16,7 @@ const LAST_MS: i64 = 2_000;
 const LATE_MS: i64 = 100;
 
 /// The executors of a log and the names of their nodes.
-pub(crate) fn rebuild(run: &SparkRun, course: &Course) -> (Vec<Executor>, Vec<String>) {
-    let busy = Busy::of(run);
+pub(crate) fn rebuild(run: &SparkRun, course: &Course, busy: &Busy) -> (Vec<Executor>, Vec<String>) {
     let setting = |key: &str| run.settings.get(key).and_then(|text| text.parse::<i64>().ok());
     let task_cpus = setting("spark.task.cpus").unwrap_or(1).max(1);
     let mut nodes: Vec<String> = Vec::new();
@@ -36,14 +35,20 @@ pub(crate) fn rebuild(run: &SparkRun, course: &Course) -> (Vec<Executor>, Vec<St
             nodes.push(logged.host.clone());
             nodes.len() - 1
         });
-        let added_at_ms = logged.added_at_ms.unwrap_or(course.started_at_ms);
+        let added_at_ms = logged.added_at_ms.or(busy.first_launch_ms(id));
+        let added_at_ms = added_at_ms.unwrap_or(course.started_at_ms);
         let removed_at_ms = logged.removed_at_ms.filter(|at| *at < course.ended_at_ms - LAST_MS);
+        let ends = removed_at_ms.map(|at| (course.anchor(at), end(logged.removal.as_ref())));
         executors.push(Executor {
             id,
             node: node as u32,
             slots,
             comes: course.anchor(added_at_ms),
-            ends: removed_at_ms.map(|at| (course.anchor(at), end(logged.removal.as_ref()))),
+            silent_from: ends.zip(removed_at_ms).and_then(|((at, end), removed_at_ms)| {
+                let last_ms = busy.last_sign_ms(id, removed_at_ms).unwrap_or(added_at_ms);
+                (end != End::Released).then(|| not_before_job(course.anchor(last_ms), at))
+            }),
+            ends,
         });
     }
     let local = busy.at_once(u32::MAX);
@@ -58,9 +63,23 @@ pub(crate) fn rebuild(run: &SparkRun, course: &Course) -> (Vec<Executor>, Vec<St
                 then_ms: 0,
             },
             ends: None,
+            silent_from: None,
         });
     }
     (executors, nodes)
+}
+
+/// A moment that is not before the last job that had ended by `end`: no job can have ended for want of what an executor
+/// that had fallen silent before held back.
+fn not_before_job(at: Anchor, end: Anchor) -> Anchor {
+    if at.jobs_ended == end.jobs_ended {
+        at
+    } else {
+        Anchor {
+            jobs_ended: end.jobs_ended,
+            then_ms: 0,
+        }
+    }
 }
 
 fn end(removal: Option<&Removal>) -> End {
@@ -97,6 +116,8 @@ pub(crate) struct Busy {
     /// The ends, a little earlier: when their cores were free for certain.
     freed: BTreeMap<u32, Vec<i64>>,
     launches: BTreeMap<u32, Vec<i64>>,
+    /// The ends of those that were not lost with their executor, of executors that were removed.
+    signs: BTreeMap<u32, Vec<i64>>,
     /// All ends, ascending.
     all_ends: Vec<i64>,
     all_launches: Vec<i64>,
@@ -108,7 +129,9 @@ impl Busy {
     /// Of a log's task attempts.
     pub(crate) fn of(run: &SparkRun) -> Self {
         type Times = BTreeMap<u32, Vec<i64>>;
-        let (mut ends, mut freed, mut launches) = (Times::new(), Times::new(), Times::new());
+        let (mut ends, mut freed, mut launches, mut signs) = (Times::new(), Times::new(), Times::new(), Times::new());
+        let removed = run.executors.iter().filter(|it| it.removed_at_ms.is_some());
+        let taken: BTreeSet<u32> = removed.filter_map(|it| it.id.parse().ok()).collect();
         for task in &run.task_attempts {
             let end_ms = task.launched_at_ms + i64::from(task.duration_ms);
             ends.entry(task.executor).or_default().push(end_ms);
@@ -117,6 +140,9 @@ impl Busy {
                 .or_default()
                 .push(end_ms - i64::from(task.duration_ms / 2).min(LATE_MS));
             launches.entry(task.executor).or_default().push(task.launched_at_ms);
+            if !task.lost && taken.contains(&task.executor) {
+                signs.entry(task.executor).or_default().push(end_ms);
+            }
         }
         let sorted = |of: &mut BTreeMap<u32, Vec<i64>>| {
             of.values_mut().for_each(|times| times.sort_unstable());
@@ -126,6 +152,7 @@ impl Busy {
         };
         let (all_ends, all_launches) = (sorted(&mut ends), sorted(&mut launches));
         sorted(&mut freed);
+        sorted(&mut signs);
         let cores = run.executors.iter().map(|it| {
             let removed_at_ms = it.removed_at_ms.unwrap_or(i64::MAX);
             (it.added_at_ms.unwrap_or(i64::MIN), removed_at_ms, it.cores)
@@ -135,6 +162,7 @@ impl Busy {
             ends,
             freed,
             launches,
+            signs,
             all_ends,
             all_launches,
         }
@@ -147,6 +175,18 @@ impl Busy {
         };
         let running = |(at, launch): (usize, &i64)| (at + 1).saturating_sub(ends.partition_point(|end| end <= launch));
         launches.iter().enumerate().map(running).max().unwrap_or(0) as u32
+    }
+
+    /// When an executor was given its first task.
+    fn first_launch_ms(&self, executor: u32) -> Option<i64> {
+        self.launches.get(&executor)?.first().copied()
+    }
+
+    /// When a task of an executor ended last by itself, up to this moment.
+    fn last_sign_ms(&self, executor: u32, until_ms: i64) -> Option<i64> {
+        let signs = self.signs.get(&executor)?;
+        let ended = signs.partition_point(|end| *end <= until_ms);
+        ended.checked_sub(1).map(|last| signs[last])
     }
 
     /// Whether all cores that were there had a task at this moment.

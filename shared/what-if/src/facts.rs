@@ -2,6 +2,7 @@
 //!
 //! Separate so that it is worked out once, and shared by the threads.
 
+use crate::chance::Chance;
 use crate::plan::{End, Plan};
 use crate::queue::Event;
 
@@ -16,6 +17,8 @@ pub struct Facts {
     pub(crate) jobs_of: Vec<Vec<u32>>,
     /// By the number of jobs that have ended: what comes so long after it, ms.
     pub(crate) anchored: Vec<Vec<(u32, Event)>>,
+    /// By stage: what its tasks take another time.
+    pub(crate) chances: Vec<Chance>,
 }
 
 impl Facts {
@@ -26,6 +29,7 @@ impl Facts {
             children: vec![Vec::new(); plan.stages.len()],
             jobs_of: vec![Vec::new(); plan.stages.len()],
             anchored: vec![Vec::new(); plan.jobs.len() + 1],
+            chances: plan.stages.iter().map(Chance::of).collect(),
         };
         for (child, stage) in (0..).zip(&plan.stages) {
             for parent in &stage.parents {
@@ -43,6 +47,9 @@ impl Facts {
                     End::LostWithNode => Event::LostWithNode(number),
                 };
                 facts.anchored[at.jobs_ended].push((at.then_ms, event));
+            }
+            if let Some(at) = executor.silent_from {
+                facts.anchored[at.jobs_ended].push((at.then_ms, Event::Silent(number)));
             }
         }
         for (number, job) in (0..).zip(&plan.jobs) {

@@ -7,7 +7,8 @@
 use spark_rules::LEAVE_CHECK_MS;
 
 use crate::course::{Ending, Hit, Victims};
-use crate::queue::Event;
+use crate::plan::End;
+use crate::queue::{Event, NEVER};
 use crate::simulation::{Fate, Node, Simulation, Standing};
 
 impl Simulation<'_> {
@@ -74,6 +75,24 @@ impl Simulation<'_> {
         }
     }
 
+    /// From here on the log has no task of this executor end: those that run stand still until it is taken, and one that
+    /// leaves in order has been given no more.
+    pub(crate) fn fall_silent(&mut self, id: u32) {
+        let leaves = matches!(self.plan.executors[id as usize].ends, Some((_, End::Left)));
+        let executor = &mut self.executors[id as usize];
+        if leaves {
+            executor.decommissioned = true;
+            return;
+        }
+        executor.silent = true;
+        let (first, count) = executor.slots;
+        for slot in first..first + count {
+            if self.slots[slot as usize].number != 0 {
+                self.slots[slot as usize].number = NEVER;
+            }
+        }
+    }
+
     /// An executor leaves as it did in the log: it was told to, and had the time to hand its output over.
     pub(crate) fn leave_as_logged(&mut self, id: u32) {
         if self.executors[id as usize].standing == Standing::Live {
@@ -125,7 +144,13 @@ impl Simulation<'_> {
 
     /// The driver forgets what an executor holds.
     pub(crate) fn forget_output(&mut self, id: u32) {
-        let reachable = !self.executors[id as usize].unreachable;
+        let executor = &mut self.executors[id as usize];
+        let reachable = !executor.unreachable;
+        let is_gone = executor.standing == Standing::Gone;
+        // What is gone holds nothing new.
+        if std::mem::replace(&mut executor.forgotten, is_gone) {
+            return;
+        }
         for (stage, plan) in self.stages.iter_mut().zip(&self.plan.stages) {
             if plan.is_map {
                 stage.forget(id, reachable);
@@ -138,7 +163,7 @@ impl Simulation<'_> {
         for slot in 0..self.slots.len() {
             let task = self.slots[slot];
             let is_reading = task.number != 0 && task.fetches_until_ms > self.now_ms && task.fate == Fate::Success;
-            if !is_reading || goes(task.executor) {
+            if !is_reading || goes(task.executor) || self.executors[task.executor as usize].silent {
                 continue;
             }
             let plan = self.plan;
@@ -294,6 +319,11 @@ impl Simulation<'_> {
         let chosen: Vec<u32> = match hits[number as usize].victims {
             Victims::All => candidates,
             Victims::Driver => self.plan.driver_node.into_iter().collect(),
+            Victims::Zone { ref hosts, .. } => {
+                let name = |node: &u32| self.plan.nodes.get(*node as usize);
+                candidates.retain(|node| name(node).is_some_and(|name| hosts.contains(name)));
+                candidates
+            }
             Victims::Random(count) => {
                 self.rng.shuffle(&mut candidates);
                 candidates.into_iter().take(count as usize).collect()
@@ -310,7 +340,10 @@ impl Simulation<'_> {
                 candidates.into_iter().take(count as usize).collect()
             }
         };
-        self.victims[number as usize] = Some(chosen.clone());
+        // Where nobody is there yet to be told, whoever is there by then goes.
+        if !chosen.is_empty() {
+            self.victims[number as usize] = Some(chosen.clone());
+        }
         chosen
     }
 

@@ -35,10 +35,10 @@ pub enum Market {
 }
 
 impl Market {
-    /// The Spot Instance Advisor's calmest band, under 5 % of instances reclaimed in a month, at its upper end.
-    /// <https://aws.amazon.com/ec2/spot/instance-advisor/>
-    pub fn calm(nodes: u32) -> Self {
-        let hourly = -(0.95_f64.ln()) / (30.0 * 24.0);
+    /// A band of the Spot Instance Advisor, which says what part of the instances was reclaimed in a month, at its upper
+    /// end: under 5 %, 5 to 10, 10 to 15, 15 to 20 and above. <https://aws.amazon.com/ec2/spot/instance-advisor/>
+    pub fn band(nodes: u32, upper: f64) -> Self {
+        let hourly = -((1.0 - upper).ln()) / (30.0 * 24.0);
         Self::Rate {
             nodes,
             hourly,

@@ -22,6 +22,7 @@ struct Page<'a> {
     remedies: Vec<RemedyRow>,
     month: Option<String>,
     facts: Vec<(&'static str, String)>,
+    carries: Vec<String>,
     assumed: Vec<String>,
     schema: &'a str,
 }
@@ -73,6 +74,7 @@ pub fn render(answer: &Answer) -> Result<String, askama::Error> {
         remedies: remedy_rows(answer),
         month: answer.month.as_ref().map(month_words),
         facts: facts(answer),
+        carries: answer.carries.iter().map(|words| plain(words)).collect(),
         assumed: answer.assumed.iter().map(|words| plain(words)).collect(),
         schema: answer.schema,
     };

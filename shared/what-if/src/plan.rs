@@ -5,6 +5,8 @@
 
 use spark_rules::Rules;
 
+use crate::pace::Pace;
+
 /// A moment that comes a while after other things are done, so that it moves with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchor {
@@ -38,6 +40,10 @@ pub struct Stage {
     pub name: String,
     /// Each partition's task time, ms.
     pub durations_ms: Vec<u32>,
+    /// By partition: whether that was the first task of the stage on its core.
+    pub firsts: Vec<bool>,
+    /// How much longer such tasks take, ms.
+    pub first_ms: u32,
     /// The stages whose shuffle output it reads: earlier in the plan.
     pub parents: Vec<usize>,
     /// Whether others read its output.
@@ -51,6 +57,15 @@ pub struct Stage {
     /// From one task's end on a core to the next one's launch there, ms. Spark launches the next one as soon as it hears of
     /// the end, and stamps the end once it has the result: often it is less than none.
     pub gap_ms: i32,
+}
+
+impl Stage {
+    /// How long a partition's task takes on a core that has run another of the stage, ms.
+    #[inline]
+    pub(crate) fn warm_ms(&self, partition: usize) -> u32 {
+        let longer_ms = if self.firsts[partition] { self.first_ms } else { 0 };
+        self.durations_ms[partition].saturating_sub(longer_ms).max(1)
+    }
 }
 
 /// Executors of one wave come within this time of one another, ms.
@@ -82,6 +97,8 @@ pub struct Executor {
     pub comes: Anchor,
     /// When it ends before the application does, and how.
     pub ends: Option<(Anchor, End)>,
+    /// From when no task of it ended any more, if it was taken: what ran there then stood still until it was.
+    pub silent_from: Option<Anchor>,
 }
 
 impl Executor {
@@ -128,6 +145,10 @@ pub struct Plan {
     pub driver_attempts_max: u32,
     /// Spark's rules, from the log's properties.
     pub rules: Rules,
+    /// How much longer the first task on a core of an executor takes that came in another's place, ms.
+    pub fresh_ms: u32,
+    /// How the pace of the machines differs from run to run.
+    pub pace: Pace,
     /// From the end of the last job to the application's, ms.
     pub tail_ms: u32,
     /// From a lost executor to the one that came for it, ms: the median of what the log shows, if it shows any.
@@ -140,6 +161,23 @@ impl Plan {
     /// Tasks of a run in which nothing is repeated.
     pub fn tasks(&self) -> usize {
         self.stages.iter().map(|stage| stage.durations_ms.len()).sum()
+    }
+
+    /// The same run with executors that are there from before the first job ends, and stay.
+    #[must_use]
+    pub fn staying(&self) -> Self {
+        let mut plan = self.clone();
+        for executor in &mut plan.executors {
+            executor.ends = None;
+            executor.silent_from = None;
+            if executor.comes.jobs_ended > 0 {
+                executor.comes = Anchor {
+                    jobs_ended: 0,
+                    then_ms: 0,
+                };
+            }
+        }
+        plan
     }
 
     /// The same run without the losses that the log itself holds.
@@ -155,6 +193,7 @@ impl Plan {
         }
         for executor in &mut plan.executors {
             executor.ends = executor.ends.filter(|(_, end)| *end == End::Released);
+            executor.silent_from = None;
         }
         plan
     }

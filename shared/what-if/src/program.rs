@@ -2,205 +2,86 @@
 //!
 //! Separate from the rest, which knows no files and no terminal.
 
+mod arguments;
+
 use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
-use clap::Parser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use spark_log::Limits;
+use spark_log::{Limits, SparkRun};
 
 use crate::answer::Answer;
-use crate::ask::{Asked, MarketChoice, MonthAsked, Replaced, ask, runs_at_most};
-use crate::course::{Surroundings, Victims};
+use crate::ask::{ask, runs_at_most};
 use crate::page;
+use crate::untold::Untold;
+
+pub use arguments::Arguments;
+use arguments::asked;
 
 /// Task attempts of a log that are taken; each takes 40 bytes while the log is read.
 const TASKS_MAX: usize = 20_000_000;
 
-/// Plays a Spark job again from its event log, a thousand times, and takes nodes away from it each time.
-///
-/// The log is one file, or the folder of a rolling log, of any cluster, as `spark-log` reads it. What is printed is what
-/// the losses would do, by the moment and by their number, and what would help.
-#[derive(Debug, Parser)]
-#[command(name = "what-if", version)]
-pub struct Arguments {
-    /// The log: a file, or a folder that holds one.
-    log: String,
-    /// Nodes that go at once, drawn at random.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    victims: u32,
-    /// Those with most shuffle output go, instead of random ones.
-    #[arg(long, conflicts_with = "driver")]
-    most_output: bool,
-    /// The driver's node goes, and no other.
-    #[arg(long)]
-    driver: bool,
-    /// When: a moment (90s, 5m) or two (90s..5m) after the application's start; the whole run unless set.
-    #[arg(long, value_name = "TIME[..TIME]", value_parser = parse_window)]
-    at: Option<(u32, u32)>,
-    /// How many runs.
-    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    runs: u32,
-    /// The same seed gives the same bytes.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How long before it goes a node is told; Spot gives two minutes.
-    #[arg(long, default_value = "120s", value_name = "TIME", value_parser = parse_time)]
-    notice: u32,
-    /// From a node's loss to its replacement, or `never`; unless set, as the log shows it, or else 3m.
-    #[arg(long, value_name = "TIME", value_parser = parse_replaced)]
-    replaced_after: Option<Replaced>,
-    /// Nodes that are never hit, by the host names of the log: core and On-Demand nodes.
-    #[arg(long, value_name = "HOST", value_delimiter = ',')]
-    stays: Vec<String>,
-    /// A Spark property that is to differ from the log's; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_property)]
-    properties: Vec<(String, String)>,
-    /// Reckons a month in a market: `calm`, `busy`, how often an hour a node is taken, or a file with lines of seconds and
-    /// running instances.
-    #[arg(long, requires_all = ["price_spot", "price_on_demand"])]
-    market: Option<String>,
-    /// A node's price an hour on Spot.
-    #[arg(long, value_name = "PRICE")]
-    price_spot: Option<f64>,
-    /// A node's price an hour on On-Demand.
-    #[arg(long, value_name = "PRICE")]
-    price_on_demand: Option<f64>,
-    /// Runs in a month.
-    #[arg(long, default_value_t = 30, value_name = "N")]
-    runs_a_month: u32,
-    /// Leaves out what would help, which takes most of the time.
-    #[arg(long)]
-    no_remedies: bool,
-    /// One JSON object instead of words.
-    #[arg(long)]
-    json: bool,
-    /// Writes what-if.json and what-if.html there.
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Threads; as many as there are cores unless set. The bytes do not depend on it.
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-}
-
-/// Reads the log, plays it, and prints what came of it.
+/// Reads the log from this machine, plays it, and prints what came of it.
 ///
 /// # Errors
-/// The log cannot be read or played again; the question does not suit it; files cannot be written.
+/// The log cannot be read; the question holds no sense; files cannot be written.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let limits = Limits {
+    tell(arguments, &spark_log::program::read(&arguments.log, &limits())?)
+}
+
+/// How a log is to be read whose question [`tell`] answers.
+pub fn limits() -> Limits {
+    Limits {
         tasks_max: TASKS_MAX,
         ..Limits::default()
-    };
-    let log = spark_log::program::read(&arguments.log, &limits)?;
+    }
+}
+
+/// Plays a log that was read, wherever it lies, and prints what came of it.
+///
+/// # Errors
+/// It is none; the question holds no sense; files cannot be written.
+pub fn tell(arguments: &Arguments, log: &SparkRun) -> anyhow::Result<()> {
     if log.reading.lines_parsed == 0 {
         bail!("{} holds no line of a Spark event log", arguments.log);
     }
-    let asked = asked(arguments)?;
+    let asked = asked(arguments, log)?;
     let bar = progress_bar(runs_at_most(&asked));
-    let answer = ask(&log, TASKS_MAX, &asked, &|| bar.inc(1)).with_context(|| arguments.log.clone());
+    let answer = ask(log, TASKS_MAX, &asked, &|| bar.inc(1));
     bar.finish_and_clear();
-    let answer = answer?;
-    let json = serde_json::to_string_pretty(&answer)? + "\n";
+    let told = match answer {
+        Ok(answer) => Told {
+            json: serde_json::to_string_pretty(&answer)?,
+            words: words(&answer),
+            page: Some(page::render(&answer)?),
+        },
+        Err(why) if why.is_of_the_question() => return Err(why).with_context(|| arguments.log.clone()),
+        Err(why) => {
+            let untold = Untold::of(log, TASKS_MAX, &why);
+            Told {
+                json: serde_json::to_string_pretty(&untold)?,
+                words: words_of_untold(&untold),
+                page: None,
+            }
+        }
+    };
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-        write(&folder.join("what-if.json"), &json)?;
-        write(&folder.join("what-if.html"), &page::render(&answer)?)?;
+        write(&folder.join("what-if.json"), &(told.json.clone() + "\n"))?;
+        if let Some(page) = &told.page {
+            write(&folder.join("what-if.html"), page)?;
+        }
     }
-    print(&if arguments.json { json } else { words(&answer) })
+    print(&if arguments.json { told.json + "\n" } else { told.words })
 }
 
-fn asked(arguments: &Arguments) -> anyhow::Result<Asked> {
-    let victims = match (arguments.driver, arguments.most_output) {
-        (true, _) => Victims::Driver,
-        (_, true) => Victims::MostOutput(arguments.victims),
-        _ => Victims::Random(arguments.victims),
-    };
-    let month = match (&arguments.market, arguments.price_spot, arguments.price_on_demand) {
-        (Some(market), Some(spot_price), Some(on_demand_price)) => Some(MonthAsked {
-            market: choose_market(market)?,
-            spot_price,
-            on_demand_price,
-            runs: arguments.runs_a_month,
-        }),
-        _ => None,
-    };
-    Ok(Asked {
-        runs: arguments.runs,
-        seed: arguments.seed,
-        threads: arguments
-            .threads
-            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
-        victims,
-        between_ms: arguments.at,
-        around: Surroundings {
-            notice_ms: arguments.notice,
-            nodes_that_stay: arguments.stays.clone(),
-            ..Surroundings::default()
-        },
-        replaced: arguments.replaced_after.unwrap_or(Replaced::AsLogged),
-        month,
-        properties: arguments.properties.clone(),
-        remedies: !arguments.no_remedies,
-    })
-}
-
-fn choose_market(text: &str) -> anyhow::Result<MarketChoice> {
-    Ok(match text {
-        "calm" => MarketChoice::Calm,
-        "busy" => MarketChoice::Busy,
-        _ => match text.parse::<f64>() {
-            Ok(hourly) if hourly > 0.0 && hourly.is_finite() => MarketChoice::Hourly(hourly),
-            Ok(_) => bail!("a market's rate is above zero, and {text} is not"),
-            Err(_) => {
-                let trace = std::fs::read_to_string(text).with_context(|| format!("reading the trace {text}"))?;
-                MarketChoice::Trace(trace)
-            }
-        },
-    })
-}
-
-/// A time: a number with `ms`, `s`, `m` or `h`; seconds without.
-fn parse_time(text: &str) -> Result<u32, String> {
-    let digits = text
-        .find(|it: char| !it.is_ascii_digit() && it != '.')
-        .unwrap_or(text.len());
-    let unit_ms = match &text[digits..] {
-        "ms" => 1.0,
-        "" | "s" => 1_000.0,
-        "m" | "min" => 60_000.0,
-        "h" => 3_600_000.0,
-        unit => return Err(format!("{unit} is none of ms, s, m, h")),
-    };
-    let number: f64 = text[..digits]
-        .parse()
-        .map_err(|_| format!("{text} is no time, such as 90s"))?;
-    let milliseconds = number * unit_ms;
-    if milliseconds < f64::from(i32::MAX) {
-        Ok(milliseconds as u32)
-    } else {
-        Err(format!("{text} is longer than 24 days"))
-    }
-}
-
-fn parse_window(text: &str) -> Result<(u32, u32), String> {
-    match text.split_once("..") {
-        Some((from, to)) => Ok((parse_time(from)?, parse_time(to)?)),
-        None => parse_time(text).map(|at| (at, at)),
-    }
-}
-
-fn parse_replaced(text: &str) -> Result<Replaced, String> {
-    match text {
-        "never" => Ok(Replaced::Never),
-        _ => parse_time(text).map(Replaced::AfterMs),
-    }
-}
-
-fn parse_property(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("it is written KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
+/// What is told of a log, in its three forms.
+struct Told {
+    json: String,
+    words: String,
+    /// None where there is nothing to draw.
+    page: Option<String>,
 }
 
 /// A bar on stderr, if stderr is a terminal.
@@ -226,6 +107,21 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Why there is no answer, for a terminal.
+fn words_of_untold(untold: &Untold) -> String {
+    let seconds = |it: Option<f64>| it.map_or_else(|| "not known".to_owned(), |seconds| format!("{seconds} s"));
+    let (logged, replayed) = (seconds(untold.logged_seconds), seconds(untold.replayed_seconds));
+    let mut lines = vec![
+        format!(
+            "What losses would do to this run is not said: {}.",
+            untold.not_said_because
+        ),
+        format!("logged {logged}, played again {replayed}"),
+    ];
+    lines.extend(untold.carries.iter().map(|words| format!("note: {words}")));
+    lines.join("\n") + "\n"
+}
+
 /// The answer for a terminal.
 fn words(answer: &Answer) -> String {
     let mut lines = vec![
@@ -241,8 +137,9 @@ fn words(answer: &Answer) -> String {
             answer.application.nodes,
         ),
         format!("hit: {}", answer.question.hit),
-        String::new(),
     ];
+    lines.extend(answer.carries.iter().map(|words| format!("note: {words}")));
+    lines.push(String::new());
     lines.push("nodes at once   p50 s    p90 s    p99 s   failed".to_owned());
     for row in &answer.by_victims {
         let (time, failed) = (row.result.run_seconds, row.result.failed * 100.0);
@@ -263,24 +160,4 @@ fn words(answer: &Answer) -> String {
         }
     }
     lines.join("\n") + "\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory;
-
-    #[test]
-    fn the_arguments_hold_together() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn times_have_units_and_windows_two_of_them() {
-        assert_eq!(parse_window("90s..2m"), Ok((90_000, 120_000)));
-        assert_eq!(parse_window("1.5"), Ok((1_500, 1_500)));
-        assert!(parse_time("5 parsecs").is_err());
-        assert!(parse_time("900h").is_err());
-        assert_eq!(parse_replaced("never"), Ok(Replaced::Never));
-    }
 }

@@ -5,6 +5,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// The number of an entry that is never made: of what does not end.
+pub(crate) const NEVER: u32 = u32::MAX;
+
 /// What is to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
@@ -14,6 +17,8 @@ pub(crate) enum Event {
     Comes(u32),
     /// A planned executor is let go.
     Released(u32),
+    /// No task of a planned executor ends any more, as in the log.
+    Silent(u32),
     /// A planned executor leaves, as it was told to in the log.
     Left(u32),
     /// A planned executor is lost, as it was in the log.
@@ -30,6 +35,8 @@ pub(crate) enum Event {
     StageBegins(u32),
     /// A stage's last task has been over for its tail.
     StageEnds(u32),
+    /// A stage's tasks may have taken too long.
+    Speculate(u32),
     /// Failed stages are submitted again.
     Resubmit,
     /// A hit's nodes are told.

@@ -3,33 +3,16 @@
 //! Separate because here is decided what the log means: which stages are the same shuffle, what waits for what, and which
 //! of a partition's attempts counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use spark_log::{SparkRun, StageAttempt, StageStatus, TaskAttempt};
 use spark_rules::{FETCH_SHARE, Rules};
 
-use crate::executors;
+use crate::executors::{self, Busy};
+use crate::pace::Pace;
 use crate::plan::{Anchor, Job, Plan, Stage};
-
-/// Why a log cannot be played again.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// Micro-batches follow a clock and their input, not one another.
-    #[error("it is a streaming query's: when its batches begin is up to their input, which the log does not hold")]
-    Streaming,
-    /// Finished jobs are gone from it.
-    #[error("the History Server has compacted it: finished jobs are gone from it")]
-    Compacted,
-    /// It does not say when the application began.
-    #[error("it does not begin with the application's start")]
-    NoStart,
-    /// Nothing ran.
-    #[error("no task of it ended well")]
-    NoTasks,
-    /// More than can be held.
-    #[error("it has more than {0} tasks, or lasts longer than 24 days")]
-    TooLarge(usize),
-}
+use crate::reach::{self, Unfit};
+use crate::warmth::{First, Warmth};
 
 /// A moment of a run that lasts longer than this, ms, is not one of a job: 24 days.
 const RUN_MS_MAX: i64 = 1 << 31;
@@ -44,35 +27,30 @@ pub(crate) fn span(from_ms: i64, to_ms: i64) -> u32 {
 
 /// Rebuilds the run of a log that was read with its task attempts, `tasks_max` of them at most.
 ///
+/// Whether losses can be reckoned in it is [`Unfit::of`]'s to say: what cannot be disturbed can still be played again.
+///
 /// # Errors
-/// The log does not hold what is needed.
+/// It tells of no moment, or of more than can be held.
 pub fn rebuild(run: &SparkRun, tasks_max: usize) -> Result<Plan, Unfit> {
-    let streams = |name: &String| name.contains("StreamingQueryListener") || name.contains("streaming.scheduler");
-    if run.reading.passed_over.keys().any(streams) {
-        return Err(Unfit::Streaming);
-    }
-    if run.reading.compacted {
-        return Err(Unfit::Compacted);
-    }
-    let started_at_ms = run.started_at_ms.ok_or(Unfit::NoStart)?;
-    if !run.task_attempts.iter().any(|task| task.succeeded) {
-        return Err(Unfit::NoTasks);
-    }
-    let ended_at_ms = run.ended_at_ms.unwrap_or_else(|| last_moment(run, started_at_ms));
-    if run.task_attempts.len() >= tasks_max || ended_at_ms - started_at_ms >= RUN_MS_MAX {
+    let (started_at_ms, ended_at_ms) = reach::span(run).ok_or(Unfit::NoMoment)?;
+    if run.task_attempts.len() >= tasks_max || ended_at_ms.saturating_sub(started_at_ms) >= RUN_MS_MAX {
         return Err(Unfit::TooLarge(tasks_max));
     }
     let course = Course::of(run, started_at_ms, ended_at_ms);
-    let (stages, canonical) = stages(run, &course);
-    let jobs = jobs(run, &course, &stages, &canonical);
-    let (executors, nodes) = executors::rebuild(run, &course);
+    let times = StageTimes::of(run);
+    let busy = Busy::of(run);
+    let (executors, nodes) = executors::rebuild(run, &course, &busy);
+    let slots = executors.iter().map(|executor| (executor.id, executor.slots)).collect();
+    let mut warmth = Warmth::default();
+    let (stages, canonical) = stages(run, &course, &times, &busy, |tasks| warmth.of_stage(tasks, &slots));
+    let jobs = jobs(run, &course, &times, &stages, &canonical);
     let setting = |key: &str| run.settings.get(key).map(String::as_str);
     let driver_in_cluster = setting("spark.submit.deployMode") == Some("cluster");
     let driver_node = run.driver_host.as_ref().filter(|_| driver_in_cluster).and_then(|host| {
         let at = nodes.iter().position(|node| spark_log::same_host(node, host));
         at.map(|at| at as u32)
     });
-    let mut assumed = assumptions(run);
+    let mut assumed = assumptions();
     if executors.iter().any(|executor| executor.id == u32::MAX) {
         assumed.push("The log is of local mode: the driver is taken for one executor on a node of its own.".to_owned());
     }
@@ -84,6 +62,8 @@ pub fn rebuild(run: &SparkRun, tasks_max: usize) -> Result<Plan, Unfit> {
             .and_then(|text| text.parse().ok())
             .unwrap_or(2),
         rules: Rules::of(setting),
+        fresh_ms: warmth.fresh_ms(),
+        pace: Pace::default(),
         jobs,
         stages,
         executors,
@@ -100,26 +80,39 @@ pub(crate) struct Course {
     pub(crate) ended_at_ms: i64,
     /// The jobs' ends, ascending.
     ends: Vec<i64>,
-    /// Job ids in that order.
-    ids: Vec<i64>,
+    /// Each job's place in that order.
+    ranks: BTreeMap<i64, usize>,
 }
 
 impl Course {
     fn of(run: &SparkRun, started_at_ms: i64, ended_at_ms: i64) -> Self {
-        let end = |job: &spark_log::Job| job.completed_at_ms.unwrap_or(ended_at_ms);
+        // A clock that was set back has jobs end before they begin.
+        let end = |job: &spark_log::Job| {
+            let completed_at_ms = job.completed_at_ms.unwrap_or(ended_at_ms);
+            completed_at_ms.max(job.submitted_at_ms.unwrap_or(completed_at_ms))
+        };
         let mut ends: Vec<(i64, i64)> = run.jobs.iter().map(|job| (end(job), job.job_id)).collect();
         ends.sort_unstable();
         Self {
             started_at_ms,
             ended_at_ms,
-            ids: ends.iter().map(|(_, id)| *id).collect(),
+            ranks: (0..).zip(&ends).map(|(rank, (_, id))| (*id, rank)).collect(),
             ends: ends.into_iter().map(|(end, _)| end).collect(),
         }
     }
 
     /// The moment, as a while after the last job that had ended by then.
     pub(crate) fn anchor(&self, at_ms: i64) -> Anchor {
+        self.anchor_to(self.ends.partition_point(|end| *end <= at_ms), at_ms)
+    }
+
+    /// When a job is submitted that is to end in this place: it waits for none that ends after it, be it at the same moment.
+    fn submission(&self, at_ms: i64, rank: usize) -> Anchor {
         let jobs_ended = self.ends.partition_point(|end| *end <= at_ms);
+        self.anchor_to(jobs_ended.min(rank), at_ms)
+    }
+
+    fn anchor_to(&self, jobs_ended: usize, at_ms: i64) -> Anchor {
         let from_ms = jobs_ended
             .checked_sub(1)
             .map_or(self.started_at_ms, |last| self.ends[last]);
@@ -130,49 +123,91 @@ impl Course {
     }
 }
 
-fn last_moment(run: &SparkRun, started_at_ms: i64) -> i64 {
-    let tasks = run
-        .task_attempts
-        .iter()
-        .map(|task| task.launched_at_ms + i64::from(task.duration_ms));
-    let jobs = run.jobs.iter().filter_map(|job| job.completed_at_ms);
-    tasks.chain(jobs).max().unwrap_or(started_at_ms)
+fn assumptions() -> Vec<String> {
+    let words = [
+        "A task takes as long again as another of its stage took in the log, drawn at random, on any executor; one that \
+         stands out from its stage takes as long as it did. Locality is left aside.",
+        "The first task of a stage on a core takes longer than those after it, as in the log.",
+        "A job begins once all jobs have ended that had ended before it in the log: independent threads of a driver are \
+         taken to wait for one another.",
+        "A task that reads shuffle output reads from every task of the stages before it, at its beginning, for as long as \
+         it waited for it in the log and its bytes take at 50 MB a second.",
+        "A driver that YARN starts again begins from nothing on a whole cluster.",
+    ];
+    words.map(str::to_owned).to_vec()
 }
 
-fn assumptions(run: &SparkRun) -> Vec<String> {
-    let mut assumed = vec![
-        "A task takes as long again as it took in the log, on any executor; locality is left aside.".to_owned(),
-        "A job begins once all jobs have ended that had ended before it in the log: independent threads of a driver are \
-         taken to wait for one another."
-            .to_owned(),
-        "A task that reads shuffle output reads from every task of the stages before it, at its beginning, for as long as \
-         it waited for it in the log and its bytes take at 50 MB a second."
-            .to_owned(),
-    ];
-    if run.reading.in_progress {
-        assumed
-            .push("The log has no end: the run is taken to end with the last task that the log tells of.".to_owned());
+/// What the log says of each stage id's times: a job may name thousands of stages, nearly all of them skipped.
+struct StageTimes {
+    /// When the first of the jobs that name it was submitted.
+    job_submitted_ms: BTreeMap<i64, i64>,
+    /// When its attempts ended.
+    ended_ms: BTreeMap<i64, Vec<i64>>,
+}
+
+impl StageTimes {
+    fn of(run: &SparkRun) -> Self {
+        let (mut job_submitted_ms, mut ended_ms) = (BTreeMap::<i64, i64>::new(), BTreeMap::<i64, Vec<i64>>::new());
+        for job in &run.jobs {
+            for (id, at_ms) in job.stage_ids.iter().zip(std::iter::repeat(job.submitted_at_ms)) {
+                if let Some(at_ms) = at_ms {
+                    let first_ms = job_submitted_ms.entry(*id).or_insert(at_ms);
+                    *first_ms = at_ms.min(*first_ms);
+                }
+            }
+        }
+        for stage in &run.stages {
+            if let Some(at_ms) = stage.completed_at_ms {
+                ended_ms.entry(stage.stage_id).or_default().push(at_ms);
+            }
+        }
+        // Where no line tells of its end, it is its last task's.
+        let mut last_ms = BTreeMap::<i64, i64>::new();
+        for task in run.task_attempts.iter().filter(|task| task.succeeded) {
+            let at_ms = task.launched_at_ms + i64::from(task.duration_ms);
+            let last_ms = last_ms.entry(i64::from(task.stage_id)).or_insert(at_ms);
+            *last_ms = at_ms.max(*last_ms);
+        }
+        for (id, at_ms) in last_ms {
+            ended_ms.entry(id).or_insert_with(|| vec![at_ms]);
+        }
+        Self {
+            job_submitted_ms,
+            ended_ms,
+        }
     }
-    if !run.reading.skipped.is_empty() {
-        let skipped: u64 = run.reading.skipped.values().sum();
-        assumed.push(format!(
-            "{skipped} places of the log could not be read; what they told is missing."
-        ));
+
+    /// When the stage with this id last ended, up to a moment.
+    fn ended_by(&self, id: i64, until_ms: i64) -> Option<i64> {
+        let ends = self.ended_ms.get(&id)?;
+        ends.iter().filter(|end| **end <= until_ms).max().copied()
     }
-    if run.jobs.iter().any(|job| job.succeeded == Some(false)) {
-        assumed.push("Jobs that failed or were cancelled are taken to end with the tasks that succeeded.".to_owned());
+
+    /// When a stage could have been submitted, whose first task was launched then: its job was, and the stages before it
+    /// had ended, in whichever attempt.
+    fn ready_at_ms(&self, stage: &StageAttempt, launched_at_ms: i64) -> Option<i64> {
+        let job = self.job_submitted_ms.get(&stage.stage_id).copied();
+        let parents = stage.parent_ids.iter();
+        parents
+            .filter_map(|id| self.ended_by(*id, launched_at_ms))
+            .chain(job)
+            .max()
     }
-    assumed
 }
 
 /// The stages that ran, by the first id of each; and for each of Spark's ids, which of them it is.
-fn stages(run: &SparkRun, course: &Course) -> (Vec<Stage>, BTreeMap<i64, usize>) {
+fn stages(
+    run: &SparkRun,
+    course: &Course,
+    times: &StageTimes,
+    busy: &Busy,
+    mut firsts: impl FnMut(&[&TaskAttempt]) -> First,
+) -> (Vec<Stage>, BTreeMap<i64, usize>) {
     let mut tasks: BTreeMap<i64, Vec<&TaskAttempt>> = BTreeMap::new();
     for task in run.task_attempts.iter().filter(|task| task.succeeded) {
         tasks.entry(i64::from(task.stage_id)).or_default().push(task);
     }
-    let busy = executors::Busy::of(run);
-    let finals: Vec<i64> = run
+    let finals: BTreeSet<i64> = run
         .jobs
         .iter()
         .filter_map(|job| job.stage_ids.iter().max().copied())
@@ -208,46 +243,56 @@ fn stages(run: &SparkRun, course: &Course) -> (Vec<Stage>, BTreeMap<i64, usize>)
         for parent in &parents {
             stages[*parent].is_map = true;
         }
-        let launched_at_ms = ran.iter().map(|task| task.launched_at_ms).min().unwrap_or_default();
-        let ready_at_ms = ready_at_ms(run, first, launched_at_ms, course);
-        let finished_at_ms = ran
-            .iter()
-            .map(|task| task.launched_at_ms + i64::from(task.duration_ms))
-            .max();
-        let completed_at_ms = attempts.iter().filter_map(|attempt| attempt.completed_at_ms).max();
+        let warmth = firsts(ran);
         stages.push(Stage {
-            id: first.stage_id,
-            name: first.name.clone(),
-            durations_ms: partitions.into_values().map(|task| task.duration_ms).collect(),
+            durations_ms: partitions.values().map(|at| ran[*at].duration_ms).collect(),
+            firsts: partitions.values().map(|at| warmth.tasks[*at]).collect(),
+            first_ms: warmth.longer_ms,
             parents,
-            is_map: false,
-            reads_ms: reads_ms(ran),
-            // While it waits for a core it does not wait for the driver.
-            lead_ms: span(
-                ready_at_ms,
-                if busy.is_full(ready_at_ms) {
-                    first.submitted_at_ms.unwrap_or(launched_at_ms).min(launched_at_ms)
-                } else {
-                    launched_at_ms
-                },
-            ),
-            tail_ms: span(
-                finished_at_ms.unwrap_or_default(),
-                completed_at_ms.or(finished_at_ms).unwrap_or_default(),
-            ),
-            gap_ms: busy.gap_ms(ran, launched_at_ms),
+            ..stage(attempts, ran, course, times, busy)
         });
     }
     (stages, canonical)
 }
 
-/// Each partition's first attempt that succeeded: repeats are the doing of losses, which are simulated anew.
-fn first_successes<'t>(tasks: &[&'t TaskAttempt]) -> BTreeMap<u32, &'t TaskAttempt> {
-    let mut first: BTreeMap<u32, &TaskAttempt> = BTreeMap::new();
-    for task in tasks {
-        let kept = first.entry(task.partition).or_insert(task);
-        if task.launched_at_ms < kept.launched_at_ms && task.speculative == kept.speculative {
-            *kept = task;
+/// A stage of these attempts and successful tasks, with its times aside.
+fn stage(attempts: &[StageAttempt], ran: &[&TaskAttempt], course: &Course, times: &StageTimes, busy: &Busy) -> Stage {
+    let first = &attempts[0];
+    let launched_at_ms = ran.iter().map(|task| task.launched_at_ms).min().unwrap_or_default();
+    let ready_at_ms = times.ready_at_ms(first, launched_at_ms).unwrap_or(course.started_at_ms);
+    let ends = ran.iter().map(|task| task.launched_at_ms + i64::from(task.duration_ms));
+    let finished_at_ms = ends.max().unwrap_or_default();
+    let completed_at_ms = attempts.iter().filter_map(|attempt| attempt.completed_at_ms).max();
+    // While it waits for a core it does not wait for the driver.
+    let led_until_ms = if busy.is_full(ready_at_ms) {
+        first.submitted_at_ms.unwrap_or(launched_at_ms).min(launched_at_ms)
+    } else {
+        launched_at_ms
+    };
+    Stage {
+        id: first.stage_id,
+        name: first.name.clone(),
+        durations_ms: Vec::new(),
+        firsts: Vec::new(),
+        first_ms: 0,
+        parents: Vec::new(),
+        is_map: false,
+        reads_ms: reads_ms(ran),
+        lead_ms: span(ready_at_ms, led_until_ms),
+        tail_ms: span(finished_at_ms, completed_at_ms.unwrap_or(finished_at_ms)),
+        gap_ms: busy.gap_ms(ran, launched_at_ms),
+    }
+}
+
+/// By partition: its first attempt that succeeded, by its place among the tasks. Repeats are the doing of losses, which are
+/// simulated anew.
+fn first_successes(tasks: &[&TaskAttempt]) -> BTreeMap<u32, usize> {
+    let mut first: BTreeMap<u32, usize> = BTreeMap::new();
+    for (at, task) in tasks.iter().enumerate() {
+        let kept = first.entry(task.partition).or_insert(at);
+        let other = tasks[*kept];
+        if task.launched_at_ms < other.launched_at_ms && task.speculative == other.speculative {
+            *kept = at;
         }
     }
     first
@@ -268,46 +313,31 @@ fn reads_ms(tasks: &[&TaskAttempt]) -> u32 {
     each.get(each.len() / 2).copied().unwrap_or(0)
 }
 
-/// When a stage could have been submitted, whose first task was launched then: its job was, and the stages before it had
-/// ended, in whichever attempt.
-fn ready_at_ms(run: &SparkRun, stage: &StageAttempt, launched_at_ms: i64, course: &Course) -> i64 {
-    let jobs = run.jobs.iter().filter(|job| job.stage_ids.contains(&stage.stage_id));
-    let job = jobs.filter_map(|job| job.submitted_at_ms).min();
-    let ended = |id: &i64| {
-        let attempts = run.stages.iter().filter(|stage| stage.stage_id == *id);
-        let ends = attempts.filter_map(|stage| stage.completed_at_ms);
-        ends.filter(|end| *end <= launched_at_ms).max()
-    };
-    let ready = stage.parent_ids.iter().filter_map(ended).chain(job).max();
-    ready.unwrap_or(course.started_at_ms)
-}
-
-fn jobs(run: &SparkRun, course: &Course, stages: &[Stage], canonical: &BTreeMap<i64, usize>) -> Vec<Job> {
+fn jobs(
+    run: &SparkRun,
+    course: &Course,
+    times: &StageTimes,
+    stages: &[Stage],
+    canonical: &BTreeMap<i64, usize>,
+) -> Vec<Job> {
     let mut jobs = Vec::new();
     for job in &run.jobs {
         let submitted_at_ms = job.submitted_at_ms.unwrap_or(course.started_at_ms);
-        let mut own: Vec<usize> = job
+        let own: BTreeSet<usize> = job
             .stage_ids
             .iter()
             .filter_map(|id| canonical.get(id).copied())
             .collect();
-        own.sort_unstable();
-        own.dedup();
-        let is_read = |stage: &usize| own.iter().any(|other| stages[*other].parents.contains(stage));
-        let targets: Vec<usize> = own.iter().filter(|stage| !is_read(stage)).copied().collect();
-        let last = run
-            .stages
-            .iter()
-            .filter(|stage| job.stage_ids.contains(&stage.stage_id));
-        let last_ms = last
-            .filter_map(|stage| stage.completed_at_ms)
-            .max()
-            .unwrap_or(submitted_at_ms);
+        let read: BTreeSet<usize> = own.iter().flat_map(|stage| &stages[*stage].parents).copied().collect();
+        let targets: Vec<usize> = own.difference(&read).copied().collect();
+        let ends = job.stage_ids.iter().filter_map(|id| times.ended_by(*id, i64::MAX));
+        let last_ms = ends.max().unwrap_or(submitted_at_ms);
         let completed_at_ms = job.completed_at_ms.unwrap_or(last_ms);
+        let rank = course.ranks.get(&job.job_id).copied().unwrap_or(jobs.len());
         jobs.push(Job {
             id: job.job_id,
-            starts: course.anchor(submitted_at_ms),
-            rank: course.ids.iter().position(|id| *id == job.job_id).unwrap_or(jobs.len()),
+            starts: course.submission(submitted_at_ms, rank),
+            rank,
             tail_ms: if targets.is_empty() {
                 span(submitted_at_ms, completed_at_ms)
             } else {

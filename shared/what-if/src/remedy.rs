@@ -145,6 +145,14 @@ fn settings(plan: &Plan, unchanged: &impl Fn(&str, &str) -> Remedy) -> Vec<Remed
         patient.plan.rules.stage_attempts_max = 10;
         remedies.push(patient);
     }
+    if !plan.rules.speculation {
+        let mut copies = unchanged(
+            "spark.speculation=true",
+            "some tasks run twice; not for tasks that write without a committer",
+        );
+        copies.plan.rules.speculation = true;
+        remedies.push(copies);
+    }
     if plan.rules.shuffle_service && !plan.rules.cleanup_expired_host {
         let mut forget = unchanged(
             "spark.resourceManager.cleanupExpiredHost=true",
@@ -203,11 +211,15 @@ fn more_partitions(plan: &Plan) -> Option<(usize, Plan)> {
     let longest = |stage: &usize| plan.stages[*stage].durations_ms.iter().max().copied();
     let stage = (0..plan.stages.len()).max_by_key(longest)?;
     let mut split = plan.clone();
-    let halves = plan.stages[stage]
-        .durations_ms
-        .iter()
-        .flat_map(|ms| [ms / 2 + TASK_MS; 2]);
-    split.stages[stage].durations_ms = halves.collect();
+    let (whole, halves) = (&plan.stages[stage], &mut split.stages[stage]);
+    halves.durations_ms.clear();
+    halves.firsts.clear();
+    for (task, is_first) in whole.firsts.iter().enumerate() {
+        let longer_ms = if *is_first { whole.first_ms } else { 0 };
+        let half_ms = (whole.warm_ms(task) / 2).saturating_add(TASK_MS + longer_ms);
+        halves.durations_ms.extend([half_ms; 2]);
+        halves.firsts.extend([*is_first; 2]);
+    }
     Some((stage, split))
 }
 

@@ -6,7 +6,7 @@
 use spark_rules::RESUBMIT_MS;
 
 use crate::course::Ending;
-use crate::queue::Event;
+use crate::queue::{Event, NEVER};
 use crate::simulation::{Fate, Simulation, Slot, Standing};
 use crate::stage::{NOWHERE, SAFE};
 
@@ -131,12 +131,15 @@ impl Simulation<'_> {
 
     /// Gives waiting tasks to free cores: lower stages first.
     pub(crate) fn dispatch(&mut self) {
-        while !self.free.is_empty()
-            && self
-                .active
-                .iter()
-                .any(|id| !self.stages[*id as usize].pending.is_empty())
-        {
+        // Each core is looked at once: copies cannot run on all of them.
+        for _ in 0..self.free.len() {
+            let waits = |id: &u32| {
+                let stage = &self.stages[*id as usize];
+                !stage.pending.is_empty() || !stage.copies.is_empty()
+            };
+            if !self.active.iter().any(waits) {
+                return;
+            }
             if let Some(slot) = self.free.pop_front()
                 && self.takes_tasks(self.slots[slot as usize].executor)
             {
@@ -147,29 +150,38 @@ impl Simulation<'_> {
 
     /// Gives a free core the next task, or leaves it free.
     #[inline]
-    fn fill(&mut self, slot: u32) {
+    pub(crate) fn fill(&mut self, slot: u32) {
         for at in 0..self.active.len() {
             let id = self.active[at];
             if let Some(partition) = self.stages[id as usize].next_pending() {
-                self.launch(slot, id, partition);
+                self.launch(slot, id, partition, false);
                 return;
             }
+        }
+        if self.plan.rules.speculation && self.launch_copy(slot) {
+            return;
         }
         self.free.push_back(slot);
     }
 
     #[inline]
-    fn launch(&mut self, slot: u32, id: u32, partition: u32) {
+    pub(crate) fn launch(&mut self, slot: u32, id: u32, partition: u32, is_copy: bool) {
         let plan = &self.plan.stages[id as usize];
-        let (fate, run_ms) = self.draw_fate(id, partition);
+        let (fate, run_ms) = match self.missing_input(id) {
+            Some((fate, run_ms)) => (fate, run_ms),
+            None => (Fate::Success, self.task_ms(slot, id, partition, is_copy)),
+        };
         let place = &mut self.slots[slot as usize];
         let gap_ms = if place.freed_ms == self.now_ms { plan.gap_ms } else { 0 };
         let started_ms = self.now_ms;
         let run_ms = run_ms.saturating_add_signed(gap_ms).max(1);
         *place = Slot {
-            number: self
-                .queue
-                .push(started_ms.saturating_add(run_ms), Event::TaskEnds(slot)),
+            number: if self.executors[place.executor as usize].silent {
+                NEVER
+            } else {
+                let ends_ms = started_ms.saturating_add(run_ms);
+                self.queue.push(ends_ms, Event::TaskEnds(slot))
+            },
             stage: id,
             partition,
             attempt: self.stages[id as usize].attempts - 1,
@@ -182,31 +194,26 @@ impl Simulation<'_> {
         self.outcome.tasks += 1;
     }
 
-    /// How a task launched now will end, and after how long, ms.
+    /// How a task launched now will end that does not find its input, and after how long, ms; none if it does.
     #[inline]
-    fn draw_fate(&mut self, id: u32, partition: u32) -> (Fate, u32) {
+    fn missing_input(&mut self, id: u32) -> Option<(Fate, u32)> {
         let plan = &self.plan.stages[id as usize];
         for parent in &plan.parents {
             let stage = &self.stages[*parent];
             let parent = *parent as u32;
             if stage.missing > 0 {
                 // What the driver has forgotten fails at once, for want of a location.
-                return (
-                    Fate::MissesInput {
-                        parent,
-                        holder: NOWHERE,
-                    },
-                    NO_LOCATION_MS,
-                );
+                let holder = NOWHERE;
+                return Some((Fate::MissesInput { parent, holder }, NO_LOCATION_MS));
             }
             if stage.unreachable > 0 {
                 let gone = |holder: &&u32| **holder < SAFE && self.executors[**holder as usize].unreachable;
                 if let Some(holder) = stage.outputs.iter().find(gone).copied() {
-                    return (Fate::MissesInput { parent, holder }, self.retry_ms());
+                    return Some((Fate::MissesInput { parent, holder }, self.retry_ms()));
                 }
             }
         }
-        (Fate::Success, plan.durations_ms[partition as usize])
+        None
     }
 
     /// How long a task tries to reach an executor that is gone, ms.
@@ -232,6 +239,10 @@ impl Simulation<'_> {
                 let holder = self.holder(task.stage, task.executor);
                 if !self.stages[task.stage as usize].partition_done(task.partition, holder) {
                     self.outcome.lost_task_ms += ran_ms;
+                }
+                if self.plan.rules.speculation {
+                    self.kill_other(task.stage, task.partition);
+                    self.watch(task.stage);
                 }
                 self.close_if_done(task.stage);
             }

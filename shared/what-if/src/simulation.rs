@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use fastrand::Rng;
 
+use crate::chance::number;
 use crate::course::{Ending, Hit, Outcome, Surroundings};
 use crate::facts::Facts;
 use crate::plan::Plan;
@@ -65,6 +66,10 @@ pub(crate) struct Executor {
     pub(crate) decommissioned: bool,
     /// Dynamic allocation lets it go as soon as it runs nothing.
     pub(crate) released: bool,
+    /// It is gone, and the driver has forgotten what it held.
+    pub(crate) forgotten: bool,
+    /// Its tasks do not end any more.
+    pub(crate) silent: bool,
     /// It is gone while its output is thought to be there.
     pub(crate) unreachable: bool,
     /// Who came in its place.
@@ -97,6 +102,14 @@ pub struct Simulation<'p> {
     pub(crate) executors: Vec<Executor>,
     pub(crate) slots: Vec<Slot>,
     pub(crate) free: VecDeque<u32>,
+    /// By slot, a bit a stage: whether it has run a task of it.
+    warm: Vec<u64>,
+    /// Words of that for a slot.
+    warm_words: usize,
+    /// The run's seed, if its tasks take other times than in the log; none if they take the same.
+    chance: Option<u64>,
+    /// The pace of its machines, as a multiple of task times.
+    pub(crate) pace: f64,
     pub(crate) nodes: Vec<Node>,
     pub(crate) job_open: Vec<bool>,
     pub(crate) job_ended: Vec<bool>,
@@ -127,6 +140,10 @@ impl<'p> Simulation<'p> {
             executors: Vec::new(),
             slots: Vec::new(),
             free: VecDeque::new(),
+            warm: Vec::new(),
+            warm_words: plan.stages.len().div_ceil(64),
+            chance: None,
+            pace: 1.0,
             nodes: Vec::new(),
             job_open: Vec::new(),
             job_ended: Vec::new(),
@@ -138,8 +155,14 @@ impl<'p> Simulation<'p> {
             over: false,
             calm_ms: 0,
         };
-        simulation.calm_ms = simulation.run(0, &[]).run_ms;
+        simulation.calm_ms = simulation.run_as_logged().run_ms;
         simulation
+    }
+
+    /// Plays the plan once without any hit, each task taking the time that it took in the log.
+    pub fn run_as_logged(&mut self) -> Outcome {
+        (self.chance, self.pace) = (None, 1.0);
+        self.play(0, &[])
     }
 
     /// How long the run takes without any hit, ms.
@@ -147,8 +170,14 @@ impl<'p> Simulation<'p> {
         self.calm_ms
     }
 
-    /// Plays the plan once. The same seed gives the same outcome.
+    /// Plays the plan once, with what differs from run to run. The same seed gives the same outcome.
     pub fn run(&mut self, seed: u64, hits: &[Hit]) -> Outcome {
+        self.chance = Some(seed);
+        self.pace = self.plan.pace.draw(seed);
+        self.play(seed, hits)
+    }
+
+    fn play(&mut self, seed: u64, hits: &[Hit]) -> Outcome {
         self.reset(seed, hits);
         self.release_anchored();
         while !self.over {
@@ -190,6 +219,7 @@ impl<'p> Simulation<'p> {
         self.executors.clear();
         self.slots.clear();
         self.free.clear();
+        self.warm.clear();
         for executor in &self.plan.executors {
             self.add_executor(executor.node, executor.slots);
         }
@@ -227,6 +257,8 @@ impl<'p> Simulation<'p> {
             running: 0,
             decommissioned: false,
             released: false,
+            forgotten: false,
+            silent: false,
             unreachable: false,
             successor: None,
         });
@@ -242,7 +274,38 @@ impl<'p> Simulation<'p> {
             fate: Fate::Success,
         };
         self.slots.extend(std::iter::repeat_n(idle, slots as usize));
+        self.warm.resize(self.slots.len() * self.warm_words, 0);
         id
+    }
+
+    /// How long a task takes that ends well, ms.
+    #[inline]
+    pub(crate) fn task_ms(&mut self, slot: u32, id: u32, partition: u32, is_copy: bool) -> u32 {
+        let plan = &self.plan.stages[id as usize];
+        let warm = &mut self.warm[slot as usize * self.warm_words + id as usize / 64];
+        let bit = 1 << (id % 64);
+        let place = &self.slots[slot as usize];
+        let longer_ms = if *warm & bit != 0 {
+            0
+        } else if place.freed_ms == u32::MAX && place.executor as usize >= self.plan.executors.len() {
+            plan.first_ms.max(self.plan.fresh_ms)
+        } else {
+            plan.first_ms
+        };
+        *warm |= bit;
+        let Some(seed) = self.chance else {
+            let logged_ms = i64::from(plan.durations_ms[partition as usize]) + i64::from(longer_ms);
+            let counted_ms = if plan.firsts[partition as usize] {
+                plan.first_ms
+            } else {
+                0
+            };
+            return u32::try_from((logged_ms - i64::from(counted_ms)).max(1)).unwrap_or(u32::MAX);
+        };
+        let attempt = u32::from(self.stages[id as usize].attempts) * 2 + u32::from(is_copy);
+        let number = number(seed, id, partition, attempt);
+        let warm_ms = self.facts.chances[id as usize].draw(plan.warm_ms(partition as usize), number);
+        (f64::from(warm_ms.saturating_add(longer_ms)) * self.pace) as u32
     }
 
     fn happen(&mut self, number: u32, event: Event, hits: &[Hit]) {
@@ -251,6 +314,7 @@ impl<'p> Simulation<'p> {
             Event::Comes(executor) => self.planned_comes(executor),
             Event::Replaces(executor) => self.comes(executor),
             Event::Released(executor) => self.release(executor),
+            Event::Silent(executor) => self.fall_silent(executor),
             Event::Left(executor) => self.leave_as_logged(executor),
             Event::Lost(executor) => self.lose_as_logged(executor, false),
             Event::LostWithNode(executor) => self.lose_as_logged(executor, true),
@@ -258,6 +322,7 @@ impl<'p> Simulation<'p> {
             Event::JobEnds(job) => self.job_ends(job),
             Event::StageBegins(stage) => self.stage_begins(stage),
             Event::StageEnds(stage) => self.stage_ends(stage),
+            Event::Speculate(stage) => self.speculate(stage),
             Event::Resubmit => self.resubmit_failed(),
             Event::Notice(hit) => self.notice(hit, hits),
             Event::Hit(hit) => self.hit(hit, hits),

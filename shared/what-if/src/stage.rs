@@ -28,10 +28,18 @@ pub(crate) struct Stage {
     pub(crate) running: bool,
     /// Whether its first tasks wait for the driver.
     pub(crate) leading: bool,
-    /// Partitions of it that are still to be computed.
+    /// Partitions of it.
+    members: u32,
+    /// Those that are still to be computed.
     remaining: u32,
     /// Partitions that wait for a core, the next one last.
     pub(crate) pending: Vec<u32>,
+    /// Partitions of it whose tasks have a copy, or are to have one.
+    pub(crate) copied: Vec<u32>,
+    /// Those whose copies wait for a core.
+    pub(crate) copies: Vec<u32>,
+    /// Whether it will be seen to for slow tasks.
+    pub(crate) watched: bool,
     /// Attempts in a row that failed and count.
     pub(crate) failed_attempts: u32,
     /// Whether its last task has ended and the driver has yet to see to it.
@@ -58,6 +66,7 @@ impl Stage {
         self.unreachable = 0;
         self.attempts = 0;
         self.remaining = 0;
+        self.watched = false;
         self.failed_attempts = 0;
         self.running = false;
         self.leading = false;
@@ -81,8 +90,11 @@ impl Stage {
         let attempt = self.attempts;
         self.attempts += 1;
         self.running = true;
+        self.members = self.missing;
         self.remaining = self.missing;
         self.pending.clear();
+        self.copied.clear();
+        self.copies.clear();
         for (partition, holder) in self.outputs.iter().enumerate().rev() {
             if *holder == NOWHERE {
                 self.member_of[partition] = attempt;
@@ -95,6 +107,13 @@ impl Stage {
     pub(crate) fn end_attempt(&mut self) {
         self.running = false;
         self.pending.clear();
+        self.copies.clear();
+    }
+
+    /// Partitions of the running attempt, and how many of them are computed; none if none runs.
+    pub(crate) fn progress(&self) -> Option<(u32, u32)> {
+        self.running
+            .then(|| (self.members, self.members.saturating_sub(self.remaining)))
     }
 
     /// Whether the running attempt has nothing left to compute.

@@ -7,7 +7,9 @@ use std::io::Read;
 use std::path::Path;
 
 use spark_log::{Limits, Part, SparkRun, read};
-use what_if::{Answer, Asked, Error, MarketChoice, MonthAsked, Replaced, Surroundings, Victims, ask, page};
+use what_if::{
+    Answer, Asked, Error, MarketChoice, MonthAsked, Replaced, Surroundings, Untold, Victims, ask, pace_of, page,
+};
 
 const TASKS_MAX: usize = 1 << 20;
 
@@ -44,6 +46,8 @@ fn asked() -> Asked {
             runs: 10,
         }),
         properties: Vec::new(),
+        paces: Vec::new(),
+        by_victims: true,
         remedies: true,
     }
 }
@@ -157,7 +161,7 @@ fn a_log_that_is_cut_off_anywhere_is_played_as_far_as_it_goes_or_refused() {
             answer.logged_seconds
         );
         longest = answer.logged_seconds;
-        let says_so = answer.assumed.iter().any(|words| words.contains("The log has no end"));
+        let says_so = answer.carries.iter().any(|words| words.contains("The log has no end"));
         assert_eq!(says_so, cut < text.len(), "{cut}");
     }
     assert!(played > 30, "{played}");
@@ -188,4 +192,93 @@ fn a_task_without_end_or_sense_does_not_keep_it_running() {
             &|| (),
         ));
     }
+}
+
+/// A real log's lines.
+fn lines() -> String {
+    let whole = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/wordcount.gz")).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&whole[..])
+        .read_to_string(&mut text)
+        .unwrap();
+    text
+}
+
+/// What is said of a log: how long it took, how long it takes again, and why no more is said.
+fn said(text: &str) -> (Option<f64>, Option<f64>, Option<String>) {
+    let run = damaged(text.as_bytes());
+    match ask(&run, TASKS_MAX, &Asked { runs: 12, ..asked() }, &|| ()) {
+        Ok(answer) => (Some(answer.logged_seconds), Some(answer.replayed_seconds), None),
+        Err(why) => {
+            let untold = Untold::of(&run, TASKS_MAX, &why);
+            (
+                untold.logged_seconds,
+                untold.replayed_seconds,
+                Some(untold.not_said_because),
+            )
+        }
+    }
+}
+
+#[test]
+fn of_a_log_that_cannot_be_disturbed_it_is_said_why_and_how_long_it_takes_all_the_same() {
+    let whole = lines();
+    let (logged, replayed, _) = said(&whole);
+    let streams = "{\"Event\":\"org.apache.spark.sql.streaming.StreamingQueryListener$QueryStartedEvent\"}\n";
+    for (text, why) in [
+        (whole.clone() + streams, "streaming"),
+        (whole.clone() + &whole, "2 applications"),
+    ] {
+        let (again, played, said) = said(&text);
+        let off = played.unwrap() / replayed.unwrap() - 1.0;
+        assert!(again == logged && off.abs() < 0.05, "{why}: {again:?}, {off:+.3}");
+        assert!(said.as_ref().is_some_and(|said| said.contains(why)), "{said:?}");
+    }
+    assert_eq!(
+        said("{\"Event\":\"SparkListenerLogStart\",\"Spark Version\":\"3.5.5\"}\n").0,
+        None
+    );
+}
+
+#[test]
+fn a_kind_of_line_that_is_missing_or_a_clock_that_was_set_does_not_stop_the_replay() {
+    let whole = lines();
+    let (logged, ..) = said(&whole);
+    let without = |event: &str| -> String {
+        let is_other = |line: &&str| !line.starts_with(&format!("{{\"Event\":\"SparkListener{event}\""));
+        whole.lines().filter(is_other).flat_map(|line| [line, "\n"]).collect()
+    };
+    for event in [
+        "StageCompleted",
+        "StageSubmitted",
+        "TaskStart",
+        "ExecutorAdded",
+        "EnvironmentUpdate",
+    ] {
+        let (again, played, _) = said(&without(event));
+        assert_eq!(again, logged, "{event}");
+        let off = played.unwrap() / logged.unwrap() - 1.0;
+        assert!(off.abs() < 0.15, "without {event}: {off:+.3}");
+    }
+    // A day back, from the middle on: epoch milliseconds of thirteen digits that begin with 17957.
+    let (first, second) = whole.split_at(whole.len() / 2);
+    let back = second.replace(":17957", ":17956");
+    assert!(said(&format!("{first}{back}")).1.is_some());
+}
+
+#[test]
+fn other_runs_of_the_job_widen_the_answer_and_other_jobs_are_refused() {
+    let run = damaged(lines().as_bytes());
+    assert_eq!(pace_of(&run, &run), Some(1.0));
+    assert_eq!(pace_of(&log(), &damaged(b"")), None);
+    let spread = |paces: Vec<f64>| {
+        let asked = Asked {
+            paces,
+            remedies: false,
+            ..asked()
+        };
+        let run = ask(&run, TASKS_MAX, &asked, &|| ()).unwrap().result.run_seconds;
+        run.p95 - run.p5
+    };
+    assert!(spread(vec![0.8, 1.3]) > 1.3 * spread(Vec::new()));
 }

@@ -1,8 +1,8 @@
 //! What a loss does to small plans that can be reckoned by hand.
 
 use what_if::{
-    Anchor, Disturbance, Ending, Executor, Experiment, Facts, Hit, Job, Outcome, Plan, Simulation, Stage, Surroundings,
-    Victims,
+    Anchor, Disturbance, Ending, Executor, Experiment, Facts, Hit, Job, Outcome, Pace, Plan, Simulation, Stage,
+    Surroundings, Victims,
 };
 
 const AT_ONCE: Anchor = Anchor {
@@ -25,6 +25,8 @@ fn stage(id: i64, tasks: usize, task_ms: u32, parents: &[usize], is_map: bool) -
         id,
         name: format!("stage {id}"),
         durations_ms: vec![task_ms; tasks],
+        firsts: vec![false; tasks],
+        first_ms: 0,
         parents: parents.to_vec(),
         is_map,
         reads_ms: 0,
@@ -42,6 +44,7 @@ fn two_stages(properties: &[(&str, &'static str)]) -> Plan {
         slots: 1,
         comes: AT_ONCE,
         ends: None,
+        silent_from: None,
     };
     Plan {
         logged_ms: 20_000,
@@ -59,6 +62,8 @@ fn two_stages(properties: &[(&str, &'static str)]) -> Plan {
         driver_in_cluster: false,
         driver_attempts_max: 2,
         rules: rules(properties),
+        fresh_ms: 0,
+        pace: Pace::default(),
         tail_ms: 0,
         replaced_after_ms: None,
         assumed: Vec::new(),
@@ -238,4 +243,70 @@ fn the_logs_own_losses_are_left_out_with_those_who_came_for_them() {
     assert!(played(&plan) > 20_000);
     let calm = plan.undisturbed();
     assert_eq!((calm.executors.len(), played(&calm)), (4, 20_000));
+}
+
+#[test]
+fn an_executor_that_falls_silent_keeps_its_tasks_until_it_is_taken() {
+    let mut plan = two_stages(&[]);
+    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
+    plan.executors[0].ends = Some((at(60_000), what_if::End::LostWithNode));
+    plan.executors[0].silent_from = Some(at(4_000));
+    // Its map runs again from 60 s on; the reduces follow on three cores.
+    assert_eq!(
+        Simulation::new(&plan, &Facts::of(&plan), &around()).calm_ms(),
+        60_000 + 10_000 + 20_000
+    );
+    let calm = plan.undisturbed();
+    assert_eq!(Simulation::new(&calm, &Facts::of(&calm), &around()).calm_ms(), 20_000);
+}
+
+#[test]
+fn a_copy_overtakes_a_task_that_stands_still_where_tasks_are_speculated() {
+    let speculation = ("spark.speculation", "true");
+    let mut plan = two_stages(&[speculation]);
+    plan.stages[0] = stage(0, 12, 10_000, &[], true);
+    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
+    plan.executors[0].ends = Some((at(200_000), what_if::End::LostWithNode));
+    plan.executors[0].silent_from = Some(at(11_000));
+    let played = |plan: &Plan| Simulation::new(plan, &Facts::of(plan), &around()).calm_ms();
+    let speculated = played(&plan);
+    plan.rules.speculation = false;
+    assert!(speculated < 100_000 && played(&plan) > 200_000, "{speculated}");
+}
+
+#[test]
+fn a_core_that_has_run_a_stage_is_warm_for_it_and_a_new_one_is_not() {
+    let mut plan = two_stages(&[]);
+    let maps = Stage {
+        durations_ms: vec![13_000; 4],
+        firsts: vec![true; 4],
+        first_ms: 3_000,
+        ..stage(0, 4, 0, &[], true)
+    };
+    plan.stages[0] = maps;
+    assert_eq!(Simulation::new(&plan, &Facts::of(&plan), &around()).calm_ms(), 23_000);
+    // Lost at 5 s, the map runs again on a warm core from 13 s on, for 10 s; then four reduces on three cores.
+    assert_eq!(play(&plan, &around(), 5_000, 1).run_ms, 43_000);
+    plan.fresh_ms = 7_000;
+    let replaced = Surroundings {
+        replaced_after_ms: Some(1_000),
+        replaced_spread: 0.0,
+        ..around()
+    };
+    // The map runs again on the new core from 6 s on, for 17 s.
+    assert_eq!(play(&plan, &replaced, 5_000, 1).run_ms, 33_000);
+}
+
+#[test]
+fn a_hit_whose_notice_comes_before_any_executor_takes_those_that_are_there_by_then() {
+    let mut plan = two_stages(&[]);
+    for executor in &mut plan.executors {
+        executor.comes.then_ms = 1_000;
+    }
+    let told = Surroundings {
+        notice_ms: 120_000,
+        ..around()
+    };
+    let outcome = play(&plan, &told, 6_000, 1);
+    assert_eq!((outcome.nodes_lost, outcome.run_ms), (1, 41_000));
 }

@@ -23,7 +23,7 @@ pub(super) fn bucket_and_key(path: &str) -> Option<(&str, &str)> {
 }
 
 /// Reads the log at `s3://bucket/key`, with the credentials, the Region and the endpoint that the environment names.
-pub(super) fn read(bucket: &str, key: &str) -> anyhow::Result<SparkRun> {
+pub(super) fn read(bucket: &str, key: &str, limits: &Limits) -> anyhow::Result<SparkRun> {
     if bucket.is_empty() {
         bail!("s3:///{key} names no bucket");
     }
@@ -33,7 +33,7 @@ pub(super) fn read(bucket: &str, key: &str) -> anyhow::Result<SparkRun> {
         .context("starting the runtime")?;
     let run = runtime.block_on(async {
         let config = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-        read_from_s3(&Aws::new(&config), bucket, key).await
+        read_from_s3(&Aws::new(&config), bucket, key, limits).await
     });
     // A wait for credentials that nobody waits for any more need not end.
     runtime.shutdown_background();
@@ -41,18 +41,18 @@ pub(super) fn read(bucket: &str, key: &str) -> anyhow::Result<SparkRun> {
 }
 
 /// Reads the log at `s3://bucket/key` with these clients.
-pub async fn read_from_s3(aws: &Aws, bucket: &str, key: &str) -> anyhow::Result<SparkRun> {
+pub async fn read_from_s3(aws: &Aws, bucket: &str, key: &str, limits: &Limits) -> anyhow::Result<SparkRun> {
     if aws.region().is_empty() {
         bail!("no Region is set: name the bucket's in AWS_REGION or in a profile");
     }
     let objects = log_objects(aws, bucket, key).await?;
     let names: Vec<String> = objects.iter().map(|object| object.key.clone()).collect();
     let bar = progress_bar(objects.iter().map(|object| object.bytes).sum());
-    let shown = bar.clone();
+    let (shown, limits) = (bar.clone(), limits.clone());
     let run = aws.read_objects(bucket, &objects, move |readers| {
         let parts = names.into_iter().zip(readers);
         let parts = parts.map(|(name, bytes)| Part { name, bytes }).collect();
-        read_parallel(parts, &Limits::default(), |bytes_read| shown.set_position(bytes_read))
+        read_parallel(parts, &limits, |bytes_read| shown.set_position(bytes_read))
     });
     let run = run.await;
     bar.finish_and_clear();

@@ -10,6 +10,7 @@ use rules::interruption::{Cause, LossWitness};
 use rules::replacement::Replacement;
 
 use super::digest::Digest;
+use super::what_if;
 use crate::words::{capital, list, number, plural, span};
 use crate::{ExperimentFacts, StageRow, Text};
 
@@ -52,7 +53,8 @@ pub(super) struct Table {
 }
 
 impl Table {
-    fn new(caption: &str, columns: &[(&'static str, Kind)], rows: Vec<Vec<String>>) -> Option<Self> {
+    /// A table; none without rows.
+    pub(super) fn new(caption: &str, columns: &[(&'static str, Kind)], rows: Vec<Vec<String>>) -> Option<Self> {
         if rows.is_empty() {
             return None;
         }
@@ -85,6 +87,7 @@ pub(super) fn all(digest: &Digest<'_>) -> Vec<Table> {
     [
         interruptions(digest),
         stages(digest),
+        what_if::table(digest),
         experiments(digest),
         own_use(digest),
         attempts(digest),

@@ -1,0 +1,144 @@
+//! How far a log carries: why losses cannot be reckoned in it, and what of the run it does not tell.
+//!
+//! Separate because it is what is said of a log, whatever is asked of it.
+
+use spark_log::{SparkRun, StageStatus};
+
+/// Why a log cannot be played again, or not be disturbed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Micro-batches follow a clock and their input, not one another.
+    #[error("the log is a streaming query's: when its batches begin is up to their input, which the log does not hold")]
+    Streaming,
+    /// Finished jobs are gone from it.
+    #[error("the History Server has compacted the log: finished jobs are gone from it")]
+    Compacted,
+    /// Ids of one are taken for those of the other.
+    #[error("the log holds {0} applications, whose jobs and stages have the same numbers: give each a log of its own")]
+    SeveralApplications(u32),
+    /// It says not even when anything was.
+    #[error("the log tells of no moment: no application, job, stage, executor or task in it has a time")]
+    NoMoment,
+    /// Nothing ran.
+    #[error("no task in the log ended well")]
+    NoTasks,
+    /// More than can be held.
+    #[error("the log has {0} tasks or more, or lasts longer than 24 days")]
+    TooLarge(usize),
+}
+
+impl Unfit {
+    /// Why losses cannot be reckoned in this log, if they cannot: it may be played again all the same.
+    pub fn of(run: &SparkRun) -> Option<Self> {
+        let streams = |name: &String| name.contains("StreamingQueryListener") || name.contains("streaming.scheduler");
+        if run.further_applications > 0 {
+            Some(Self::SeveralApplications(run.further_applications.saturating_add(1)))
+        } else if run.reading.passed_over.keys().any(streams) {
+            Some(Self::Streaming)
+        } else if run.reading.compacted {
+            Some(Self::Compacted)
+        } else if !run.task_attempts.iter().any(|task| task.succeeded) {
+            Some(Self::NoTasks)
+        } else {
+            None
+        }
+    }
+}
+
+/// When a run began and ended, epoch ms: as its application says, or else with the first and the last that the log tells of.
+pub(crate) fn span(run: &SparkRun) -> Option<(i64, i64)> {
+    let started_at_ms = run.started_at_ms.or_else(|| moments(run).min())?;
+    let last_ms = || moments(run).max().unwrap_or(started_at_ms).max(started_at_ms);
+    // A clock that was set back while it ran makes an end of before the start.
+    let ended_at_ms = run.ended_at_ms.filter(|at| *at >= started_at_ms);
+    Some((started_at_ms, ended_at_ms.unwrap_or_else(last_ms)))
+}
+
+/// All moments of jobs, stages, executors and tasks.
+fn moments(run: &SparkRun) -> impl Iterator<Item = i64> {
+    let jobs = run
+        .jobs
+        .iter()
+        .flat_map(|job| [job.submitted_at_ms, job.completed_at_ms]);
+    let stages = run
+        .stages
+        .iter()
+        .flat_map(|stage| [stage.submitted_at_ms, stage.completed_at_ms]);
+    let executors = run.executors.iter().flat_map(|it| [it.added_at_ms, it.removed_at_ms]);
+    let tasks = run.task_attempts.iter().flat_map(|task| {
+        let ended_at_ms = task.launched_at_ms.saturating_add(i64::from(task.duration_ms));
+        [Some(task.launched_at_ms), Some(ended_at_ms)]
+    });
+    jobs.chain(stages)
+        .chain(executors)
+        .chain(tasks)
+        .flatten()
+        .filter(|at| *at > 0)
+}
+
+/// What of the run the log does not tell, in words; nothing if it is whole.
+pub(crate) fn gaps(run: &SparkRun) -> Vec<String> {
+    let mut gaps = Vec::new();
+    if run.started_at_ms.is_none() {
+        let words = "The log does not begin with the application's start: the run is taken to begin with the first that it \
+                     tells of.";
+        gaps.push(words.to_owned());
+    }
+    if let (Some((from_ms, to_ms)), true) = (span(run), run.reading.in_progress) {
+        let seconds = to_ms.saturating_sub(from_ms) as f64 / 1_000.0;
+        let open = run.stages.iter().filter(|stage| stage.status == StageStatus::Active);
+        gaps.push(format!(
+            "The log has no end: it carries to {seconds} s after the start, where {} and {} had not ended; the run is taken \
+             to end with the last that it tells of.",
+            count(open.count() as u64, "stage"),
+            count(run.tasks.running, "task"),
+        ));
+    }
+    let skipped: u64 = run.reading.skipped.values().sum();
+    if skipped > 0 {
+        let places = count(skipped, "place");
+        gaps.push(format!(
+            "{places} of the log could not be read; what they told is missing."
+        ));
+    }
+    let failed = run.jobs.iter().filter(|job| job.succeeded == Some(false)).count();
+    if failed > 0 {
+        let jobs = count(failed as u64, "job");
+        gaps.push(format!(
+            "{jobs} failed or were cancelled, and are taken to end with the tasks that succeeded."
+        ));
+    }
+    let untold = untold_tasks(run);
+    if untold > 0 {
+        let tasks = count(untold, "task");
+        gaps.push(format!(
+            "Of {tasks} of stages that ended well the log does not tell: it is played without them."
+        ));
+    }
+    let came = |it: &spark_log::Executor| it.added_at_ms.is_none() && it.tasks_successful > 0;
+    if run.executors.iter().any(came) {
+        let words =
+            "Of some executors the log does not say when they came: they are taken to come with their first task.";
+        gaps.push(words.to_owned());
+    }
+    gaps
+}
+
+/// Tasks of stage attempts that ended well of which no line says that they did.
+fn untold_tasks(run: &SparkRun) -> u64 {
+    let ended_well = run.stages.iter().filter(|stage| stage.status == StageStatus::Complete);
+    let missing = ended_well.map(|stage| {
+        u64::try_from(stage.tasks)
+            .unwrap_or(0)
+            .saturating_sub(stage.tasks_successful)
+    });
+    missing.fold(0, u64::saturating_add)
+}
+
+fn count(number: u64, what: &str) -> String {
+    if number == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{number} {what}s")
+    }
+}
