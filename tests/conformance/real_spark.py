@@ -1,7 +1,7 @@
 """Runs jobs of tests/jobs on real Spark by `drill --job`, and holds what the drill says of each against judges that are not
 ours: Spark's History Server, which reads the log that Spark wrote, and the files that the job wrote.
 
-usage: real_spark.py PROGRAM WORK [JOB…]
+usage: real_spark.py PROGRAM WORK [JOB… | options]
 
 Prints a line "ok …" or "not ok …" for each thing that is held against another.
 """
@@ -9,25 +9,38 @@ Prints a line "ok …" or "not ok …" for each thing that is held against anoth
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
-from history_server import HistoryServer
+from history_server import HistoryServer, rest_ms
+from marked import marked
 
-JOBS = Path(__file__).resolve().parent.parent / "jobs"
+HERE = Path(__file__).resolve().parent
+JOBS, STRANGERS = HERE.parent / "jobs", HERE / "strangers"
 PORT = 18_181
-MARK = "SPOT_DRILL_MACHINE"
 
-# Of each job: the verdict that it must have, and whether it is run beside itself undisturbed.
+# Of each job of the gallery: the verdict that it must have; whether it is run beside itself undisturbed; and the rows in its
+# files, where it comes to its end.
 EXPECTED = {
-    "word_count": ("survived", False),
-    "one_stage_attempt": ("failed", False),
-    "appends": ("survived", True),
-    "own_failure": ("inconclusive", False),
+    "word_count": ("survived", False, 12),
+    "one_stage_attempt": ("failed", False, None),
+    "appends": ("survived", True, None),
+    "own_failure": ("inconclusive", False, None),
+    "wide_shuffle": ("survived", False, 4000),
+    "cached": ("survived", False, 8),
+    "long_tasks": ("survived", False, 15000),
+    "skewed_join": ("survived", False, 3000),
+    "one_task_failure": ("survived", False, 4000),
+    "no_success": ("degraded", False, 4000),
+    "streaming": ("survived", False, 2500),
 }
+# Those that are run where none is named.
+FOUR = ["word_count", "one_stage_attempt", "appends", "own_failure"]
 
 failed = 0
 
@@ -38,25 +51,12 @@ def check(name, is_so, told=""):
     print(f"{'ok' if is_so else 'not ok'} real-spark: {name}{'' if is_so else f': {told}'}", flush=True)
 
 
-def marked(pid):
-    """The processes that a drill has started, itself and its watchdog apart."""
-    found = []
-    mark = f"{MARK}={pid}-".encode()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            pass
-    return found
-
-
-def drill(program, work, job, *options):
-    command = [program, "drill", "--job", JOBS / f"{job}.py", "--out", work, "--json", *options]
-    with open(work / f"{job}.log", "w") as log:
+def drilled(program, work, job, *options):
+    command = [program, "drill", "--job", job, "--out", work, "--json", *options]
+    with open(work / f"{job.stem}.log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=work)
-        process.wait(420)
-    return process.pid, (work / f"{job}.log").read_text()
+        process.wait(900)
+    return process.pid, (work / f"{job.stem}.log").read_text()
 
 
 def of_history_server(folder):
@@ -70,7 +70,12 @@ def of_history_server(folder):
         stages = server.get(f"/applications/{log.name}/stages")
     finally:
         server.stop()
-    return {
+    taken = [rest_ms(one["removeTime"]) for one in executors if not one["isActive"] and one.get("removeTime")]
+    spans = [(rest_ms(one.get("submissionTime")), rest_ms(one.get("completionTime"))) for one in stages]
+    # A stage that was on its way when the application ended has no end.
+    spans = [(begin, end or float("inf")) for begin, end in spans if begin]
+    in_the_middle = sum(any(begin < at < end for begin, end in spans) for at in taken)
+    return in_the_middle, {
         "executors removed": sum(not one["isActive"] for one in executors),
         "stage attempts failed": sum(one["status"] == "FAILED" for one in stages),
         "stage attempts again": sum(one["attemptId"] > 0 and one["status"] != "PENDING" for one in stages),
@@ -89,20 +94,31 @@ def of_report(report):
     }
 
 
+def committed(folder):
+    """The names of the files that a stream has committed to a folder; None where no stream wrote."""
+    log = folder / "_spark_metadata"
+    if not log.is_dir():
+        return None
+    lines = [line for batch in log.iterdir() for line in batch.read_text(errors="replace").splitlines()]
+    return {json.loads(line)["path"].rsplit("/", 1)[-1] for line in lines if line.startswith("{")}
+
+
 def rows(folder):
     """The rows of a folder's files, and how many of them are there twice."""
     found = []
     for path in folder.rglob("*.csv"):
-        if not path.name.startswith((".", "_")):
-            with path.open(newline="") as lines:
-                found += map(tuple, csv.reader(lines))
+        names = committed(path.parent)
+        if path.name.startswith((".", "_")) or (names is not None and path.name not in names):
+            continue
+        with path.open(newline="") as lines:
+            found += map(tuple, csv.reader(lines))
     return len(found), len(found) - len(set(found))
 
 
 def held(program, work, job):
-    expected, has_baseline = EXPECTED[job]
+    expected, has_baseline, counted_rows = EXPECTED[job]
     begun = time.monotonic()
-    pid, said = drill(program, work, job, *(["--baseline"] if has_baseline else []))
+    pid, said = drilled(program, work, JOBS / f"{job}.py", *(["--baseline"] if has_baseline else []))
     print(f"   {job}: {time.monotonic() - begun:.0f} s", flush=True)
     folder = work / job
     if not (folder / "report.json").exists():
@@ -113,8 +129,13 @@ def held(program, work, job):
     check(f"{job}: {verdict}", verdict == expected, report["sentence"])
     check(f"{job}: its victims were the drill's", len(report["interruptions"]) == 2, report["interruptions"])
     check(f"{job}: the report says that Spark was real", "simulated capacity" in report["step"]["name"])
-    judged, ours = of_history_server(folder), of_report(report)
+    (in_the_middle, judged), ours = of_history_server(folder), of_report(report)
+    check(f"{job}: {in_the_middle} executors went while a stage ran", in_the_middle >= 2, judged)
     check(f"{job}: {judged}", judged == ours, f"the report has {ours}")
+    there, twice = rows(folder / "real-spark/s3/gallery")
+    print(f"   {job}: {verdict}; {there} rows, {twice} of them twice", flush=True)
+    if counted_rows is not None:
+        check(f"{job}: {there} rows are in the files", (there, twice) == (counted_rows, 0), twice)
     if has_baseline:
         compared = json.loads((folder / "comparison.json").read_text())
         key = f"gallery/{job.replace('_', '-')}/"
@@ -155,6 +176,58 @@ def crash(program, work):
     check(f"of {there} processes none outlives a drill that is killed", there >= 7 and not marked(process.pid))
 
 
+def journal(folder):
+    return [json.loads(line)["text"] for line in (folder / "journal.jsonl").open()]
+
+
+def of_driver(folder, attempt=1):
+    """What a driver printed."""
+    (stdout,) = folder.glob(f"real-spark/work/application_*_{attempt}/stdout")
+    return stdout.read_text(errors="replace")
+
+
+def brought(program, work):
+    """JARs, files, archives, a properties file and names as people give them, in folders as people name them."""
+    folder = work / "mein ordner ü"
+    folder.mkdir()
+    job = shutil.copy(STRANGERS / "brings.py", folder / "was täglich läuft.py")
+    (folder / "word.txt").write_text("from a file")
+    (folder / "my.conf").write_text("spark.of.a.file yes\n")
+    with zipfile.ZipFile(folder / "words.jar", "w") as jar:
+        jar.writestr("word/of.jar.txt", "from a JAR")
+    with zipfile.ZipFile(folder / "inner.zip", "w") as archive:
+        archive.writestr("inner/word.txt", "from an archive")
+    options = ["--jars=words.jar", "--files=word.txt", "--archives=inner.zip#env", "--properties-file=my.conf", "--queue=night"]
+    options += ["--name=Täglich", "--driver-memory=900g"]
+    command = [program, "drill", "--job", job, "--out", "die ausgabe", "--set", "mode=off", *(f"--submit={one}" for one in options)]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=420)
+    out = folder / "die ausgabe/was täglich läuft"
+    found = "found True {('from a file', 'from an archive')} Täglich yes"
+    check("what a step brings is there, whatever its name", found in of_driver(out), said.stdout[-1000:] + of_driver(out))
+    cut = next((text for text in journal(out) if text.startswith("cut to this machine, or left out: ")), "")
+    check("what is not honoured is told", "--queue night" in cut and "driver memory 921600 MB → " in cut, cut)
+
+
+def own_master(program, work):
+    drilled(program, work, STRANGERS / "own_master.py")
+    told = [text for text in journal(work / "own_master") if "sets the master local[2]" in text]
+    report = json.loads((work / "own_master/report.json").read_text())
+    check("a master of the job's own is told, and nothing is shown", told and report["verdict"] == "inconclusive", report["sentence"])
+
+
+def lost_driver(program, work):
+    """All task nodes go, and with them a driver in cluster mode: it begins again on another node."""
+    drilled(program, work, JOBS / "word_count.py", "--deploy-mode", "cluster", "--set", "victims=4")
+    report, texts = json.loads((work / "word_count/report.json").read_text()), journal(work / "word_count")
+    check("a driver goes with its node", any("attempt 1 failed: AM Container exited" in text for text in texts), texts[-20:])
+    spark = report["spark"]
+    made = (report["verdict"], spark["attempts"], spark["attempts_without_log"])
+    check("and begins again elsewhere", made == ("survived", 2, 1), (made, report["sentence"]))
+    check("and what is counted is whole", "words: 320000" in of_driver(work / "word_count", 2), of_driver(work / "word_count", 2))
+    hosts = {one["host"] for one in spark["executors"]}
+    check(f"on {len(hosts)} nodes, replacements among them", len(hosts) > 1, hosts)
+
+
 def missing(program, work):
     environment = dict(os.environ, JAVA_HOME="/no/such", PYSPARK_PYTHON="/no/such/python")
     command = [program, "drill", "--job", JOBS / "word_count.py", "--out", work / "missing"]
@@ -167,10 +240,16 @@ def main():
     program, work = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
     work.mkdir(parents=True, exist_ok=True)
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    missing(program, work)
-    for job in sys.argv[3:] or EXPECTED:
+    named = sys.argv[3:]
+    for job in [job for job in named if job != "options"] or ([] if named else FOUR):
         held(program, work, job)
-    crash(program, work)
+    if not named:
+        missing(program, work)
+        crash(program, work)
+    if not named or "options" in named:
+        (work / "options").mkdir()
+        for part in [brought, own_master, lost_driver]:
+            part(program, work / "options")
     sys.exit(failed > 0)
 
 

@@ -204,6 +204,28 @@ impl Store {
             .collect())
     }
 
+    /// Deletes the object at `s3://bucket/key`; one that is not there is deleted already.
+    pub fn delete(&self, uri: &str) -> Result<(), ApiError> {
+        let (bucket, key) = split_uri(uri)?;
+        self.lock().bucket_mut(bucket)?.objects.remove(key);
+        Ok(())
+    }
+
+    /// The buckets, by name.
+    pub fn buckets(&self) -> Vec<String> {
+        self.lock().buckets.keys().cloned().collect()
+    }
+
+    /// All objects, as `s3://bucket/key`, each with its ETag.
+    pub fn etags(&self) -> Vec<(String, String)> {
+        let state = self.lock();
+        let of_bucket = |(bucket, one): (&String, &Bucket)| {
+            let object = |(key, object): (&String, &Object)| (format!("s3://{bucket}/{key}"), object.etag.clone());
+            one.objects.iter().map(object).collect::<Vec<_>>()
+        };
+        state.buckets.iter().flat_map(of_bucket).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere cannot leave the maps half-written: each change is a single insert or remove.
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -336,6 +358,12 @@ mod tests {
         assert_eq!((object.etag.as_str(), object.etag.len()), (again.as_str(), 34));
         assert_ne!(again, store.put("s3://b/out/3", "hallo", now).unwrap());
         assert_eq!(object.last_modified, now);
+        let etags: Vec<String> = store.etags().into_iter().map(|(uri, _)| uri).collect();
+        assert_eq!(etags, ["s3://b/out/1", "s3://b/out/2", "s3://b/out/3", "s3://b/outer"]);
+        store.delete("s3://b/out/2").unwrap();
+        store.delete("s3://b/out/2").unwrap();
+        assert_eq!(store.get("s3://b/out/2").unwrap_err().code, "NoSuchKey");
+        assert_eq!(store.buckets(), ["b"]);
         assert_eq!(store.get("s3://b/none").unwrap_err().code, "NoSuchKey");
         assert_eq!(store.get("b/none").unwrap_err().code, "InvalidURI");
     }

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use account::spark::Submission;
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
@@ -37,6 +38,9 @@ pub struct JobArguments {
     /// Modules of the job, as for spark-submit: files, separated by commas.
     #[arg(long, value_name = "FILES", requires = "job", value_delimiter = ',')]
     pub py_files: Vec<PathBuf>,
+    /// Another option of spark-submit, such as --submit=--jars=lib.jar. Files of yours in it are put into S3 for the step.
+    #[arg(long, value_name = "OPTION[=VALUE]", requires = "job", allow_hyphen_values = true)]
+    pub submit: Vec<String>,
     /// Where the driver runs: on the primary node, or on a node that YARN would choose.
     #[arg(long, value_enum, default_value = "client", value_name = "MODE", requires = "job")]
     pub deploy_mode: DeployMode,
@@ -65,6 +69,59 @@ fn data(text: &str) -> Result<(String, PathBuf), String> {
         return Err(format!("{} is no folder", folder.display()));
     }
     Ok((uri.to_owned(), folder))
+}
+
+/// Options of spark-submit that name files.
+const OF_FILES: [&str; 5] = ["--archives", "--files", "--jars", "--properties-file", "--py-files"];
+
+/// What `spark-submit` is given before the script; `stage` puts a file into S3 and answers its URI.
+fn options(
+    arguments: &JobArguments,
+    mut stage: impl FnMut(&Path) -> anyhow::Result<String>,
+) -> anyhow::Result<Vec<String>> {
+    let mode = match arguments.deploy_mode {
+        DeployMode::Client => "client",
+        DeployMode::Cluster => "cluster",
+    };
+    let mut words = vec!["--deploy-mode".to_owned(), mode.to_owned()];
+    for conf in &arguments.conf {
+        if !conf.contains('=') {
+            bail!("--conf {conf}: expected key=value");
+        }
+        words.extend(["--conf".to_owned(), conf.clone()]);
+    }
+    let modules: anyhow::Result<Vec<String>> = arguments.py_files.iter().map(|path| stage(path)).collect();
+    let modules = modules?;
+    if !modules.is_empty() {
+        words.extend(["--py-files".to_owned(), modules.join(",")]);
+    }
+    for option in &arguments.submit {
+        let Some((option, value)) = option.split_once('=') else {
+            words.push(option.clone());
+            continue;
+        };
+        let value = match OF_FILES.contains(&option) {
+            true => staged(value, &mut stage)?,
+            false => value.to_owned(),
+        };
+        words.extend([option.to_owned(), value]);
+    }
+    Ok(words)
+}
+
+/// A list of files with those of this machine put into S3; what is behind a `#` is the name that Spark gives an archive.
+fn staged(list: &str, mut stage: impl FnMut(&Path) -> anyhow::Result<String>) -> anyhow::Result<String> {
+    let one = |file: &str| -> anyhow::Result<String> {
+        let (path, name) = file.split_at(file.find('#').unwrap_or(file.len()));
+        let is_elsewhere = path.contains("://");
+        Ok(if is_elsewhere {
+            file.to_owned()
+        } else {
+            stage(Path::new(path))? + name
+        })
+    };
+    let files: anyhow::Result<Vec<String>> = list.split(',').map(one).collect();
+    Ok(files?.join(","))
 }
 
 /// The bucket of an S3 URI.
@@ -143,27 +200,11 @@ impl Job {
             Ok(uri)
         };
         let application = stage(script)?;
-        let modules = arguments
-            .py_files
-            .iter()
-            .map(|path| stage(path))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mode = match arguments.deploy_mode {
-            DeployMode::Client => "client",
-            DeployMode::Cluster => "cluster",
-        };
-        let mut words = vec!["--deploy-mode".to_owned(), mode.to_owned()];
-        for conf in &arguments.conf {
-            if !conf.contains('=') {
-                bail!("--conf {conf}: expected key=value");
-            }
-            words.extend(["--conf".to_owned(), conf.clone()]);
-        }
-        if !modules.is_empty() {
-            words.extend(["--py-files".to_owned(), modules.join(",")]);
-        }
+        let mut words = options(arguments, stage)?;
         words.push(application);
         words.extend(arguments.arguments.iter().cloned());
+        // What EMR would only find when the step runs.
+        Submission::parse(&words, &BTreeMap::new()).map_err(|error| anyhow!("spark-submit: {error}"))?;
         buckets.extend(words.iter().flat_map(|word| buckets_in(word)).map(str::to_owned));
         Ok(Some(Self {
             name: stem,
@@ -286,6 +327,15 @@ mod tests {
     }
 
     #[test]
+    fn any_option_of_spark_submit_is_the_steps_and_its_files_lie_in_s3() {
+        let this = concat!(env!("CARGO_MANIFEST_DIR"), "/src/job.rs");
+        let line = format!("--job {this} --submit=--archives={this}#env,s3://b/x.zip --submit --name=x=y --submit=-v");
+        let job = read(&line).unwrap().unwrap();
+        let archives = format!("s3://{DATA_BUCKET}/jobs/job.rs#env,s3://b/x.zip");
+        assert_eq!(job.words[2..7], ["--archives", &archives, "--name", "x=y", "-v"]);
+    }
+
+    #[test]
     fn the_buckets_that_a_script_names_are_found() {
         let text = "spark.read.text('s3a://words/in/') # s3://counts.of-all, not s3:// nor s3://-x nor http://host/";
         assert_eq!(buckets_in(text).collect::<Vec<_>>(), ["words", "counts.of-all"]);
@@ -293,12 +343,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_submitted_is_told() {
+        let this = concat!(env!("CARGO_MANIFEST_DIR"), "/src/job.rs");
         for (line, words) in [
             ("--job /no/such.py", "/no/such.py is no file"),
             ("--conf a=b", "--job <PATH>"),
             ("--job x.py --data s3://b/=/no/such", "/no/such is no folder"),
             ("--job x.py --data b=.", "expected s3://bucket/prefix/=DIR"),
             ("--job x.py --pace 61", "61 is not in 1..=60"),
+            (
+                &format!("--job {this} --submit=--jar=x.jar"),
+                "spark-submit: Unrecognized option: --jar",
+            ),
+            (&format!("--job {this} --submit=--jars=no.jar"), "no.jar is no file"),
         ] {
             let error = read(line).unwrap_err().to_string();
             assert!(error.contains(words), "{line}: {error}");

@@ -4,11 +4,12 @@
 //! Separate because here are processes and the machine's time, which the rest of this crate does not know. Linux only:
 //! it needs a loopback address for each machine, and `/proc`.
 //!
-//! * `attendant`: the account and the processes, each brought in line with the other;
+//! * `attendant`: a cluster of the account's and its processes, each brought in line with the other; `served`: all clusters of a
+//!   served account; `passage`: how time passes meanwhile;
 //! * `installation`: Java and pyspark; `processes`: all that was started, and how it ends;
 //! * `standalone`: Spark's master, and a worker for each node; `driver`: `spark-submit`, given what `submission` makes of
 //!   the step's arguments;
-//! * `storage`: S3 as folders; `event_log` and `moments`: what Spark logs, in the account's names and times;
+//! * `storage`: S3 as folders; `mirror`: these and the account's S3; `event_log` and `moments`: what Spark logs, in the account's names and times;
 //! * `rows`: what a run wrote.
 //!
 //! The account knows of it only that an application runs outside, and how it ended: `Yarn::submit_outside`, `Yarn::tell`.
@@ -17,41 +18,39 @@ mod attendant;
 mod driver;
 mod event_log;
 mod installation;
+mod mirror;
 mod moments;
+mod passage;
 mod processes;
 mod rows;
+mod served;
 mod standalone;
 mod storage;
 mod submission;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use account::emr::{Cluster, ClusterState};
 use account::journal::Entry;
 use anyhow::Context;
 use serde_json::json;
 
 use crate::comparison::Written;
 use crate::director;
-use crate::gate::Moment;
 use crate::job::{BASELINE, Job, Sitting};
 use crate::run::{Run, Stage};
-use crate::serve::pace::{TICK, tick};
 use crate::settings::Settings;
 use crate::world::{State, World};
 
 use attendant::Attendant;
 use installation::Installation;
+use mirror::Mirror;
+use passage::Passage;
+pub use served::Served;
 use storage::Storage;
 
 /// The folder of all that Spark writes: emptied when a run begins.
 const FOLDER: &str = "real-spark";
-
-/// So long Spark takes to start, as the account sees it: more, on a slow machine, it does not see.
-const START: Duration = Duration::from_secs(30);
-
-/// So long is waited for it in fact.
-const START_MAX: Duration = Duration::from_secs(120);
 
 /// Runs a job. `watch` sees each entry of the journal soon after it was written.
 pub fn run(job: &Job, sitting: Sitting<'_>, watch: impl FnMut(&Entry)) -> anyhow::Result<Run> {
@@ -69,11 +68,12 @@ pub fn run(job: &Job, sitting: Sitting<'_>, watch: impl FnMut(&Entry)) -> anyhow
     let (job, settings, pace) = (job.clone(), sitting.settings.clone(), sitting.pace);
     let chance = sitting.seed;
     let direct = async move |world: World| {
-        let storage = stage_files(&world, &job, &folder)?;
+        let mirror = stage_files(&world, &job, &folder)?;
         if let Some(output) = output {
             stage_baseline(&world, &output)?;
         }
-        direct(world, job, settings, (installation, storage, pace, chance, folder)).await
+        let work = folder.join("work");
+        direct(world, job, settings, (installation, mirror, pace, chance, work)).await
     };
     stage.play(direct, watch)
 }
@@ -110,7 +110,7 @@ async fn direct(
     world: World,
     job: Job,
     settings: Settings,
-    (installation, storage, pace, seed, folder): (Installation, Storage, u32, u64, PathBuf),
+    (installation, mut mirror, pace, seed, work): (Installation, Mirror, u32, u64, PathBuf),
 ) -> anyhow::Result<()> {
     let spark = installation.name();
     let answer = director::emr(&world, "RunJobFlow", Job::cluster(&settings))?;
@@ -120,30 +120,20 @@ async fn direct(
         .to_owned();
     director::until(&world, |state| is_waiting(state, &cluster_id)).await?;
     world.lock().account.emr.run_outside(&cluster_id);
-    let mut real = Attendant::start(&world, &cluster_id, installation, storage, (&folder, seed))?;
+    let mut real = Attendant::start(&world, &cluster_id, installation, (&work, seed))?;
     let step = json!({"JobFlowId": cluster_id, "Steps": [job.step(&spark)]});
     director::emr(&world, "AddJobFlowSteps", step)?;
-    let (first, mut factor, mut has_started) = (Moment::now(), 1, false);
-    let mut begun = first;
-    real.pass(factor, true);
-    while !is_over(&world.lock(), &cluster_id) && tick(begun, factor, TICK).await {
-        real.look()?;
-        has_started |= real.has_started() || first.real.elapsed() > START_MAX;
-        let next = match has_started {
-            true => pace,
-            false => u32::from(first.virtually.elapsed() < START),
-        };
-        if next != factor {
-            (begun, factor) = (Moment::now(), next);
-            real.pass(factor, false);
-        }
+    let mut passage = Passage::begin(&world, pace);
+    while !is_over(&world.lock(), &cluster_id) && passage.tick().await {
+        real.look(&mut mirror, passage.moments())?;
+        passage.follow(&world, real.is_starting());
     }
     Ok(())
 }
 
 /// The job's files, in the folders that Spark sees as S3, and in the account's S3 what is the step's own.
-fn stage_files(world: &World, job: &Job, folder: &Path) -> anyhow::Result<Storage> {
-    let mut storage = Storage::new(folder.join("s3"));
+fn stage_files(world: &World, job: &Job, folder: &Path) -> anyhow::Result<Mirror> {
+    let storage = Storage::new(folder.join("s3"));
     let failed = || format!("making the buckets' folders in {}", folder.display());
     for bucket in &job.buckets {
         storage.make_bucket(bucket).with_context(failed)?;
@@ -160,16 +150,21 @@ fn stage_files(world: &World, job: &Job, folder: &Path) -> anyhow::Result<Storag
         }
     }
     // What the job finds there it did not write.
-    storage.written().with_context(failed)?;
-    Ok(storage)
+    let store = world.lock().account.s3.clone();
+    Mirror::new(store, storage, false).with_context(failed)
 }
 
 fn is_waiting(state: &State, cluster_id: &str) -> bool {
     let cluster = state.account.emr.cluster(cluster_id);
-    cluster.is_some_and(|one| one.state == account::emr::ClusterState::Waiting)
+    cluster.is_some_and(|one| one.state == ClusterState::Waiting)
 }
 
 fn is_over(state: &State, cluster_id: &str) -> bool {
     let cluster = state.account.emr.cluster(cluster_id);
-    cluster.is_none_or(|one| one.steps.iter().all(|step| step.ended_at.is_some()))
+    let is_over = |one: &Cluster| {
+        // A step that does not wait for its application is over before it.
+        let mut outside = one.yarn().outside();
+        one.steps.iter().all(|step| step.ended_at.is_some()) && outside.all(|application| application.is_over())
+    };
+    cluster.is_none_or(is_over)
 }

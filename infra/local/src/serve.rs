@@ -34,6 +34,7 @@ use tokio::net::TcpListener;
 
 use crate::director;
 use crate::gate::{Gate, Moment, Pace};
+use crate::real_spark::Served;
 use crate::run;
 use crate::scenario::{CLUSTER_NAME, DATA_BUCKET, RESULTS_PREFIX, Scenario};
 use crate::settings::Settings;
@@ -85,6 +86,10 @@ pub struct Serve {
     /// the account's times with their own clock.
     #[arg(long, value_name = "TIME")]
     begin: Option<Time>,
+    /// Run Spark steps on Apache Spark, which writes into this folder, its S3 included; EC2, EMR and FIS stay simulated. Needs
+    /// Java 17, pyspark, and a pace from 1 to 60. Linux only.
+    #[arg(long, value_name = "DIR")]
+    spark: Option<PathBuf>,
     /// Where reports go as they appear.
     #[arg(long, default_value = "out/serve", value_name = "DIR")]
     out: PathBuf,
@@ -113,6 +118,10 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
         settings.set(set).map_err(|error| anyhow!("--set {set}: {error}"))?;
     }
     serve.functions.check(serve.pace)?;
+    let spark = match &serve.spark {
+        Some(folder) => Some(Served::prepare(folder, serve.pace, serve.seed)?),
+        None => None,
+    };
     let mut parameters = scenario.parameters(&settings);
     parameters.insert("TrackingLogGroup".into(), LOG_GROUP.into());
     parameters.extend(serve.parameters.iter().cloned());
@@ -134,7 +143,7 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
         let port = listener.local_addr().context("the port that is listened on")?.port();
         let (real, now) = (Moment::now().real, machine_time());
         let world = begin(&deployment, serve.begin.unwrap_or(now - start)).await?;
-        let cluster = start_cluster(&world, scenario, &settings).await?;
+        let cluster = start_cluster(&world, scenario, &settings, spark.is_some()).await?;
         let gate = Gate::new(serve.pace);
         serve
             .functions
@@ -144,7 +153,13 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
             real,
             virtually: tokio::time::Instant::now(),
         };
-        tokio::spawn(pace::keep(world.clone(), gate.clone(), begun));
+        match spark {
+            Some(spark) => {
+                eprintln!("Spark steps run on {}.", spark.name());
+                tokio::spawn(spark.keep(world.clone(), begun));
+            }
+            None => drop(tokio::spawn(pace::keep(world.clone(), gate.clone(), begun))),
+        }
         tokio::spawn(reports::keep(world.clone(), serve.out.clone()));
         announce(port, &cluster)?;
         Server::new(world, gate).run(listener).await
@@ -156,7 +171,7 @@ fn start_takes(deployment: &Deployment<'_>) -> anyhow::Result<TimeDelta> {
     runtime()?.block_on(async {
         let epoch = machine_time();
         let world = begin(deployment, epoch).await?;
-        start_cluster(&world, deployment.scenario, deployment.settings).await?;
+        start_cluster(&world, deployment.scenario, deployment.settings, false).await?;
         Ok(world.clock.now() - epoch)
     })
 }
@@ -214,7 +229,12 @@ async fn begin(deployment: &Deployment<'_>, epoch: Time) -> anyhow::Result<World
 }
 
 /// Makes the story's cluster and waits, in virtual time that leaps, until it is ready. Answers its id.
-async fn start_cluster(world: &World, scenario: Scenario, settings: &Settings) -> anyhow::Result<String> {
+async fn start_cluster(
+    world: &World,
+    scenario: Scenario,
+    settings: &Settings,
+    is_sparks: bool,
+) -> anyhow::Result<String> {
     let now = world.clock.now();
     let request = scenario.cluster(settings);
     let answer = world.lock().account.call(now, Service::Emr, "RunJobFlow", request)?;
@@ -223,6 +243,9 @@ async fn start_cluster(world: &World, scenario: Scenario, settings: &Settings) -
         .as_str()
         .context("RunJobFlow answers an id")?
         .to_owned();
+    if is_sparks {
+        world.lock().account.emr.run_outside(&id);
+    }
     for _ in 0..START_SECONDS_MAX {
         let state = world.lock().account.emr.cluster(&id).map(|cluster| cluster.state);
         if matches!(state, Some(ClusterState::Waiting | ClusterState::Running)) {

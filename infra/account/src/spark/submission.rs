@@ -51,9 +51,10 @@ pub const EMR_DEFAULTS: [(&str, &str); 11] = [
 ];
 
 /// Options with a value that change no property which the simulation reads.
-const OTHER_OPTIONS: [&str; 12] = [
+const OTHER_OPTIONS: [&str; 13] = [
     "--archives",
     "--class",
+    "--driver-library-path",
     "--exclude-packages",
     "--files",
     "--jars",
@@ -97,6 +98,11 @@ impl Submission {
         let mut submission = Self::from_conf(conf, application, rest.cloned().collect())?;
         submission.words = args.to_vec();
         Ok(submission)
+    }
+
+    /// Heap of the driver, if that was said.
+    pub fn driver_memory_mb(&self) -> Option<u64> {
+        memory_mb(self.conf.get("spark.driver.memory")?).ok()
     }
 
     fn from_conf(conf: BTreeMap<String, String>, application: String, arguments: Vec<String>) -> Result<Self, String> {
@@ -214,6 +220,8 @@ mod tests {
         assert_eq!(submission.arguments, ["s3://b/results/"]);
         assert_eq!(submission.name, "script.py");
         assert_eq!(submission.conf["spark.eventLog.dir"], "s3://logs/x");
+        assert_eq!(submission.driver_memory_mb(), None);
+        assert_eq!(parse("--driver-memory 3g a.py").unwrap().driver_memory_mb(), Some(3072));
     }
 
     #[test]

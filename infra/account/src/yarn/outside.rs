@@ -20,6 +20,13 @@ pub struct Outside<'a> {
     pub state: &'a State,
 }
 
+impl Outside<'_> {
+    /// Whether it has reached its end.
+    pub fn is_over(&self) -> bool {
+        !matches!(self.state, State::Accepted | State::Running)
+    }
+}
+
 impl Yarn {
     /// Accepts an application that runs outside; returns its id.
     pub fn submit_outside(&mut self, ctx: &mut Ctx<'_>, submission: Submission) -> String {

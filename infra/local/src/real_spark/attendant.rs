@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use super::driver::{Driver, Place};
 use super::event_log::Translation;
 use super::installation::Installation;
+use super::mirror::Mirror;
 use super::moments::Moments;
 use super::standalone::{Change, Node, Standalone};
-use super::storage::Storage;
+use super::storage::SCHEMES;
 use super::submission::Room;
 use crate::world::{State, World};
 
@@ -34,99 +35,120 @@ fn nodes(state: &State, cluster_id: &str) -> Vec<Node> {
         .collect()
 }
 
+/// The applications of a cluster.
+fn submitted(world: &World, cluster_id: &str) -> Vec<(String, Yarn, Submission)> {
+    let state = world.lock();
+    let cluster = state.account.emr.cluster(cluster_id).into_iter();
+    let outside = cluster.flat_map(|cluster| cluster.yarn().outside());
+    outside
+        .map(|one| (one.id.to_owned(), one.state.clone(), one.submission.clone()))
+        .collect()
+}
+
+/// Fails a cluster's applications: this machine cannot go on with them.
+pub(super) fn give_up(world: &World, cluster_id: &str, why: &str) {
+    for (id, state, _) in submitted(world, cluster_id) {
+        if matches!(state, Yarn::Accepted | Yarn::Running) {
+            let now = world.clock.now();
+            let state = Yarn::Failed(why.to_owned());
+            world.lock().account.tell_application(now, &id, &state);
+        }
+    }
+    world.changed();
+}
+
 /// What runs, and for whom.
 pub(super) struct Attendant {
     world: World,
     cluster_id: String,
     standalone: Standalone,
-    storage: Storage,
-    moments: Moments,
     room: Room,
     primary: Place,
     chance: fastrand::Rng,
     attempts: BTreeMap<String, u32>,
     drivers: Vec<Driver>,
+    /// Whether an application waits for the workers.
+    waits: bool,
     work: PathBuf,
 }
 
 impl Attendant {
-    /// Starts the master and a worker for each node that is there, while virtual time stands: nothing is awaited here.
+    /// Starts the master and a worker for each node that is there.
     pub(super) fn start(
         world: &World,
         cluster_id: &str,
         installation: Installation,
-        storage: Storage,
-        (folder, seed): (&Path, u64),
+        (work, seed): (&Path, u64),
     ) -> anyhow::Result<Self> {
-        let work = folder.join("work");
-        std::fs::create_dir_all(&work).with_context(|| format!("making the folder {}", work.display()))?;
+        std::fs::create_dir_all(work).with_context(|| format!("making the folder {}", work.display()))?;
         let there = nodes(&world.lock(), cluster_id);
-        let room = Room::of(cores(), available_mb(), u32::try_from(there.len()).unwrap_or(u32::MAX));
-        let mut standalone = Standalone::start(installation, &work, room.executor_cores)?;
+        let room = Room::of(cores(), available_mb(), u32::try_from(there.len()).unwrap_or(u32::MAX))?;
+        let mut standalone = Standalone::start(installation, work, room.executor_cores)?;
         let (instance_id, host) = primary(&world.lock(), cluster_id).context("the cluster has a primary node")?;
         let address = standalone.address(&host);
         let mut real = Self {
             world: world.clone(),
             cluster_id: cluster_id.to_owned(),
             standalone,
-            storage,
-            moments: Moments::begin(world.clock.now(), 1),
             room,
             primary: Place { instance_id, address },
             chance: fastrand::Rng::with_seed(seed),
             attempts: BTreeMap::new(),
             drivers: Vec::new(),
-            work,
+            waits: false,
+            work: work.to_owned(),
         };
         real.follow_nodes()?;
-        real.standalone.wait()?;
         Ok(real)
     }
 
-    /// From now on virtual time passes so many times as fast as the machine's.
-    pub(super) fn pass(&mut self, factor: u32, is_first: bool) {
-        let now = self.world.clock.now();
-        if is_first {
-            self.moments = Moments::begin(now, factor);
-        } else {
-            self.moments.change(now, factor);
-        }
+    /// The cluster that it stands by.
+    pub(super) fn cluster_id(&self) -> &str {
+        &self.cluster_id
     }
 
     /// Brings the processes in line with the account, and the account with what became of them.
-    pub(super) fn look(&mut self) -> anyhow::Result<()> {
+    pub(super) fn look(&mut self, mirror: &mut Mirror, moments: &Moments) -> anyhow::Result<()> {
         self.follow_nodes()?;
-        let submitted: Vec<(String, Yarn, Submission)> = {
-            let state = self.world.lock();
-            let cluster = state.account.emr.cluster(&self.cluster_id).into_iter();
-            let outside = cluster.flat_map(|cluster| cluster.yarn().outside());
-            outside
-                .map(|one| (one.id.to_owned(), one.state.clone(), one.submission.clone()))
-                .collect()
-        };
-        for (id, state, asked) in submitted {
+        self.waits = false;
+        for (id, state, asked) in submitted(&self.world, &self.cluster_id) {
             let running = self.drivers.iter().position(|driver| driver.application_id == id);
             match (state, running) {
-                (Yarn::Accepted, None) => self.start_driver(&id, &asked)?,
+                (Yarn::Accepted, None) if self.standalone.is_ready()? => self.start_driver(&id, &asked, mirror)?,
+                (Yarn::Accepted, None) => self.waits = true,
                 (Yarn::Running, Some(at)) => {
                     if let Some(code) = self.drivers[at].ended()? {
                         let driver = self.drivers.remove(at);
-                        self.conclude(&driver, &asked, code)?;
+                        self.conclude(&driver, &asked, code, (mirror, moments))?;
                     }
                 }
-                // Somebody killed it.
-                (Yarn::Killed, Some(at)) => self.drivers.remove(at).kill(&self.standalone),
+                // Somebody killed it: what it had said until then is there, but no event log, which it never closed.
+                (Yarn::Killed, Some(at)) => {
+                    let mut driver = self.drivers.remove(at);
+                    driver.kill(&self.standalone);
+                    self.tell_words(&driver, &asked, moments)?;
+                    self.take(mirror, moments)?;
+                }
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Whether a driver has an executor on each node and has begun its first job, or has ended before.
-    pub(super) fn has_started(&self) -> bool {
+    /// Whether Spark is to be waited for: an application waits for the workers, or no driver has come to its first job yet.
+    pub(super) fn is_starting(&mut self) -> bool {
+        (self.waits || !self.drivers.is_empty()) && !self.is_under_way()
+    }
+
+    /// Whether a driver has an executor on each node, and has begun its first job.
+    pub(super) fn is_under_way(&mut self) -> bool {
         let nodes = (self.standalone.cores() / self.room.executor_cores) as usize;
-        let is_under_way = self.drivers.iter().any(|driver| driver.is_under_way(nodes));
-        is_under_way || (self.drivers.is_empty() && !self.attempts.is_empty())
+        self.drivers.iter_mut().any(|driver| driver.is_under_way(nodes))
+    }
+
+    /// Whether a driver runs.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.drivers.is_empty()
     }
 
     fn follow_nodes(&mut self) -> anyhow::Result<()> {
@@ -142,7 +164,7 @@ impl Attendant {
         Ok(())
     }
 
-    fn start_driver(&mut self, id: &str, asked: &Submission) -> anyhow::Result<()> {
+    fn start_driver(&mut self, id: &str, asked: &Submission, mirror: &mut Mirror) -> anyhow::Result<()> {
         let place = if asked.deploy_cluster_mode {
             match self.drivers_place() {
                 Some(place) => place,
@@ -152,24 +174,22 @@ impl Attendant {
         } else {
             self.primary.clone()
         };
+        for text in mirror.give().context("writing into the buckets' folders")? {
+            self.note(id, text, Value::Null);
+        }
         let attempt = self.attempts.get(id).map_or(1, |number| number + 1);
         self.attempts.insert(id.to_owned(), attempt);
-        let (room, cuts) = self.room.granted(asked);
-        if attempt == 1 && !cuts.is_empty() {
-            self.note(
-                id,
-                format!("cut to this machine: {}", cuts.join(", ")),
-                json!({"cuts": cuts}),
-            );
-        }
-        let which = (id, attempt);
         let driver = Driver::start(
             &self.standalone,
-            &self.storage,
-            which,
-            (asked, room),
+            mirror.storage(),
+            (id, attempt),
+            (asked, self.room),
             (&place, &self.work),
         )?;
+        if attempt == 1 && !driver.cuts.is_empty() {
+            let text = format!("cut to this machine, or left out: {}", driver.cuts.join("; "));
+            self.note(id, text, json!({"cuts": driver.cuts}));
+        }
         self.drivers.push(driver);
         let (now, text) = (
             self.world.clock.now(),
@@ -193,22 +213,27 @@ impl Attendant {
     }
 
     /// A driver has ended: what it left goes to S3, and YARN is told.
-    fn conclude(&mut self, driver: &Driver, asked: &Submission, code: i32) -> anyhow::Result<()> {
+    fn conclude(
+        &mut self,
+        driver: &Driver,
+        asked: &Submission,
+        code: i32,
+        (mirror, moments): (&mut Mirror, &Moments),
+    ) -> anyhow::Result<()> {
         let id = &driver.application_id;
-        let translation = Translation {
-            moments: &self.moments,
-            hosts: self.standalone.hosts(),
-            application_id: id,
-            attempt: asked.deploy_cluster_mode.then_some(driver.attempt),
-        };
-        let words = driver.words(&translation)?;
-        let log = driver.event_log(&translation)?;
-        self.take_written()?;
+        let log = driver.event_log(&self.translation(driver, asked, moments))?;
+        self.take(mirror, moments)?;
+        if let Some(master) = driver.masters_own() {
+            let text = format!(
+                "the job's own code sets the master {master}: it ran in its driver alone, and had nothing on the nodes"
+            );
+            self.note(id, text, json!({"master": master}));
+        }
         let now = self.world.clock.now();
         if let (Some(log), Some(uri)) = (log, log_uri(driver, asked)) {
             self.put(&uri, log, now);
         }
-        self.world.lock().account.emr.tell_words(id, driver.attempt, &words);
+        self.tell_words(driver, asked, moments)?;
         let is_there =
             driver.instance_id == self.primary.instance_id || self.standalone.address_of(&driver.instance_id).is_some();
         let why = if is_there {
@@ -235,19 +260,37 @@ impl Attendant {
         Ok(())
     }
 
-    /// What was written into the buckets' folders appears in the account's S3, at the time at which it was written.
-    fn take_written(&mut self) -> anyhow::Result<()> {
-        for written in self.storage.written().context("reading the buckets' folders")? {
-            // A file that went meanwhile was a temporary one.
-            if let Ok(bytes) = std::fs::read(&written.path) {
-                self.put(&written.uri, bytes, self.moments.at(written.modified_at.into()));
-            }
+    fn translation<'a>(&'a self, driver: &'a Driver, asked: &Submission, moments: &'a Moments) -> Translation<'a> {
+        Translation {
+            moments,
+            hosts: self.standalone.hosts(),
+            application_id: &driver.application_id,
+            attempt: asked.deploy_cluster_mode.then_some(driver.attempt),
+        }
+    }
+
+    fn tell_words(&self, driver: &Driver, asked: &Submission, moments: &Moments) -> anyhow::Result<()> {
+        let words = driver.words(&self.translation(driver, asked, moments))?;
+        let mut state = self.world.lock();
+        state
+            .account
+            .emr
+            .tell_words(&driver.application_id, driver.attempt, &words);
+        Ok(())
+    }
+
+    /// What was written into the buckets' folders appears in the account's S3.
+    fn take(&self, mirror: &mut Mirror, moments: &Moments) -> anyhow::Result<()> {
+        let failed = mirror.take(moments).context("reading the buckets' folders")?;
+        for text in failed {
+            self.note(&self.cluster_id, text, Value::Null);
         }
         Ok(())
     }
 
     fn put(&self, uri: &str, bytes: Vec<u8>, at: account::api::Time) {
-        if let Err(error) = self.world.lock().account.s3.put(uri, bytes, at) {
+        let put = self.world.lock().account.s3.put(uri, bytes, at);
+        if let Err(error) = put {
             self.note(uri, format!("not written: {error}"), Value::Null);
         }
     }
@@ -263,10 +306,7 @@ impl Attendant {
 
 /// Where EMR's Spark would write the event log, if that is S3.
 fn log_uri(driver: &Driver, asked: &Submission) -> Option<String> {
-    let place = asked
-        .conf
-        .get("spark.eventLog.dir")
-        .filter(|place| place.starts_with("s3"))?;
+    let (scheme, place) = asked.conf.get("spark.eventLog.dir")?.split_once("://")?;
     let is_on = asked
         .conf
         .get("spark.eventLog.enabled")
@@ -275,7 +315,7 @@ fn log_uri(driver: &Driver, asked: &Submission) -> Option<String> {
         true => format!("{}_{}", driver.application_id, driver.attempt),
         false => driver.application_id.clone(),
     };
-    is_on.then(|| format!("{}/{name}", place.trim_end_matches('/')))
+    (is_on && SCHEMES.contains(&scheme)).then(|| format!("s3://{}/{name}", place.trim_end_matches('/')))
 }
 
 fn primary(state: &State, cluster_id: &str) -> Option<(String, String)> {

@@ -14,11 +14,15 @@ use std::process::Child;
 use account::emr::Words;
 use account::spark::Submission;
 use anyhow::Context;
+use serde_json::Value;
 
 use super::event_log::Translation;
 use super::standalone::{QUIET_JVM, Standalone};
-use super::storage::Storage;
-use super::submission::{self, Room, Surroundings};
+use super::storage::{Storage, file_uri};
+use super::submission::{Arguments, Room, Surroundings};
+
+/// More cores than there will ever be: of a node that comes later the application takes those, too.
+const CORES_MAX: u32 = 1000;
 
 /// Where a driver is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +42,13 @@ pub(super) struct Driver {
     pub(super) attempt: u32,
     /// The instance that it is on.
     pub(super) instance_id: String,
+    /// What of the submission was cut or left out, in words.
+    pub(super) cuts: Vec<String>,
     process: Child,
     folder: PathBuf,
+    /// The master's URL, unless the code sets another.
+    master: String,
+    is_under_way: bool,
 }
 
 impl Driver {
@@ -51,13 +60,17 @@ impl Driver {
         (asked, room): (&Submission, Room),
         (place, work): (&Place, &Path),
     ) -> anyhow::Result<Self> {
+        let (room, mut cuts) = room.granted(asked);
         let folder = work.join(format!("{application_id}_{attempt}"));
         let events = folder.join("events");
         std::fs::create_dir_all(&events).with_context(|| format!("making the folder {}", events.display()))?;
         let around = Surroundings {
             defaults: [
                 // What YARN waits for: nodes that are there, before the first stage is cut into tasks.
-                ("spark.scheduler.minRegisteredResourcesRatio", "0.8".to_owned()),
+                (
+                    "spark.scheduler.minRegisteredResourcesRatio",
+                    format!("{:.4}", 0.8 * f64::from(standalone.cores()) / f64::from(CORES_MAX)),
+                ),
                 ("spark.ui.showConsoleProgress", "false".to_owned()),
                 ("spark.driver.extraJavaOptions", QUIET_JVM.to_owned()),
                 ("spark.executor.extraJavaOptions", QUIET_JVM.to_owned()),
@@ -68,11 +81,13 @@ impl Driver {
             .collect(),
             fixed: fixed(standalone, storage, room, place.address, &events)?,
         };
+        let arguments = Arguments::of(&asked.words, storage, &around);
+        cuts.extend(arguments.left_out);
         let create =
             |name: &str| File::create(folder.join(name)).with_context(|| format!("making {name} of the driver"));
         let mut command = standalone.spark("spark-submit", place.address);
         command
-            .args(submission::arguments(&asked.words, storage, &around))
+            .args(arguments.words)
             .current_dir(&folder)
             .stdout(create("stdout")?)
             .stderr(create("stderr")?);
@@ -85,8 +100,11 @@ impl Driver {
             application_id: application_id.to_owned(),
             attempt,
             instance_id: place.instance_id.clone(),
+            cuts,
             process,
             folder,
+            master: standalone.master(),
+            is_under_way: false,
         })
     }
 
@@ -117,14 +135,36 @@ impl Driver {
         })
     }
 
-    /// Whether its log tells of so many executors, and of a first job.
-    pub(super) fn is_under_way(&self, executors: usize) -> bool {
-        let Ok(entries) = std::fs::read_dir(self.folder.join("events")) else {
-            return false;
-        };
-        let mut logs = entries.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
-        let count = |log: &str, event: &str| log.matches(&format!("{{\"Event\":\"SparkListener{event}\"")).count();
-        logs.any(|log| count(&log, "ExecutorAdded") >= executors && count(&log, "JobStart") > 0)
+    /// Whether its log has told of so many executors, and of a first job. One that brings a master of its own has none here.
+    pub(super) fn is_under_way(&mut self, executors: usize) -> bool {
+        if !self.is_under_way {
+            let Some(log) = self.log() else { return false };
+            let count = |event: &str| log.matches(&format!("{{\"Event\":\"SparkListener{event}\"")).count();
+            let has_executors = || count("ExecutorAdded") >= executors || self.own_master(&log).is_some();
+            self.is_under_way = count("JobStart") > 0 && has_executors();
+        }
+        self.is_under_way
+    }
+
+    /// The master that the job's own code sets, instead of the one that it was given.
+    pub(super) fn masters_own(&self) -> Option<String> {
+        self.own_master(&self.log()?)
+    }
+
+    fn own_master(&self, log: &str) -> Option<String> {
+        let event = "{\"Event\":\"SparkListenerEnvironmentUpdate\"";
+        let line = log.lines().find(|line| line.starts_with(event))?;
+        let update: Value = serde_json::from_str(line).ok()?;
+        let master = update["Spark Properties"]["spark.master"].as_str()?;
+        (master != self.master).then(|| master.to_owned())
+    }
+
+    /// Its event log so far, whole or not.
+    fn log(&self) -> Option<String> {
+        let entries = std::fs::read_dir(self.folder.join("events")).ok()?;
+        let newest = entries.filter_map(|entry| Some(entry.ok()?.path())).max()?;
+        let bytes = std::fs::read(newest).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Its event log, translated, if it closed one: on S3 an object is there when it is whole.
@@ -175,11 +215,11 @@ fn fixed(
         ("spark.driver.memory", format!("{}m", room.driver_mb)),
         ("spark.executor.cores", room.executor_cores.to_string()),
         ("spark.executor.memory", format!("{}m", room.executor_mb)),
-        ("spark.cores.max", standalone.cores().to_string()),
+        ("spark.cores.max", CORES_MAX.to_string()),
         ("spark.dynamicAllocation.enabled", "false".into()),
         ("spark.shuffle.service.enabled", "false".into()),
         ("spark.eventLog.enabled", "true".into()),
-        ("spark.eventLog.dir", format!("file://{}", events.display())),
+        ("spark.eventLog.dir", file_uri(events)),
         ("spark.eventLog.compress", "false".into()),
         ("spark.eventLog.rolling.enabled", "false".into()),
         ("spark.spotDrill.capacity", "simulated".into()),

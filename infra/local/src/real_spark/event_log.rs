@@ -47,7 +47,12 @@ impl Translation<'_> {
     }
 
     fn line(&self, line: &str) -> String {
-        let line = self.text(&with_moments(line, |ms| self.moments.at_ms(ms)));
+        let mut line = self.text(&with_moments(line, |ms| self.moments.at_ms(ms)));
+        // Such a driver is one in cluster mode to YARN and EMR, though Spark was told otherwise.
+        if self.attempt.is_some() && line.starts_with("{\"Event\":\"SparkListenerEnvironmentUpdate\"") {
+            let mode = |mode: &str| format!("\"spark.submit.deployMode\":\"{mode}\"");
+            line = line.replace(&mode("client"), &mode("cluster"));
+        }
         match (self.attempt, line.strip_suffix('}')) {
             (Some(attempt), Some(rest)) if line.starts_with("{\"Event\":\"SparkListenerApplicationStart\"") => {
                 format!("{rest},\"App Attempt ID\":\"{attempt}\"}}")
@@ -163,5 +168,12 @@ mod tests {
             r#"{{"Event":"SparkListenerApplicationStart","App Name":"app-1","App ID":"{ID}","User":"me","App Attempt ID":"2"}}"#
         );
         assert_eq!(translated(line, Some(2)), expected);
+        let told = |mode: &str| {
+            format!(
+                r#"{{"Event":"SparkListenerEnvironmentUpdate","Spark Properties":{{"spark.submit.deployMode":"{mode}"}}}}"#
+            )
+        };
+        assert_eq!(translated(&told("client"), Some(2)), told("cluster"));
+        assert_eq!(translated(&told("client"), None), told("client"));
     }
 }

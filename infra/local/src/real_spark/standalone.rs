@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use super::installation::Installation;
 use super::processes::Processes;
+use crate::gate::Moment;
 
 /// Ports of Spark's own, free on every loopback address.
 const PORT: u16 = 7077;
@@ -31,7 +32,9 @@ const PAGE: u16 = 8080;
 pub(super) const QUIET_JVM: &str = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1";
 /// How often the master is asked whether its workers are there, and how long.
 const LOOK: Duration = Duration::from_millis(200);
-const LOOKS: u32 = 600;
+const START_MAX: Duration = Duration::from_secs(120);
+/// A port that nobody else wants: who has it has the network.
+const RESERVED: u16 = 7076;
 
 /// A node, as YARN has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +75,12 @@ pub(super) struct Standalone {
     installation: Installation,
     work: PathBuf,
     network: u8,
+    /// Keeps the network for this run.
+    _reserved: TcpListener,
+    begun: Moment,
+    /// When the master was last asked.
+    asked: Moment,
+    is_ready: bool,
     /// Of which the first is the master's.
     addresses: u16,
     cores: u32,
@@ -83,11 +92,16 @@ pub(super) struct Standalone {
 impl Standalone {
     /// Starts the master. A worker offers so many cores.
     pub(super) fn start(installation: Installation, work: &Path, cores: u32) -> anyhow::Result<Self> {
+        let (network, reserved) = network()?;
         let cluster = Self {
             processes: Processes::begin().context("starting the watchdog, which needs sh and grep")?,
             installation,
             work: work.to_owned(),
-            network: network()?,
+            network,
+            _reserved: reserved,
+            begun: Moment::now(),
+            asked: Moment::now(),
+            is_ready: false,
             addresses: 1,
             cores,
             workers: BTreeMap::new(),
@@ -158,6 +172,10 @@ impl Standalone {
         }
         for node in nodes {
             if !self.workers.contains_key(&node.instance_id) {
+                // Nothing would start there any more.
+                if node.is_leaving {
+                    continue;
+                }
                 let address = self.start_worker(node)?;
                 changes.push((node.instance_id.clone(), Change::Started(address)));
             }
@@ -257,33 +275,38 @@ impl Standalone {
         command
     }
 
-    /// Waits until the master has heard of every worker.
-    pub(super) fn wait(&mut self) -> anyhow::Result<()> {
-        for _ in 0..LOOKS {
-            if self.alive().is_some_and(|alive| alive == self.workers.len()) {
-                return Ok(());
-            }
-            for (id, worker) in &mut self.workers {
-                if let Some(status) = worker.process.try_wait().context("looking after a worker")? {
-                    bail!(
-                        "the worker of {id} ended with {status}; {} says why",
-                        worker.folder.display()
-                    );
-                }
-            }
-            std::thread::sleep(LOOK);
+    /// Whether the master has heard of every worker, as it must before there is a driver; an error, if that does not come.
+    pub(super) fn is_ready(&mut self) -> anyhow::Result<bool> {
+        if self.is_ready || self.asked.real.elapsed() < LOOK {
+            return Ok(self.is_ready);
         }
-        bail!(
-            "Spark's workers did not reach their master; {} has their logs",
-            self.work.display()
-        )
+        self.asked = Moment::now();
+        // One that was told that its node goes does not count, and may have been told before it could hear.
+        let mut wanted = 0;
+        for (id, worker) in self.workers.iter_mut().filter(|(_, worker)| !worker.was_told) {
+            wanted += 1;
+            if let Some(status) = worker.process.try_wait().context("looking after a worker")? {
+                bail!(
+                    "the worker of {id} ended with {status}; {} says why",
+                    worker.folder.display()
+                );
+            }
+        }
+        self.is_ready = self.alive().is_some_and(|alive| alive >= wanted);
+        if !self.is_ready && self.begun.real.elapsed() > START_MAX {
+            bail!(
+                "Spark's workers did not reach their master; {} has their logs",
+                self.work.display()
+            );
+        }
+        Ok(self.is_ready)
     }
 
     /// How many workers the master says are alive.
     fn alive(&self) -> Option<usize> {
         let address = self.numbered(1);
         let mut stream = TcpStream::connect((address, PAGE)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.set_read_timeout(Some(LOOK)).ok()?;
         write!(stream, "GET /json/ HTTP/1.0\r\nHost: {address}\r\n\r\n").ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -294,12 +317,24 @@ impl Standalone {
     }
 }
 
-/// The second number of loopback addresses that no other run uses.
-fn network() -> anyhow::Result<u8> {
+/// The second number of loopback addresses that no other run uses, and what keeps others from it.
+fn network() -> anyhow::Result<(u8, TcpListener)> {
     let first = std::process::id() % 250;
     let mut numbers = (first..250)
         .chain(0..first)
         .filter_map(|number| u8::try_from(number + 1).ok());
-    let is_free = |number: &u8| TcpListener::bind((Ipv4Addr::new(127, *number, 1, 1), PORT)).is_ok();
-    numbers.find(is_free).context("no loopback network is free")
+    let bind = |number: u8, port: u16| TcpListener::bind((Ipv4Addr::new(127, number, 1, 1), port)).ok();
+    let reserve = |number: u8| bind(number, PORT).and_then(|_| Some((number, bind(number, RESERVED)?)));
+    numbers.find_map(reserve).context("no loopback network is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_have_a_network_each() {
+        let (one, other) = (network().unwrap(), network().unwrap());
+        assert_ne!(one.0, other.0);
+    }
 }

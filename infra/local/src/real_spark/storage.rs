@@ -1,45 +1,28 @@
 //! S3, as Spark's processes see it: a folder for each bucket, which all of them share.
 //!
 //! Separate because it is on both sides: Hadoop's own view file system, which is in the JARs that pip brings, takes `s3://`,
-//! `s3a://` and `s3n://` to these folders; and what appears in them appears in the account's S3.
+//! `s3a://` and `s3n://` to these folders; `mirror` keeps the account's S3 in line with them.
 //! <https://hadoop.apache.org/docs/r3.3.4/hadoop-project-dist/hadoop-hdfs/ViewFsOverloadScheme.html>
 //!
 //! A folder is no object store: a rename is atomic and costs nothing here, and a file that is being written is there. Only
 //! Spark sees these folders: other clients of S3 in a job, such as boto3, do not.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// The schemes of S3.
-const SCHEMES: [&str; 3] = ["s3", "s3a", "s3n"];
-
-/// A file that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Written {
-    /// Its place in S3.
-    pub(super) uri: String,
-    /// The file.
-    pub(super) path: PathBuf,
-    /// When it was last written, by the machine's clock.
-    pub(super) modified_at: SystemTime,
-}
+pub(super) const SCHEMES: [&str; 3] = ["s3", "s3a", "s3n"];
 
 /// The buckets' folders.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Storage {
     root: PathBuf,
-    seen: BTreeMap<PathBuf, (SystemTime, u64)>,
 }
 
 impl Storage {
     /// No bucket yet, in this folder.
     pub(super) fn new(root: PathBuf) -> Self {
-        Self {
-            root,
-            seen: BTreeMap::new(),
-        }
+        Self { root }
     }
 
     /// The folder of all buckets.
@@ -75,8 +58,49 @@ impl Storage {
     /// The file or folder of a place in S3; `None`: it is none.
     pub(super) fn path(&self, uri: &str) -> Option<PathBuf> {
         let (scheme, rest) = uri.split_once("://")?;
-        let is_inside = rest.split('/').all(|part| part != "..") && !rest.is_empty() && !rest.starts_with('/');
+        let parts = rest.strip_suffix('/').unwrap_or(rest).split('/');
+        let is_inside = parts.into_iter().all(|part| !["", ".", ".."].contains(&part));
         (SCHEMES.contains(&scheme) && is_inside).then(|| self.root.join(rest))
+    }
+
+    /// Writes an object's bytes to its file, so that whoever reads it meanwhile sees the old ones or the new ones. A key that
+    /// ends in a slash is a folder.
+    pub(super) fn write(&self, uri: &str, bytes: &[u8]) -> io::Result<PathBuf> {
+        let Some(path) = self.path(uri) else {
+            let message = "a path has no empty part, and none of dots";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        };
+        if uri.ends_with('/') {
+            return std::fs::create_dir_all(&path).map(|()| path);
+        }
+        let incoming = self.root.with_file_name("incoming");
+        std::fs::create_dir_all(path.parent().unwrap_or(&self.root))?;
+        std::fs::write(&incoming, bytes)?;
+        // Hadoop's checksum is of the old bytes.
+        remove_if_there(&checksum(&path))?;
+        std::fs::rename(incoming, &path)?;
+        Ok(path)
+    }
+
+    /// Removes an object's file, and the folders that are empty without it: S3 has none.
+    pub(super) fn remove(&self, uri: &str) -> io::Result<()> {
+        let Some(path) = self.path(uri) else { return Ok(()) };
+        if !uri.ends_with('/') {
+            remove_if_there(&checksum(&path))?;
+            remove_if_there(&path)?;
+        }
+        let inside = |folder: &&Path| {
+            folder
+                .parent()
+                .is_some_and(|above| above != self.root && above.starts_with(&self.root))
+        };
+        let folders = path.ancestors().skip(usize::from(!uri.ends_with('/')));
+        for folder in folders.take_while(inside) {
+            if std::fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Spark's properties by which its processes find the buckets that are there now.
@@ -91,7 +115,7 @@ impl Storage {
         ));
         for bucket in self.buckets()? {
             let key = format!("spark.hadoop.fs.viewfs.mounttable.{bucket}.linkFallback");
-            properties.push((key, format!("file://{}", self.root.join(&bucket).display())));
+            properties.push((key, file_uri(&self.root.join(&bucket))));
         }
         Ok(properties)
     }
@@ -105,26 +129,41 @@ impl Storage {
         Ok(names)
     }
 
-    /// The files that were written since this was last asked; without the checksums that Hadoop keeps beside local files.
-    pub(super) fn written(&mut self) -> io::Result<Vec<Written>> {
-        let mut written = Vec::new();
-        for path in files(&self.root)? {
-            let Ok(about) = path.metadata() else { continue };
-            let Ok(modified_at) = about.modified() else { continue };
-            if is_checksum(&path) {
-                continue;
-            }
-            let state = (modified_at, about.len());
-            if self.seen.insert(path.clone(), state) != Some(state) {
-                let key = path.strip_prefix(&self.root).unwrap_or(&path);
-                written.push(Written {
-                    uri: format!("s3://{}", key.display()),
-                    path,
-                    modified_at,
-                });
-            }
+    /// All files, but for the checksums that Hadoop keeps beside them, each with its place in S3.
+    pub(super) fn files(&self) -> io::Result<Vec<(String, PathBuf)>> {
+        let all = files(&self.root)?.into_iter().filter(|path| !is_checksum(path));
+        let place = |path: PathBuf| {
+            let key = path.strip_prefix(&self.root).unwrap_or(&path).display().to_string();
+            (format!("s3://{key}"), path)
+        };
+        Ok(all.map(place).collect())
+    }
+}
+
+/// A file's URI: what is no plain letter in its name is escaped, as Java's `URI` wants it.
+pub(super) fn file_uri(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let mut uri = String::from("file://");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => uri.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
+            byte => uri.push_str(&format!("%{byte:02X}")),
         }
-        Ok(written)
+    }
+    uri
+}
+
+/// Where Hadoop keeps the checksum of a local file.
+fn checksum(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.crc"))
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -154,37 +193,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_below_a_bucket_is_told_once() {
+    fn a_bucket_is_a_folder_that_hadoop_finds_by_its_name() {
         let root = std::env::temp_dir().join(format!("spot-drill-storage-{}", std::process::id()));
-        let mut storage = Storage::new(root.clone());
+        let storage = Storage::new(root.clone());
         for bucket in ["words", "counts"] {
             storage.make_bucket(bucket).unwrap();
         }
         assert_eq!(storage.buckets().unwrap(), ["counts", "words"]);
         std::fs::write(root.join("words/of.txt"), "a b").unwrap();
         storage.copy(&root.join("words"), "s3://words/in/").unwrap();
-        let uris = |written: Vec<Written>| written.into_iter().map(|one| one.uri).collect::<Vec<_>>();
-        assert_eq!(
-            uris(storage.written().unwrap()),
-            ["s3://words/in/of.txt", "s3://words/of.txt"]
-        );
-        std::fs::create_dir_all(root.join("counts/out")).unwrap();
-        for name in ["part-0", ".part-0.crc", "_SUCCESS"] {
-            std::fs::write(root.join("counts/out").join(name), "1").unwrap();
-        }
-        assert_eq!(
-            uris(storage.written().unwrap()),
-            ["s3://counts/out/_SUCCESS", "s3://counts/out/part-0"]
-        );
-        assert_eq!(storage.written().unwrap(), []);
+        std::fs::write(root.join("words/.of.txt.crc"), "1").unwrap();
+        let places: Vec<String> = storage.files().unwrap().into_iter().map(|(uri, _)| uri).collect();
+        assert_eq!(places, ["s3://words/in/of.txt", "s3://words/of.txt"]);
         assert_eq!(storage.path("s3n://counts/out/"), Some(root.join("counts/out/")));
-        assert_eq!(storage.path("s3://counts/../../x"), None);
+        for outside in [
+            "s3://counts/../../x",
+            "s3://counts//x",
+            "s3://",
+            "file:///x",
+            "counts/x",
+        ] {
+            assert_eq!(storage.path(outside), None, "{outside}");
+        }
         let properties = storage.properties().unwrap();
         let mount = (
             "spark.hadoop.fs.viewfs.mounttable.counts.linkFallback".to_owned(),
-            format!("file://{}/counts", root.display()),
+            file_uri(&root.join("counts")),
         );
         assert!(properties.contains(&mount), "{properties:?}");
         std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_blank_in_a_folders_name_is_none_in_its_uri() {
+        assert_eq!(file_uri(Path::new("/my out/ü_1.x")), "file:///my%20out/%C3%BC_1.x");
     }
 }

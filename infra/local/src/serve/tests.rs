@@ -21,7 +21,7 @@ fn serve(pace: Pace, client: impl FnOnce(u16, String) + Send + 'static) {
             seed: 7,
         };
         let world = begin(&deployment, epoch).await.unwrap();
-        let cluster = start_cluster(&world, scenario, &settings).await.unwrap();
+        let cluster = start_cluster(&world, scenario, &settings, false).await.unwrap();
         let gate = Gate::new(pace);
         tokio::spawn(pace::keep(world.clone(), gate.clone(), Moment::now()));
         tokio::spawn(Server::new(world, gate).run(listener));
