@@ -23,6 +23,7 @@ from marked import marked
 HERE = Path(__file__).resolve().parent
 JOBS, STRANGERS = HERE.parent / "jobs", HERE / "strangers"
 PORT = 18_181
+LIMIT_SECONDS = 1200
 
 # Of each job of the gallery: the verdict that it must have; whether it is run beside itself undisturbed; and the rows in its
 # files, where it comes to its end.
@@ -55,7 +56,11 @@ def drilled(program, work, job, *options):
     command = [program, "drill", "--job", job, "--out", work, "--json", *options]
     with open(work / f"{job.stem}.log", "w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=work)
-        process.wait(900)
+        try:
+            process.wait(LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
     return process.pid, (work / f"{job.stem}.log").read_text()
 
 

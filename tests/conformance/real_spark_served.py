@@ -21,8 +21,7 @@ from marked import marked
 
 JOBS = Path(__file__).resolve().parent / "strangers"
 LIMIT_SECONDS = 420
-# While Spark starts the account's time stands, and what EMR allows in a second does not come back.
-CONFIG = Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=120, s3={"addressing_style": "path"})
+CONFIG = Config(retries={"max_attempts": 2}, read_timeout=120, s3={"addressing_style": "path"})
 LOOK_SECONDS = 3
 ORDERS = 240
 

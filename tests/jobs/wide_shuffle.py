@@ -1,4 +1,4 @@
-"""Shuffles everything three times: what a lost node had written for others is written again, by attempts of earlier stages.
+"""Shuffles everything four times: what a lost node had written for others is written again, by attempts of earlier stages.
 
 usage: wide_shuffle.py [OUTPUT]
 """
@@ -9,7 +9,8 @@ import time
 from pyspark.sql import SparkSession
 
 OUTPUT = sys.argv[1] if len(sys.argv) > 1 else "s3://gallery/wide-shuffle/"
-TASKS, ROWS_A_TASK, SECONDS_A_TASK, ROUNDS = 40, 100, 1.5, 3
+# The rows come from few tasks, so that the first shuffle is soon there to be lost.
+SOURCES, TASKS, ROWS_A_TASK, SECONDS_A_TASK, ROUNDS = 5, 40, 100, 1.5, 4
 
 spark = SparkSession.builder.appName("wide shuffle").config("spark.spotDrill.output", OUTPUT).getOrCreate()
 
@@ -20,7 +21,7 @@ def slowly(rows):
         yield key * 7 + 1, row
 
 
-rows = spark.sparkContext.range(TASKS * ROWS_A_TASK, numSlices=TASKS).map(lambda i: (i, i))
+rows = spark.sparkContext.range(TASKS * ROWS_A_TASK, numSlices=SOURCES).map(lambda i: (i, i))
 for _ in range(ROUNDS):
     rows = rows.partitionBy(TASKS).mapPartitions(slowly)
 rows.toDF("key long, row long").write.mode("overwrite").csv(OUTPUT)

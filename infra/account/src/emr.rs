@@ -97,6 +97,11 @@ impl Emr {
         }
     }
 
+    /// Time passes for clients while the account's stands: what they may call comes back.
+    pub fn refill(&mut self, milliseconds: u64) {
+        self.quota.refill(milliseconds);
+    }
+
     /// What became of an application that runs outside.
     pub fn tell_application(&mut self, ctx: &mut Ctx, application_id: &str, state: &State) {
         self.seen = ctx.now;

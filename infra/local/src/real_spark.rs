@@ -124,7 +124,7 @@ async fn direct(
     let step = json!({"JobFlowId": cluster_id, "Steps": [job.step(&spark)]});
     director::emr(&world, "AddJobFlowSteps", step)?;
     let mut passage = Passage::begin(&world, pace);
-    while !is_over(&world.lock(), &cluster_id) && passage.tick().await {
+    while !is_over(&world.lock(), &cluster_id) && passage.tick(&world).await {
         real.look(&mut mirror, passage.moments())?;
         passage.follow(&world, real.is_starting());
     }

@@ -45,8 +45,15 @@ impl Passage {
         &self.moments
     }
 
-    /// Lets a little time pass; false when the runtime ends.
-    pub(super) async fn tick(&self) -> bool {
+    /// Lets a little time pass; false when the runtime ends. While the account's stands, its clients' does not.
+    pub(super) async fn tick(&self, world: &World) -> bool {
+        if self.factor == 0 {
+            world
+                .lock()
+                .account
+                .emr
+                .refill(u64::try_from(TICK.as_millis()).unwrap_or(0));
+        }
         tick(self.begun, self.factor, TICK).await
     }
 

@@ -75,7 +75,7 @@ impl Served {
             Err(error) => return eprintln!("error: reading the buckets' folders: {error}"),
         };
         let mut passage = Passage::begin(&world, clusters.served.pace);
-        while passage.tick().await {
+        while passage.tick(&world).await {
             clusters.follow();
             clusters.look(&passage);
             passage.follow(&world, clusters.is_starting());
