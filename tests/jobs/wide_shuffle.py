@@ -1,6 +1,6 @@
-"""Shuffles everything four times: what a lost node had written for others is written again, by attempts of earlier stages.
+"""Shuffles everything six times: what a lost node had written for others is written again, by attempts of earlier stages.
 
-usage: wide_shuffle.py [OUTPUT]
+usage: wide_shuffle.py [OUTPUT], best with --set delay=400: what goes before the first shuffle is there costs nobody anything
 """
 
 import sys
@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 OUTPUT = sys.argv[1] if len(sys.argv) > 1 else "s3://gallery/wide-shuffle/"
 # The rows come from few tasks, so that the first shuffle is soon there to be lost.
-SOURCES, TASKS, ROWS_A_TASK, SECONDS_A_TASK, ROUNDS = 5, 40, 100, 1.5, 4
+SOURCES, TASKS, ROWS_A_TASK, SECONDS_A_TASK, ROUNDS = 5, 40, 100, 1.5, 6
 
 spark = SparkSession.builder.appName("wide shuffle").config("spark.spotDrill.output", OUTPUT).getOrCreate()
 
