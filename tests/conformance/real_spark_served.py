@@ -20,7 +20,7 @@ from botocore.config import Config
 from marked import marked
 
 JOBS = Path(__file__).resolve().parent / "strangers"
-LIMIT_SECONDS = 420
+LIMIT_SECONDS = 900
 CONFIG = Config(retries={"max_attempts": 2}, read_timeout=120, s3={"addressing_style": "path"})
 LOOK_SECONDS = 3
 ORDERS = 240
