@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use account::spark::Submission;
 use anyhow::bail;
 
-use super::storage::Storage;
+use super::storage::{Storage, file_uri};
 
 /// Options that name files, which `spark-submit` itself fetches.
 const FILES: [&str; 5] = ["--archives", "--files", "--jars", "--properties-file", "--py-files"];
@@ -226,11 +226,16 @@ impl Arguments {
     }
 }
 
-/// A list of files, those in S3 as those of the buckets' folders.
+/// A list of files, those in S3 as those of the buckets' folders. One that Spark is to give another name, behind a `#`, is told
+/// as a URI: a path with blanks and a `#` is neither to Spark.
 fn local(list: &str, storage: &Storage) -> String {
-    let files = list.split(',').map(|file| match storage.path(file) {
-        Some(path) => path.display().to_string(),
-        None => file.to_owned(),
+    let files = list.split(',').map(|file| {
+        let (place, name) = file.split_at(file.find('#').unwrap_or(file.len()));
+        match storage.path(place) {
+            Some(path) if name.is_empty() => path.display().to_string(),
+            Some(path) => file_uri(&path) + name,
+            None => file.to_owned(),
+        }
     });
     files.collect::<Vec<_>>().join(",")
 }
@@ -262,6 +267,10 @@ mod tests {
                 "--master yarn --deploy-mode=cluster --executor-memory 18G -v --conf spark.b=s3://x/y --py-files s3://b/m.zip,n.py s3://b/a.py s3://b/out --conf z"
             ),
             "--conf spark.a=1 -v --conf spark.b=s3://x/y --py-files /r/b/m.zip,n.py --conf spark.master=spark://m:7077 /r/b/a.py s3://b/out --conf z"
+        );
+        assert_eq!(
+            told("--archives s3://b/ü.zip#env,c.zip#x a.py"),
+            "--conf spark.a=1 --archives file:///r/b/%C3%BC.zip#env,c.zip#x --conf spark.master=spark://m:7077 a.py"
         );
         assert_eq!(
             told("--properties-file s3://b/p.conf a.py"),
