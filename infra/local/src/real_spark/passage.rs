@@ -23,6 +23,8 @@ pub(super) struct Passage {
     /// Since when it passes at this factor.
     begun: Moment,
     factor: u32,
+    /// When a little time last passed.
+    ticked: Moment,
     /// Since when Spark has been starting.
     starting: Option<Moment>,
     moments: Moments,
@@ -35,6 +37,7 @@ impl Passage {
             pace,
             begun: Moment::now(),
             factor: pace,
+            ticked: Moment::now(),
             starting: None,
             moments: Moments::begin(world.clock.now(), pace),
         }
@@ -46,13 +49,11 @@ impl Passage {
     }
 
     /// Lets a little time pass; false when the runtime ends. While the account's stands, its clients' does not.
-    pub(super) async fn tick(&self, world: &World) -> bool {
+    pub(super) async fn tick(&mut self, world: &World) -> bool {
+        let passed = std::mem::replace(&mut self.ticked, Moment::now()).real.elapsed();
         if self.factor == 0 {
-            world
-                .lock()
-                .account
-                .emr
-                .refill(u64::try_from(TICK.as_millis()).unwrap_or(0));
+            let milliseconds = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+            world.lock().account.emr.refill(milliseconds);
         }
         tick(self.begun, self.factor, TICK).await
     }
