@@ -75,11 +75,14 @@ class Served:
     def ended(self, step, cluster=None):
         return self.until(("COMPLETED", "FAILED", "CANCELLED", "INTERRUPTED"), step, cluster)
 
-    def until_said(self, words):
-        """Waits until the newest driver has said this."""
+    def outputs(self):
+        """What drivers have printed, a file each."""
+        return set(self.folder.glob("work/*/application_*/stdout"))
+
+    def until_said(self, words, known):
+        """Waits until a driver that is not among these has said this."""
         for _ in range(LIMIT_SECONDS):
-            outputs = sorted(self.folder.glob("work/*/application_*/stdout"), key=lambda path: path.stat().st_ctime)
-            if outputs and words in outputs[-1].read_text(errors="replace"):
+            if any(words in output.read_text(errors="replace") for output in self.outputs() - known):
                 return True
             time.sleep(1)
         return False
@@ -164,8 +167,9 @@ def on_the_same_cluster(served):
 
 
 def cancelled(served):
+    known = served.outputs()
     step = served.submit("For ever", "s3://orders/jobs/for_ever.py")
-    said = served.until_said("round 0")
+    said = served.until_said("round 0", known)
     drivers = [pid for pid in marked(served.process.pid) if b"for_ever.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     served.emr.cancel_steps(ClusterId=served.cluster, StepIds=[step], StepCancellationOption="SEND_INTERRUPT")
     check("a step that does not end is cancelled", served.ended(step) == "CANCELLED")
@@ -195,8 +199,9 @@ def another_cluster(served):
 def ends(served):
     """What a cluster runs ends with it, and all there is with the server, however that ends."""
     served.emr.set_termination_protection(JobFlowIds=[served.cluster], TerminationProtected=False)
+    known = served.outputs()
     served.submit("For ever", "s3://orders/jobs/for_ever.py")
-    served.until_said("round 0")
+    served.until_said("round 0", known)
     there = len(marked(served.process.pid))
     served.emr.terminate_job_flows(JobFlowIds=[served.cluster])
     for _ in range(60):
