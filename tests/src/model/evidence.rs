@@ -16,8 +16,8 @@ pub(crate) struct Evidence {
     pub(crate) log_certain: bool,
     /// It lies there, and perhaps others do that could be taken for it.
     pub(crate) log_lies_there: bool,
-    /// Since when the application ran is known where it matters: by the first attempt's log, or because steps run one by
-    /// one, and everything was lost long after this one's begin.
+    /// Since when the application ran is known where it matters: by the first attempt's log, or because no other kept the
+    /// cluster's room in its step's time, and everything was lost long after this one's begin.
     pub(crate) begin_known: bool,
     /// It may not be read.
     pub(crate) log_withheld: bool,
@@ -57,7 +57,7 @@ impl Evidence {
             faults.lost_percent + faults.hours_late_percent > 0 || faults.delay_ms_max > 60_000 || end_was_lost(case);
         Self {
             log_certain: lies_there && (alone || told) && !log_withheld && !went_without,
-            begin_known: (first_lies_there && (alone || told)) || (case.cluster.step_concurrency == 1 && all_late),
+            begin_known: (first_lies_there && (alone || told)) || (alone && all_late),
             log_withheld,
             log_lies_there: lies_there && !went_without,
             waits: !does_not_wait(case),
