@@ -152,11 +152,15 @@ fn is_open(made: &Made) -> bool {
     not_told || (made.witness.completed_doubt.is_some() && exit_code.is_none_or(|code| code == 0))
 }
 
-/// May an application that outlived its step have kept the cluster's room, and this one waited for it?
+/// May an application that outlived its step have kept the cluster's room, and this one waited for it? With a step that is
+/// cancelled its application ends.
 async fn others_may_have_kept_the_room(aws: &Aws, config: &Config, drill: &Drill) -> Result<bool, Error> {
     let drills = aws.drills_of_cluster(&config.table_name, &drill.cluster_id).await?;
     let mut others = drills.iter().filter(|other| other.step_id != drill.step_id);
-    Ok(others.any(|other| other.report.as_ref().is_some_and(|report| report.outlived)))
+    Ok(others.any(|other| {
+        let has_completed = other.finished.as_ref().is_some_and(|one| one.state == "COMPLETED");
+        has_completed && other.report.as_ref().is_some_and(|report| report.outlived)
+    }))
 }
 
 async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) -> Result<Made, Error> {
