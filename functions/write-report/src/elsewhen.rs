@@ -7,6 +7,7 @@ use rules::bearing::Bearing;
 use rules::cluster::{Instance, Market, Role};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
+use rules::interruption::NOTICE;
 use rules::replacement::Replacement;
 use spark_log::{SparkRun, same_host};
 use what_if::{Answer, Asked, Replaced, Surroundings, Victims, ask};
@@ -23,10 +24,6 @@ const RUNS: std::ops::RangeInclusive<usize> = 24..=240;
 
 /// A run that, played again as it was, takes so much longer or shorter than its log says tells nothing of other moments.
 const OFF_MAX: f64 = 0.15;
-
-/// What a Spot instance is told before it goes, ms.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-instance-termination-notices.html>
-const NOTICE_MS: u32 = 120_000;
 
 /// What of the drill is played again.
 pub(crate) struct Drilled<'a> {
@@ -122,7 +119,7 @@ fn asked(run: &SparkRun, drilled: &Drilled<'_>) -> Asked {
         victims: Victims::Random((counted().count() as u32).max(1)),
         between_ms: None,
         around: Surroundings {
-            notice_ms: NOTICE_MS,
+            notice_ms: NOTICE.num_milliseconds() as u32,
             nodes_that_stay: stays.map(|executor| executor.host.clone()).collect(),
             ..Surroundings::default()
         },

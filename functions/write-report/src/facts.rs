@@ -11,9 +11,10 @@ use report::{finding, price, secret};
 use rules::application::{Application, Open, Run, may_have_waited_for_room};
 use rules::capacity::{self, Capacity, Outage};
 use rules::cause::Blame;
-use rules::cluster::{Cluster, Instance, ManagedScaling, Role, seen_earliest};
-use rules::drill::Drill;
+use rules::cluster::{Cluster, Instance, ManagedScaling, Role};
+use rules::drill::{Drill, Finished};
 use rules::hit::InterruptionFacts;
+use rules::interruption::seen_earliest;
 use rules::replacement::{Excuse, Replacement};
 use rules::step::Step;
 use rules::used::Used;
@@ -158,7 +159,7 @@ async fn others_may_have_kept_the_room(aws: &Aws, config: &Config, drill: &Drill
     let drills = aws.drills_of_cluster(&config.table_name, &drill.cluster_id).await?;
     let mut others = drills.iter().filter(|other| other.step_id != drill.step_id);
     Ok(others.any(|other| {
-        let has_completed = other.finished.as_ref().is_some_and(|one| one.state == "COMPLETED");
+        let has_completed = other.finished.as_ref().is_some_and(Finished::has_completed);
         has_completed && other.report.as_ref().is_some_and(|report| report.outlived)
     }))
 }
@@ -230,11 +231,7 @@ fn measure(
     observed_at: DateTime<Utc>,
 ) -> Option<Capacity> {
     let (from, until) = (step.started_at?, observed_at.max(step.ended_at?));
-    let gone_at = |id: &str| {
-        let mut hits = interruptions.iter().map(|one| &one.interrupted);
-        hits.find(|one| one.instance_id == id)?.terminated_at
-    };
-    let instances = seen_earliest(instances, gone_at);
+    let instances = seen_earliest(instances, interruptions.iter().map(|one| &one.interrupted));
     let tasks: Vec<&Instance> = instances.iter().filter(|one| one.role == Some(Role::Task)).collect();
     let outages: Vec<Outage> = interruptions
         .iter()

@@ -3,7 +3,7 @@
 use aws::{Aws, Error};
 use report::{Cost, EarlierRun};
 use rules::application::Run;
-use rules::drill::{Drill, Written};
+use rules::drill::{Drill, Finished, Written};
 use rules::step::Step;
 use rules::verdict::Verdict;
 
@@ -39,7 +39,7 @@ pub(crate) async fn compare(
         .iter()
         .filter(|other| other.step_id != drill.step_id && other.started_at < drill.started_at)
         .collect();
-    let completed = |drill: &&&Drill| drill.finished.as_ref().is_some_and(|one| one.state == "COMPLETED");
+    let completed = |drill: &&&Drill| drill.finished.as_ref().is_some_and(Finished::has_completed);
     // A run that lost anything, to whomever, is none to compare with; nor is one that was not seen to its end.
     let (undisturbed, disturbed): (Vec<&Written>, Vec<&Written>) = earlier
         .iter()

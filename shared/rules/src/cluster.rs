@@ -219,16 +219,6 @@ impl Instance {
     }
 }
 
-/// The instances, with the earliest witness's word on when those that were interrupted went: EMR sees it late.
-pub fn seen_earliest(instances: &[Instance], gone_at: impl Fn(&str) -> Option<DateTime<Utc>>) -> Vec<Instance> {
-    let mut instances = instances.to_vec();
-    for instance in &mut instances {
-        let told = [instance.ended_at, gone_at(&instance.instance_id)];
-        instance.ended_at = told.into_iter().flatten().min();
-    }
-    instances
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -293,34 +283,6 @@ mod tests {
         assert_eq!(Role::parse("TASK"), Some(Role::Task));
         for word in ["", "task", "PRIMARY", "TASK "] {
             assert_eq!(Role::parse(word), None, "{word:?}");
-        }
-    }
-
-    #[test]
-    fn of_two_words_on_when_an_instance_went_the_earlier_one_is_taken() {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0);
-        let by_emr = |ended| Instance {
-            instance_id: "i-1".into(),
-            pool_id: "if-1".into(),
-            role: Some(Role::Task),
-            instance_type: "r5.xlarge".into(),
-            market: Market::Spot,
-            state: "RUNNING".into(),
-            private_dns_name: String::new(),
-            created_at: None,
-            ready_at: at(0),
-            ended_at: ended,
-            reason: None,
-            units: 4,
-        };
-        for (by_emr_at, by_another, earliest) in [
-            (at(120), at(100), at(100)),
-            (at(90), at(100), at(90)),
-            (None, at(100), at(100)),
-            (at(120), None, at(120)),
-        ] {
-            let seen = seen_earliest(&[by_emr(by_emr_at)], |_| by_another);
-            assert_eq!(seen[0].ended_at, earliest);
         }
     }
 }

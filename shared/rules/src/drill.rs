@@ -77,6 +77,13 @@ pub struct Finished {
     pub at: DateTime<Utc>,
 }
 
+impl Finished {
+    /// Had the step completed?
+    pub fn has_completed(&self) -> bool {
+        self.state == "COMPLETED"
+    }
+}
+
 /// The report, as the ledger remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {

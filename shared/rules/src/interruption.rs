@@ -196,6 +196,20 @@ impl Interrupted {
     }
 }
 
+/// The instances, with the earliest witness's word on when those that were interrupted went: EMR sees it late.
+pub fn seen_earliest<'a>(
+    instances: &[Instance],
+    interrupted: impl Iterator<Item = &'a Interrupted> + Clone,
+) -> Vec<Instance> {
+    let mut instances = instances.to_vec();
+    for instance in &mut instances {
+        let hit = interrupted.clone().find(|one| one.instance_id == instance.instance_id);
+        let told = [instance.ended_at, hit.and_then(|one| one.terminated_at)];
+        instance.ended_at = told.into_iter().flatten().min();
+    }
+    instances
+}
+
 /// What the witnesses say of a cluster's instances around a step.
 #[derive(Debug, Clone, Copy)]
 pub struct Testimony<'a> {

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::cluster::{Instance, Pool, seen_earliest};
-use crate::interruption::Interrupted;
+use crate::cluster::{Instance, Pool};
+use crate::interruption::{Interrupted, seen_earliest};
 
 /// How long a replacement may take before its absence is held against the pool. An instance has to be found, started
 /// and bootstrapped; a job that ends sooner after the loss shows nothing.
@@ -102,8 +102,7 @@ pub fn assess(interrupted: &[Interrupted], evidence: &Evidence<'_>) -> BTreeMap<
     for one in interrupted {
         pools.entry(one.pool_id.as_deref()).or_default().push(one);
     }
-    let gone_at = |id: &str| interrupted.iter().find(|one| one.instance_id == id)?.terminated_at;
-    let instances = seen_earliest(evidence.instances, gone_at);
+    let instances = seen_earliest(evidence.instances, interrupted.iter());
     let evidence = &Evidence {
         instances: &instances,
         ..*evidence

@@ -7,20 +7,12 @@ Python 3.11 and boto3.
 """
 
 import json
-from functools import partial
 
-from harness import (BUCKET, NOT_REPLACED_SECONDS, SCRIPT, SPARK_EVENTS, Account, NotStaged, Starve, expect, findings,
-                     hit, main, spark, staged, verdict)
+from harness import (BUCKET, NOT_REPLACED_SECONDS, SCRIPT, SPARK_EVENTS, Account, NotStaged, Starve, collector, expect,
+                     findings, hit, main, spark, staged, verdict)
 
 CASES = {}
-
-
-def case(name, *arguments):
-    def add(function):
-        CASES[name] = partial(function, *arguments)
-        return function
-
-    return add
+case = collector(CASES)
 
 
 # ---- 01: the step is done when the application is submitted
@@ -34,17 +26,9 @@ def step_does_not_wait(said_by):
     with Account("job-fails", mode="off") as aws:
         defaults = {setting: "false"} if said_by == "cluster" else None
         here = aws.run_cluster(defaults=defaults, release="emr-6.15.0", concurrency=2)
-        victims = aws.instances(here)[:3]
-        aws.interrupt(victims)
-        aws.sleep(100)
         # Spark reads a boolean in any case of letters. Many short steps, so that the losses fall inside some.
         conf = [f"{setting}=False"] if said_by == "step" else []
-        aws.add(here, *[spark(conf=conf)] * 12)
-        aws.until(lambda: all(ended for _, _, ended in aws.steps(here).values()), every=10)
-        now = aws.emr_instances(here)
-        gone = [at for one in victims if (at := now[one]["Timeline"].get("EndDateTime"))]
-        inside = [one for one, (_, began, ended) in aws.steps(here).items() if any(began < at < ended for at in gone)]
-        staged(inside, "no victim went while a step ran")
+        inside = aws.steps_with_losses(here, spark(conf=conf))
         # `failed` is right too, if the report waited for the application itself.
         for one in inside:
             expect("verdict", verdict(aws.report(here, one)), {"inconclusive", "failed"})
@@ -59,8 +43,7 @@ def second_delivery(meanwhile):
     """A degraded run's COMPLETED comes again, after the cluster has ended, or its capacity has come back."""
     with Account() as aws:
         here = aws.run_cluster()
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         starve = Starve(aws, here)
         aws.until_over(here, step, meanwhile=starve)
         first = verdict(aws.report(here, step, meanwhile=starve))
@@ -116,8 +99,7 @@ def replaced_after_the_end():
     """The job missed its capacity for minutes; it comes back when the job is over."""
     with Account() as aws:
         here = aws.run_cluster()
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         aws.until_over(here, step, meanwhile=Starve(aws, here))
         report = aws.report(here, step)
         gone = aws.spot("terminated-by-experiment")
@@ -151,8 +133,7 @@ def core_on_spot(drilled):
     """EC2 reclaims the core nodes, the driver with them; record-interruption has their warnings."""
     with Account(mode="run" if drilled else "off") as aws:
         here = aws.run_cluster(core_spot=True, core_units=8)
-        [step] = aws.add(here, spark(conf=["spark.yarn.maxAppAttempts=1"]))
-        aws.until_running(here, step)
+        step = aws.begin(here, spark(conf=["spark.yarn.maxAppAttempts=1"]))
         aws.until_noticed(3) if drilled else aws.sleep(60)  # the driver is at work
         core = aws.instances(here, "CORE")
         aws.interrupt(core)
@@ -273,8 +254,7 @@ def old_marker():
 def cancelled_spark_job():
     """A job was cancelled with its group, as Spark does to a broadcast's; the application went on and ended well."""
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         message = "Job 1 cancelled part of cancelled job group 4f1c7a52-6a1e-4a0c-9d60-0f1f0b4b2b0e"
         aws.write_failed_job(message)
         aws.until_over(aws.cluster, step)
@@ -303,8 +283,7 @@ def event_log_directory():
 def cancel_pending():
     """The step is CANCEL_PENDING when its drill is due."""
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         began = aws.step(aws.cluster, step)[1]
         aws.sleep(88 - (aws.now() - began).total_seconds())
         aws.emr.cancel_steps(ClusterId=aws.cluster, StepIds=[step])

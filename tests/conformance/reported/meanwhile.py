@@ -5,19 +5,10 @@
 Each asserts what any right implementation answers: verdict, cause, how many were interrupted; never a sentence.
 """
 
-from functools import partial
-
-from harness import BUCKET, Account, Starve, cluster, command, expect, hit, main, spark, staged, verdict
+from harness import (BUCKET, Account, Starve, cluster, collector, command, expect, hit, main, spark, staged, verdict)
 
 CASES = {}
-
-
-def case(name, *arguments):
-    def add(function):
-        CASES[name] = partial(function, *arguments)
-        return function
-
-    return add
+case = collector(CASES)
 
 
 def interrupted(aws):
@@ -37,8 +28,7 @@ def task_target(aws, cluster_id, units):
 @case("running-told-three-times")
 def told_thrice():
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.until_noticed(3)
         for _ in range(2):
             aws.invoke("StartExperiment", aws.step_event(aws.cluster, step, "RUNNING"))
@@ -62,8 +52,7 @@ def told_late():
 @case("end-told-before-it-came")
 def told_early():
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.sleep(60)
         aws.invoke("WriteReport", aws.step_event(aws.cluster, step, "COMPLETED"))
         aws.until_over(aws.cluster, step)
@@ -98,8 +87,7 @@ def never_told(starved, wanted):
 @case("nonsense-told")
 def nonsense():
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         for event in ({}, {"detail": None}, {"detail-type": "EMR Step Status Change"}, [], "x", None,
                       aws.step_event(aws.cluster, "s-NOTHERE", "RUNNING"), aws.step_event("j-NOTHERE", step, "RUNNING"),
                       aws.step_event("../../x", step, "RUNNING")):
@@ -116,8 +104,7 @@ def nonsense():
 @case("cancelled-between-waves")
 def between_waves():
     with Account(waves=3, wave_interval=120, victims=2) as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.until_noticed(2)
         aws.emr.cancel_steps(ClusterId=aws.cluster, StepIds=[step])
         aws.sleep(900)
@@ -129,8 +116,7 @@ def between_waves():
 def ended_during_the_wait():
     with Account() as aws:
         here = aws.run_cluster()
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         aws.sleep(40)
         aws.emr.terminate_job_flows(JobFlowIds=[here])
         aws.sleep(600)
@@ -140,8 +126,7 @@ def ended_during_the_wait():
 @case("tag-taken-away-during-the-wait")
 def tag_taken_away():
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.sleep(30)
         aws.emr.remove_tags(ResourceId=aws.cluster, TagKeys=["spot-drill"])
         aws.until_over(aws.cluster, step)
@@ -163,8 +148,7 @@ def never_opted_in():
 def ended_in_mid_run():
     with Account() as aws:
         here = aws.run_cluster()
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         aws.sleep(300)
         aws.emr.terminate_job_flows(JobFlowIds=[here])
         aws.until_over(here, step)
@@ -189,8 +173,7 @@ def target_lowered():
 @case("scaled-in-and-nobody-interrupted")
 def scaled_in():
     with Account(mode="off") as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.sleep(60)
         task_target(aws, aws.cluster, 16)
         aws.until_over(aws.cluster, step)
@@ -253,8 +236,7 @@ def groups():
 def core_group():
     with Account(mode="off") as aws:
         here = aws.run_cluster(groups=True, units=6, core_units=3, core_spot=True)
-        [step] = aws.add(here, spark(conf=["spark.yarn.maxAppAttempts=1"]))
-        aws.until_running(here, step)
+        step = aws.begin(here, spark(conf=["spark.yarn.maxAppAttempts=1"]))
         aws.sleep(60)
         core = aws.instances(here, "CORE")
         aws.interrupt(core)

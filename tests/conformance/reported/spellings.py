@@ -5,13 +5,11 @@
 Each row is one way, and what any right implementation answers to it; never a sentence.
 """
 
-from functools import partial
-
-from harness import BUCKET, SCRIPT, Account, cluster, command, expect, main, spark, staged, verdict
+from harness import (BUCKET, EXECUTORS, SCRIPT, SUBMIT, Account, cluster, collector, command, expect, main, spark, staged,
+                     verdict)
 
 CASES = {}
-EXECUTORS = "--executor-memory 18G --executor-cores 4"
-SUBMIT = f"spark-submit --deploy-mode cluster {EXECUTORS} {SCRIPT} s3://{BUCKET}/resultsspot/"
+case = collector(CASES)
 
 
 def each(kind, rows):
@@ -19,7 +17,7 @@ def each(kind, rows):
 
     def add(function):
         for number, row in enumerate(rows, 1):
-            CASES[f"{kind}-{number:02}"] = partial(function, *row)
+            case(f"{kind}-{number:02}", *row)(function)
         return function
 
     return add
@@ -34,17 +32,9 @@ def each(kind, rows):
 def does_not_wait(words):
     with Account("job-fails", mode="off") as aws:
         here = aws.run_cluster(release="emr-6.15.0", concurrency=2)
-        victims = aws.instances(here)[:3]
-        aws.interrupt(victims)
-        aws.sleep(100)
-        step = command("spark-submit", "--deploy-mode", "cluster", *EXECUTORS.split(), *words, SCRIPT,
+        step = command("spark-submit", "--deploy-mode", "cluster", *EXECUTORS, *words, SCRIPT,
                        f"s3://{BUCKET}/resultsspot/")
-        aws.add(here, *[step] * 12)
-        aws.until(lambda: all(ended for _, _, ended in aws.steps(here).values()), every=10)
-        now = aws.emr_instances(here)
-        gone = [at for one in victims if (at := now[one]["Timeline"].get("EndDateTime"))]
-        inside = [one for one, (_, began, ended) in aws.steps(here).items() if any(began < at < ended for at in gone)]
-        staged(inside, "no victim went while a step ran")
+        inside = aws.steps_with_losses(here, step)
         for one in inside:
             expect("verdict", verdict(aws.report(here, one)), {"inconclusive", "failed"})
 
@@ -89,8 +79,7 @@ def event_log_directory(place):
 ])
 def no_marker(last, conf, keys):
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark("--in", f"s3a://{BUCKET}/in/", last, conf=conf))
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark("--in", f"s3a://{BUCKET}/in/", last, conf=conf))
         aws.sleep(60)
         for key in keys:
             aws.put(key)
@@ -113,8 +102,7 @@ def no_marker(last, conf, keys):
 ])
 def job_ended(message, wanted):
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.write_failed_job(message)
         aws.until_over(aws.cluster, step)
         expect("verdict", verdict(aws.report(aws.cluster, step)), wanted)

@@ -6,19 +6,11 @@ Each asserts what any right implementation answers: verdict, cause, fields of re
 """
 
 import json
-from functools import partial
 
-from harness import (BUCKET, SCRIPT, Account, Starve, command, expect, main, spark, staged, verdict)
+from harness import (BUCKET, SCRIPT, SUBMIT, Account, Starve, collector, command, expect, main, spark, staged, verdict)
 
 CASES = {}
-
-
-def case(name, *arguments):
-    def add(function):
-        CASES[name] = partial(function, *arguments)
-        return function
-
-    return add
+case = collector(CASES)
 
 
 @case("nothing-is-wrong")
@@ -34,8 +26,7 @@ def ended_by_its_user():
     """As 05, on a cluster that somebody ends right after."""
     with Account() as aws:
         here = aws.run_cluster()
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         aws.until_over(here, step, meanwhile=Starve(aws, here))
         aws.emr.terminate_job_flows(JobFlowIds=[here])
         expect("verdict", verdict(aws.report(here, step)), "degraded")
@@ -45,8 +36,7 @@ def ended_by_its_user():
 def sweep_later():
     with Account() as aws:
         here = aws.run_cluster()
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         starve = Starve(aws, here)
         aws.until_over(here, step, meanwhile=starve)
         first = verdict(aws.report(here, step, meanwhile=starve))
@@ -69,8 +59,7 @@ def primary_on_spot():
     """The primary node is reclaimed, and the cluster goes with it."""
     with Account(mode="off") as aws:
         here = aws.run_cluster(primary_spot=True)
-        [step] = aws.add(here, spark())
-        aws.until_running(here, step)
+        step = aws.begin(here, spark())
         aws.sleep(120)
         [primary] = aws.instances(here, "MASTER")
         aws.interrupt([primary])
@@ -117,8 +106,7 @@ def named_output(place, wanted):
 def failed_job():
     """It did fail, and nobody cancelled it: a price, though the application went on and ended well."""
     with Account() as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         message = ("Job aborted due to stage failure: Task 3 in stage 1.0 failed 4 times, most recent failure: Lost task "
                    "3.3 in stage 1.0 (TID 99) (ip-1-2-3-4 executor 4): java.io.IOException: no such block")
         aws.write_failed_job(message)
@@ -140,8 +128,7 @@ def same_job():
 def user_terminates():
     """Nobody interrupted anything."""
     with Account(mode="off") as aws:
-        [step] = aws.add(aws.cluster, spark())
-        aws.until_running(aws.cluster, step)
+        step = aws.begin(aws.cluster, spark())
         aws.sleep(100)
         aws.ec2.terminate_instances(InstanceIds=aws.instances(aws.cluster)[:2])
         aws.until_over(aws.cluster, step)
@@ -172,8 +159,7 @@ def own_failure():
 @case("behind-a-pipe", " 2>&1 | tee log", {"survived", "inconclusive"})
 def behind_a_shell(rest, wanted):
     with Account() as aws:
-        words = f"spark-submit --deploy-mode cluster --executor-memory 18G --executor-cores 4 {SCRIPT} s3://{BUCKET}/resultsspot/"
-        _, report = aws.run(aws.cluster, command("bash", "-c", words + rest))
+        _, report = aws.run(aws.cluster, command("bash", "-c", SUBMIT + rest))
         expect("verdict", verdict(report), wanted)
 
 
@@ -181,8 +167,7 @@ def behind_a_shell(rest, wanted):
 def hidden_failure():
     """The shell completes; its application failed by itself."""
     with Account("job-fails") as aws:
-        words = f"spark-submit --deploy-mode cluster --executor-memory 18G --executor-cores 4 {SCRIPT} s3://{BUCKET}/resultsspot/"
-        _, report = aws.run(aws.cluster, command("bash", "-c", words + " | tee log"))
+        _, report = aws.run(aws.cluster, command("bash", "-c", SUBMIT + " | tee log"))
         expect("verdict", verdict(report), "inconclusive")
 
 

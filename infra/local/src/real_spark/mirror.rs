@@ -82,14 +82,7 @@ impl Mirror {
                 Err(error) => failed.push(format!("{uri} is not in S3: {error}")),
             }
         }
-        let is_gone = |uri: &String, known: &Known| known.file.is_some() && !there.contains(uri);
-        let gone: Vec<String> = self
-            .known
-            .iter()
-            .filter(|(uri, known)| is_gone(uri, known))
-            .map(|(uri, _)| uri.clone())
-            .collect();
-        for uri in gone {
+        for uri in self.gone(|uri, known| known.file.is_some() && !there.contains(uri)) {
             // An object that a client has written since is another one.
             if let Some(Known { etag: Some(etag), .. }) = self.known.remove(&uri)
                 && self.store.get(&uri).is_ok_and(|object| object.etag == etag)
@@ -111,14 +104,7 @@ impl Mirror {
             self.storage.make_bucket(&bucket)?;
         }
         let objects: BTreeMap<String, String> = self.store.etags().into_iter().collect();
-        let is_gone = |uri: &String, known: &Known| known.etag.is_some() && !objects.contains_key(uri);
-        let gone: Vec<String> = self
-            .known
-            .iter()
-            .filter(|(uri, known)| is_gone(uri, known))
-            .map(|(uri, _)| uri.clone())
-            .collect();
-        for uri in gone {
+        for uri in self.gone(|uri, known| known.etag.is_some() && !objects.contains_key(uri)) {
             self.known.remove(&uri);
             self.storage.remove(&uri)?;
         }
@@ -140,6 +126,12 @@ impl Mirror {
             self.known.insert(uri, Known { etag, file });
         }
         Ok(failed)
+    }
+
+    /// What one of the sides had, and has no more.
+    fn gone(&self, is_gone: impl Fn(&str, &Known) -> bool) -> Vec<String> {
+        let gone = self.known.iter().filter(|(uri, known)| is_gone(uri, known));
+        gone.map(|(uri, _)| uri.clone()).collect()
     }
 }
 

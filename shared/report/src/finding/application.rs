@@ -187,7 +187,7 @@ pub(super) fn does_not_wait(seen: &Seen<'_>) -> Option<Weakness> {
 pub(super) fn event_log_missing(seen: &Seen<'_>) -> Option<Weakness> {
     seen.report.spark.is_none().then_some(())?;
     let missing = seen.report.missing.iter().find(|missing| missing.what == "event log")?;
-    let began = seen.report.step.state == "COMPLETED" || seen.report.step.state == "FAILED";
+    let began = seen.report.step.has_completed() || seen.report.step.state == "FAILED";
     began.then_some(())?;
     let is_refused = ["AccessDenied", "not authorized", "may not be read"]
         .iter()

@@ -6,7 +6,7 @@ use crate::{Output, OutputNamedBy};
 
 fn ended_well<'a>(seen: &Seen<'a>) -> Option<&'a Output> {
     let output = seen.report.output.as_ref()?;
-    (seen.report.step.state == "COMPLETED" && output.named_by != OutputNamedBy::LastArgument).then_some(output)
+    (seen.report.step.has_completed() && output.named_by != OutputNamedBy::LastArgument).then_some(output)
 }
 
 pub(super) fn without_marker(seen: &Seen<'_>) -> Option<Weakness> {

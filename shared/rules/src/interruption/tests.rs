@@ -410,3 +410,18 @@ fn who_was_not_seen_to_go_is_overdue_from_the_notices_end_on() {
         (Some(at(220)), Some(LossWitness::Notice), None)
     );
 }
+
+#[test]
+fn of_two_words_on_when_an_instance_went_the_earlier_one_is_taken() {
+    let mut hit = joined(&[], Some(50), None, None).unwrap();
+    for (by_emr, by_another, earliest) in [
+        (Some(120), Some(100), Some(100)),
+        (Some(90), Some(100), Some(90)),
+        (None, Some(100), Some(100)),
+        (Some(120), None, Some(120)),
+    ] {
+        hit.terminated_at = by_another.map(at);
+        let seen = seen_earliest(&[instance(by_emr)], std::iter::once(&hit));
+        assert_eq!(seen[0].ended_at, earliest.map(at));
+    }
+}
