@@ -166,6 +166,22 @@ impl<'a> Case<'a> {
         faults.refuses_or_garbles() && missing.any(|one| one["what"] != "output comparison")
     }
 
+    /// Whether nobody looked at what a pool was asked for while that could be seen, since an invocation died or AWS did not
+    /// answer it.
+    fn missed_a_target(&self) -> bool {
+        let faults = &self.run.stage.faults;
+        let rows = self
+            .report
+            .as_ref()
+            .and_then(|report| report["interruptions"].as_array());
+        let unasked = |row: &Value| {
+            let why = row["why"].as_str().unwrap_or_default();
+            row["replacement"] == "unknown" && why.contains("asked for")
+        };
+        let looked = faults.lets_each_live() && faults.answers_each_call();
+        !looked && rows.into_iter().flatten().any(unasked)
+    }
+
     /// The verdicts that are right.
     fn right<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> BTreeSet<&'static str> {
         let Some(application) = self.application else {
@@ -202,7 +218,7 @@ impl<'a> Case<'a> {
                 }
             }
         }
-        if !evidence.reaches_all() {
+        if !evidence.reaches_all() || self.missed_a_target() {
             right.insert("inconclusive");
         }
         right

@@ -6,11 +6,14 @@ use account::ec2::{Cause, Instance as Machine, Market};
 use account::emr::{Cluster, Instance as Node, Role};
 use account::fis::Experiment;
 use chrono::{DateTime, TimeDelta, Utc};
+use local::fault::Kind as Fault;
 use local::strangers::is_stranger;
 use local::world::State;
 
 /// Between the look at the account and the start of an experiment lie some calls, which may be throttled.
 const LOOK: TimeDelta = TimeDelta::seconds(30);
+/// EC2's and EMR's answers may be as old as this where they are stale.
+const STALE: TimeDelta = TimeDelta::seconds(60);
 /// Between the last look at the step, the cluster's tags and the lever, and the start of an experiment.
 const LAST_LOOK: TimeDelta = TimeDelta::seconds(4);
 
@@ -108,7 +111,12 @@ fn may_not_be_chosen(state: &State, cluster: &Cluster, arn: &str, at: DateTime<U
     if let Some(why) = not_a_spot_task_node(node, machine, at) {
         return Some(why);
     }
-    let gone = machine.shutting_down_at.filter(|gone| *gone + LOOK < at)?;
+    let look = if state.injected().contains_key(&Fault::Stale) {
+        LOOK + STALE
+    } else {
+        LOOK
+    };
+    let gone = machine.shutting_down_at.filter(|gone| *gone + look < at)?;
     Some(format!("was going since {gone}"))
 }
 

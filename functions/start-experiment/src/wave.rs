@@ -7,7 +7,7 @@ use aws::config::Mode;
 use aws::{Error, Outcome};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::drill::{DrillState, Wave, is_end_status};
-use rules::victim;
+use rules::victim::{self, Victim};
 
 use crate::capacity::{self, Wait};
 use crate::policy::{Policy, Reading, Terms};
@@ -107,10 +107,43 @@ async fn begin(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<Option
 /// Goes on with a wave that an earlier invocation wrote down, if it may be still.
 async fn go_on(work: &mut Work<'_>, number: u32) -> Result<Option<Outcome>, Error> {
     match Policy::read(work).await? {
-        Reading::May(policy) => ask(work, &policy.terms, number).await,
+        Reading::May(policy) => match gone_meanwhile(work, &policy.terms, number).await? {
+            None => ask(work, &policy.terms, number).await,
+            Some(reason) => {
+                let template_id = work.drill.wave(number).and_then(|wave| wave.template_id.clone());
+                if let Some(template_id) = template_id {
+                    work.aws.delete_throw_away(&template_id).await?;
+                }
+                work.forget_wave_not_asked_for();
+                work.give_up(named(number, &reason)).await.map(Some)
+            }
+        },
         Reading::NotYet(reason) => work.give_up(named(number, &reason)).await.map(Some),
         Reading::Refused(refusal) => work.refuse(named(number, &refusal)).await.map(Some),
     }
+}
+
+/// Which victims that an earlier invocation chose run no more: minutes lie between Lambda's attempts. Others are not
+/// chosen in their place: FIS may have the experiment all the same, and one step has one at most.
+async fn gone_meanwhile(work: &Work<'_>, terms: &Terms, number: u32) -> Result<Option<String>, Error> {
+    let Some(wave) = work.drill.wave(number) else {
+        return Ok(None);
+    };
+    let (aws, partition) = (work.aws, terms.template.partition());
+    let running = aws
+        .running_spot_task_instances(&work.drill.cluster_id, partition)
+        .await?;
+    let is_gone = |victim: &&Victim| !running.iter().any(|one| one.instance_id == victim.instance_id);
+    let gone: Vec<&str> = wave
+        .victims
+        .iter()
+        .filter(is_gone)
+        .map(|victim| victim.instance_id.as_str())
+        .collect();
+    Ok((!gone.is_empty()).then(|| {
+        let gone = gone.join(", ");
+        format!("chosen by an invocation that died before FIS heard of it, and running no more: {gone}")
+    }))
 }
 
 /// Asks FIS for the experiment of a wave that is written down. Asked again with the same token, it is the same one.

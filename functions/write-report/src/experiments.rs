@@ -14,22 +14,38 @@ pub(crate) struct Experiments {
     pub facts: Vec<ExperimentFacts>,
     /// What their actions did.
     pub acts: Vec<Act>,
+    /// The victims of those of which FIS does not say what they did.
+    pub untold: Vec<String>,
+    /// Whether FIS did not answer, and so one may be missing.
+    pub is_cut_short: bool,
 }
 
 /// Reads each experiment's end, and fills in what start-experiment did not live to write down.
 pub(crate) async fn read(aws: &Aws, drill: &mut Drill, problems: &mut Vec<String>) -> Experiments {
     let mut read = Experiments::default();
     for wave in &mut drill.waves {
-        let state = read_wave(aws, wave).await.unwrap_or_else(|error| {
-            problems.push(error.chain());
-            None
-        });
-        match &state {
-            Some(state) if !wave.preview => read.acts.extend(state.acts.iter().cloned()),
-            None => read.acts.extend(remembered(wave)),
-            Some(_) => {}
+        let answer = read_wave(aws, wave, problems).await;
+        let state = answer.as_ref().ok().and_then(Option::as_ref);
+        let acts = match state {
+            _ if wave.preview => Vec::new(),
+            Some(state) => state.acts.clone(),
+            None => remembered(wave).into_iter().collect(),
+        };
+        // One that FIS found no experiment for never was.
+        let may_have_acted = match state {
+            Some(state) => !is_end_status(&state.status),
+            None => answer.is_err() || wave.experiment_id.is_some(),
+        };
+        if acts.is_empty() && may_have_acted && !wave.preview {
+            let victims = wave.victims.iter().map(|victim| victim.instance_id.clone());
+            read.untold.extend(victims);
         }
-        read.facts.push(experiment(wave, state.as_ref()));
+        read.acts.extend(acts);
+        read.facts.push(experiment(wave, state));
+        if let Err(error) = answer {
+            read.is_cut_short = true;
+            problems.push(error.chain());
+        }
     }
     read
 }
@@ -47,7 +63,7 @@ fn remembered(wave: &Wave) -> Option<Act> {
     })
 }
 
-async fn read_wave(aws: &Aws, wave: &mut Wave) -> Result<Option<ExperimentState>, Error> {
+async fn read_wave(aws: &Aws, wave: &mut Wave, problems: &mut Vec<String>) -> Result<Option<ExperimentState>, Error> {
     if wave.experiment_id.is_none()
         && let Some(template_id) = &wave.template_id
     {
@@ -60,13 +76,19 @@ async fn read_wave(aws: &Aws, wave: &mut Wave) -> Result<Option<ExperimentState>
     if let Some(state) = &state {
         wave.status = Some(state.status.clone());
         wave.reason.clone_from(&state.reason);
+        // What these cannot do or tell costs what they alone are for.
         if wave.resolved.is_empty() {
-            wave.resolved = aws.resolved_targets(&experiment_id).await?;
+            match aws.resolved_targets(&experiment_id).await {
+                Ok(resolved) => wave.resolved = resolved,
+                Err(error) => problems.push(error.chain()),
+            }
         }
         if is_end_status(&state.status)
             && let Some(template_id) = &wave.template_id
+            && let Err(error) = aws.delete_throw_away(template_id).await
         {
-            aws.delete_throw_away(template_id).await?;
+            // No evidence is lost with it, and the sweep deletes what is left over.
+            tracing::warn!(template_id, "the template stays for now: {}", error.chain());
         }
     }
     Ok(state)
@@ -92,7 +114,7 @@ fn experiment(wave: &Wave, state: Option<&ExperimentState>) -> ExperimentFacts {
 }
 
 /// The step is over: a drill that stands half-way has come as far as it will.
-pub(crate) fn close(drill: &mut Drill) {
+pub(crate) fn close(drill: &mut Drill, experiments: &Experiments) {
     let has_experiment = drill.waves.iter().any(|wave| wave.experiment_id.is_some());
     match drill.state {
         Some(DrillState::Claimed | DrillState::Waiting) => {
@@ -104,9 +126,14 @@ pub(crate) fn close(drill: &mut Drill) {
         Some(DrillState::Starting) if has_experiment => drill.state = Some(DrillState::Started),
         Some(DrillState::Starting) => {
             drill.state = Some(DrillState::Unknown);
-            drill.reason.get_or_insert(
-                "an experiment was asked for, no answer is on record, and FIS lists none for its template".into(),
-            );
+            let fis = if experiments.is_cut_short {
+                "FIS could not be asked"
+            } else {
+                "FIS lists none for its template"
+            };
+            drill
+                .reason
+                .get_or_insert_with(|| format!("an experiment was asked for, no answer is on record, and {fis}"));
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use report::Missing;
 use rules::application::{Application, Run};
 use rules::bearing::{Bearing, Loss};
-use rules::cluster::{Instance, ManagedScaling};
+use rules::cluster::{Instance, ManagedScaling, Pool};
 use rules::drill::Drill;
 use rules::hit::InterruptionFacts;
 use rules::interruption::{Cause, Interrupted, NOTICE, Testimony};
@@ -17,6 +17,7 @@ use rules::step::Step;
 
 use crate::Config;
 use crate::gathered::{Gathered, or_missing};
+use crate::recovery::LOOK_IN_TIME;
 
 /// How much earlier than the step's begin a notice may lie whose instance goes while it runs.
 const BEFORE: TimeDelta = TimeDelta::seconds(NOTICE.num_seconds() + 10);
@@ -93,6 +94,7 @@ async fn interrupted(
     }
     let testimony = Testimony {
         acts: &gathered.experiments.acts,
+        untold: &gathered.experiments.untold,
         warnings: &warnings,
         statuses: &statuses,
         instances,
@@ -160,18 +162,32 @@ fn span(step: &Step, run: Option<&Run>) -> Option<(DateTime<Utc>, DateTime<Utc>)
     Some((from, until))
 }
 
+/// What the pools were asked for when the experiment began, and when the run ended.
+fn asked_for<'a>(drill: &'a Drill, step: &Step, run: &Run) -> (Option<&'a [Pool]>, Option<&'a [Pool]>) {
+    let known = |pools: &'a [Pool]| Some(pools).filter(|pools| !pools.is_empty());
+    let (first, last) = (known(&drill.pools), known(&drill.pools_at_end));
+    // An application that outlives its step may end with another target than the step did.
+    let outlived = step.ended_at.is_none_or(|ended| run.ended_at - ended > LOOK_IN_TIME);
+    if outlived {
+        (last.or(first), None)
+    } else {
+        (first, last)
+    }
+}
+
 /// What each took of the application, and what became of its capacity.
 fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<InterruptionFacts> {
     let Around { drill, gathered, .. } = *around;
     let scaling = gathered.recovery.scaling.as_ref();
     let Some(run) = around.run else { return Vec::new() };
+    let (pools_at_start, pools_at_end) = asked_for(drill, &gathered.step, run);
     let answers = match &gathered.recovery.instances {
         Some(instances) => replacement::assess(
             &interrupted,
             &Evidence {
                 instances,
-                pools_at_start: Some(drill.pools.as_slice()).filter(|pools| !pools.is_empty()),
-                pools_at_end: Some(drill.pools_at_end.as_slice()).filter(|pools| !pools.is_empty()),
+                pools_at_start,
+                pools_at_end,
                 pools_now: gathered.recovery.pools.as_deref(),
                 is_scaled: scaling.map(|scaling| *scaling != ManagedScaling::Absent),
                 run_ended_at: run.ended_at,

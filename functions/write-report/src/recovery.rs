@@ -24,7 +24,7 @@ const POLL_SECONDS: u64 = 20;
 /// A look this long after the step's end does not show what was asked for at its end: managed scaling looks at the load
 /// every few seconds, and the load is gone.
 /// <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-managed-scaling.html>
-const LOOK_IN_TIME: TimeDelta = TimeDelta::seconds(10);
+pub(crate) const LOOK_IN_TIME: TimeDelta = TimeDelta::seconds(10);
 /// What writing the report needs of Lambda's time.
 pub(crate) const RESERVE: TimeDelta = TimeDelta::seconds(90);
 

@@ -19,6 +19,7 @@ use rules::job;
 use rules::replacement::Replacement;
 use rules::step::{Launch, Step};
 
+use crate::experiments::Experiments;
 use crate::facts;
 use crate::gathered::{Gathered, or_missing};
 use crate::index::News;
@@ -76,7 +77,7 @@ pub(crate) async fn write(
         what: "experiment".into(),
         why,
     }));
-    catch_up(aws, config, &mut drill).await?;
+    catch_up(aws, config, &mut drill, &experiments).await?;
     let gathered = Gathered {
         step,
         cluster,
@@ -199,7 +200,7 @@ async fn finish(aws: &Aws, config: &Config, cluster_id: &str, step: &Step) -> Re
 }
 
 /// start-experiment may have gone on while we waited: what it wrote last is what counts, and it has come to its end.
-async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill) -> Result<(), Error> {
+async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill, experiments: &Experiments) -> Result<(), Error> {
     if let Some(latest) = aws.drill(&config.table_name, &drill.cluster_id, &drill.step_id).await? {
         drill.state = latest.state;
         drill.reason = latest.reason;
@@ -207,7 +208,7 @@ async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill) -> Result<(), E
         drill.report = latest.report;
         drill.used = latest.used;
     }
-    experiments::close(drill);
+    experiments::close(drill, experiments);
     Ok(())
 }
 

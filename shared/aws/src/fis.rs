@@ -186,18 +186,26 @@ impl Aws {
 
     /// The experiment that was started from a throw-away template, if there is one.
     pub async fn experiment_of_template(&self, template_id: &str) -> Result<Option<String>, Error> {
-        let answer = self
+        let mut pages = self
             .fis
             .list_experiments()
             .experiment_template_id(template_id)
-            .send()
-            .await
-            .map_err(|error| Error::aws("looking for the experiment", error))?;
-        Ok(answer
-            .experiments
-            .unwrap_or_default()
-            .into_iter()
-            .find_map(|summary| summary.id))
+            .into_paginator()
+            .send();
+        // A page may be empty and not the last.
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("looking for the experiment", error))?;
+            if let Some(id) = page
+                .experiments
+                .unwrap_or_default()
+                .into_iter()
+                .find_map(|summary| summary.id)
+            {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     /// The ARNs that FIS resolved for an experiment.

@@ -215,6 +215,8 @@ pub fn seen_earliest<'a>(
 pub struct Testimony<'a> {
     /// What this drill's experiments did.
     pub acts: &'a [Act],
+    /// Victims of its experiments of which FIS does not say what they did: it could not be asked, or has no answer yet.
+    pub untold: &'a [String],
     /// The warnings on record.
     pub warnings: &'a [ledger::Interruption],
     /// EC2's status of the Spot requests, by instance.
@@ -321,7 +323,8 @@ impl Testimony<'_> {
                 .filter(|act| act.instance_ids.iter().any(|one| one == id));
             acts.any(|act| lost >= act.began_at)
         };
-        let is_doubtful = noticed_at.is_none() && lost_at.is_some_and(had_begun);
+        let is_untold = self.untold.iter().any(|one| one == id);
+        let is_doubtful = is_untold || (noticed_at.is_none() && lost_at.is_some_and(had_begun));
         match (ours, said) {
             (None, Some(Cause::OtherExperiment)) if is_doubtful => Cause::Unknown,
             (_, Some(Cause::Natural)) => Cause::Natural,

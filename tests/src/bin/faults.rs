@@ -26,7 +26,7 @@ struct Command {
     /// The first.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Tell this one, and its journal.
+    /// Tell this one, its journal and its reports.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
     /// Leave this fault out, of the one seed; as often as is wanted.
@@ -120,6 +120,9 @@ fn tell_one(seed: u64, without: &[String]) -> ExitCode {
         for entry in run.world.lock().account.journal.entries() {
             let at = entry.at.format("%H:%M:%S%.3f");
             println!("{at}  {:<28} {:<22} {}", entry.source, entry.subject, entry.text);
+        }
+        for json in run.steps.iter().filter_map(|step| step.json.as_deref()) {
+            println!("{}", String::from_utf8_lossy(json));
         }
     }
     println!("faults: {}", trial.names().join(", "));

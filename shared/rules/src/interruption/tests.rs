@@ -63,6 +63,7 @@ fn joined(acts: &[Act], noticed: Option<i64>, status: Option<(&str, i64)>, ended
     let statuses = status.into_iter().map(|status| ("i-1".to_owned(), status)).collect();
     let testimony = Testimony {
         acts,
+        untold: &[],
         warnings: &warnings,
         statuses: &statuses,
         instances: &[instance(ended)],
@@ -168,6 +169,7 @@ fn told(
     let statuses = status.into_iter().map(|status| ("i-1".to_owned(), status)).collect();
     let testimony = Testimony {
         acts,
+        untold: &[],
         warnings,
         statuses: &statuses,
         instances,
@@ -234,6 +236,32 @@ fn a_doubt_needs_an_action_of_ours_on_this_instance_that_had_begun() {
     // The first wave was on somebody else, the second had not begun.
     assert_eq!(cause(&[elsewhere.clone(), act(200)]), Cause::OtherExperiment);
     assert_eq!(cause(&[elsewhere, act(160)]), Cause::Unknown);
+}
+
+#[test]
+fn an_experiment_of_which_fis_tells_nothing_may_have_been_ours() {
+    let statuses = BTreeMap::from([(
+        "i-1".to_owned(),
+        SpotStatus {
+            code: "instance-terminated-by-experiment".into(),
+            at: Some(at(220)),
+        },
+    )]);
+    let cause = |untold: &[String], warnings: &[ledger::Interruption]| {
+        let testimony = Testimony {
+            acts: &[],
+            untold,
+            warnings,
+            statuses: &statuses,
+            instances: &[instance(Some(230))],
+            application: None,
+        };
+        testimony.join(&["i-1".to_owned()]).pop().unwrap().cause
+    };
+    for warnings in [vec![], vec![warning(100)]] {
+        assert_eq!(cause(&["i-1".into()], &warnings), Cause::Unknown);
+        assert_eq!(cause(&["i-2".into()], &warnings), Cause::OtherExperiment);
+    }
 }
 
 #[test]
@@ -335,6 +363,7 @@ fn the_interrupted_are_told_in_the_order_of_their_notices_or_losses() {
     ]);
     let testimony = Testimony {
         acts: &[],
+        untold: &[],
         warnings: &warnings,
         statuses: &statuses,
         instances: &[],
@@ -366,6 +395,7 @@ fn spark_tells_of_a_loss_before_ec2_and_emr_do_if_it_fell_with_the_node_and_afte
         });
         let testimony = Testimony {
             acts: &[],
+            untold: &[],
             warnings: &warnings,
             statuses: &status.into_iter().map(|status| ("i-1".to_owned(), status)).collect(),
             instances: &[instance(ended)],
