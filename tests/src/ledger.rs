@@ -4,22 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use local::fault::{Faults, Kind as Fault};
+use chrono::{DateTime, Utc};
+use local::fault::Kind as Fault;
 use local::world::State;
 use serde_json::{Value, json};
 
 use crate::safety::STEP_TAG;
 use crate::whole_seconds;
 
-/// A template that a dead invocation left is deleted by the sweep, which leaves it to its drill for two hours.
-const SWEPT_AFTER: TimeDelta = TimeDelta::minutes(150);
-
 /// Everything wrong with what is kept.
-pub(crate) fn wrongs(state: &State, faults: &Faults) -> Vec<String> {
+pub(crate) fn wrongs(state: &State) -> Vec<String> {
     let mut wrongs = at_most_one_experiment_for_each_wave(state);
     wrongs.extend(every_warning_is_kept_once(state));
-    wrongs.extend(no_throw_away_template_is_left(state, faults));
+    wrongs.extend(no_throw_away_template_is_left(state));
     wrongs
 }
 
@@ -127,14 +124,10 @@ fn waits_for_people(state: &State, instance_id: &str) -> bool {
     })
 }
 
-/// Nor any, where each invocation may do its work; else none that is old enough for the sweep.
-fn no_throw_away_template_is_left(state: &State, faults: &Faults) -> Vec<String> {
-    let now = state.account.journal.entries().last().map(|entry| entry.at);
-    let is_done = faults.lets_each_live() && faults.answers_each_call();
+fn no_throw_away_template_is_left(state: &State) -> Vec<String> {
     let templates = state.account.fis.templates();
     templates
         .filter(|template| template.definition.tags.contains_key(STEP_TAG))
-        .filter(|template| is_done || now.is_some_and(|now| now - template.created_at > SWEPT_AFTER))
         .map(|template| format!("ledger: the throw-away template {} is left", template.id))
         .collect()
 }

@@ -96,7 +96,7 @@ pub fn hold(run: &Run, story: &str, calm: impl FnOnce() -> Option<Run>) {
 pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
     let mut wrongs = safety::wrongs(&state);
-    wrongs.extend(ledger::wrongs(&state, &run.stage.faults));
+    wrongs.extend(ledger::wrongs(&state));
     // Of an event that nobody should send, an invocation may fail.
     let faults = &run.stage.faults;
     if faults.answers_each_call() && faults.mangled_percent == 0 {

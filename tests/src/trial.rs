@@ -67,6 +67,10 @@ impl Trial {
             from_seconds: i64::from(chance.between(1, 1500)),
             seconds: i64::from(chance.between(1, 3600)),
         });
+        // The first page of every listing is empty, and not the last.
+        if chance.percent(15) {
+            story.plot.page = Some(0);
+        }
         Self { story }
     }
 

@@ -192,6 +192,10 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
         log: application.and_then(|application| application.last()),
     };
     let listed = output::list(aws, config, &told, &mut missing).await;
+    let output_unseen = match listed {
+        Some(_) => None,
+        None => told.named(config).map(|place| place.to_string()),
+    };
     let no_experiment = experiments::why_none(drill.state.map(|_| drill));
     let judgement = verdict::judge(&Facts {
         step,
@@ -203,6 +207,7 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
         diagnostics: witness.diagnostics().or(step.failure.as_deref()),
         withheld: witness.withheld.as_deref(),
         output_lacks: listed.as_ref().and_then(|listed| output::lacks(&listed.output)),
+        output_unseen: output_unseen.as_deref(),
         no_experiment: no_experiment.as_deref(),
     });
     Ok(Made {

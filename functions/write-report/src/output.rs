@@ -76,6 +76,12 @@ impl Told<'_> {
         Ok((guess, OutputNamedBy::LastArgument))
     }
 
+    /// The same, if somebody names it.
+    pub(crate) fn named(&self, config: &Config) -> Option<S3Location> {
+        let (place, by) = self.place(config).ok()?;
+        (by != OutputNamedBy::LastArgument).then_some(place)
+    }
+
     /// Why a run that ended well may leave no marker in this place.
     fn no_marker_because(&self, objects: &[&str]) -> Option<String> {
         let is = |key: &str, value: &str| {

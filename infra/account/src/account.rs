@@ -244,12 +244,16 @@ impl Account {
         });
     }
 
-    /// Answers listings with so many entries a page at most: EMR's, EC2's, S3's and DynamoDB's.
+    /// Answers listings with so many entries a page at most: EMR's, EC2's, FIS's, S3's and DynamoDB's. `0`: the first
+    /// page of EMR's, EC2's and FIS's is empty, and not the last.
     pub fn set_page(&mut self, entries: usize) {
         self.emr.set_page(entries);
         self.ec2.set_page(entries);
-        self.s3.set_page(entries);
-        self.dynamodb.set_page(entries);
+        self.fis.set_page(entries);
+        if entries > 0 {
+            self.s3.set_page(entries);
+            self.dynamodb.set_page(entries);
+        }
     }
 
     /// Somebody launches an instance of their own.

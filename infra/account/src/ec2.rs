@@ -83,9 +83,10 @@ impl Ec2 {
         self.spot_capacity = instances;
     }
 
-    /// Lists so many entries a page at most, whatever is asked for.
+    /// Lists so many entries a page at most, whatever is asked for. `0`: as many as are asked for, after a first page without
+    /// any.
     pub fn set_page(&mut self, entries: usize) {
-        self.page = Some(entries.max(1));
+        self.page = Some(entries);
     }
 
     /// Launches an instance and returns its id. An empty Availability Zone leaves the choice to EC2.

@@ -79,9 +79,9 @@ impl Emr {
         }
     }
 
-    /// Lists so many entries a page.
+    /// Lists so many entries a page. `0`: as many as ever, after a first page without any.
     pub fn set_page(&mut self, entries: usize) {
-        self.page = entries.max(1);
+        self.page = entries;
     }
 
     /// Says what a submitted script does, by its `s3://` URI. A script that nobody spoke of runs the workshop's job.

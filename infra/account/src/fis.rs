@@ -48,6 +48,8 @@ pub struct Fis {
     alarm_next: Option<String>,
     /// An instance that the next experiment resolves besides those that it names.
     resolve_also: Option<String>,
+    /// Entries of a listing's page at most, whatever is asked for.
+    page: Option<usize>,
     /// The latest time that came in: what was changed from outside, without a time, is due at once.
     seen: Time,
 }
@@ -91,6 +93,13 @@ impl Fis {
     /// A service without templates, its safety lever disengaged.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lists so many entries a page at most, whatever is asked for. `0`: as many as are asked for, after a first page without
+    /// any. That `maxResults` is a maximum is all that AWS's pages say.
+    //= https://docs.aws.amazon.com/fis/latest/APIReference/API_ListExperiments.html
+    pub fn set_page(&mut self, entries: usize) {
+        self.page = Some(entries);
     }
 
     /// Engages or disengages the safety lever from outside the API.

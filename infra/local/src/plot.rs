@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use crate::director::{HOURS_MAX, LOOK};
 use crate::director::{emr, until};
-use crate::run::{Run, Stage, has_report};
+use crate::run::{Run, Stage, has_report, untold};
 use crate::world::{State, World};
 
 /// A plot.
@@ -183,8 +183,12 @@ impl Plot {
     }
 }
 
-/// From here on nothing goes wrong any more. What a crash left behind is for the sweep, hours later.
+/// Once the last step is told of nothing goes wrong any more. What a crash left behind is for the sweep, hours later.
 async fn settle(world: &World) {
+    while untold(&world.lock()).is_some() {
+        tokio::time::sleep(LOOK).await;
+    }
+    world.lock().stop_faults();
     let is_left = |state: &State| {
         let mut templates = state.account.fis.templates();
         templates.any(|template| template.definition.tags.contains_key(STEP_TAG))
@@ -193,7 +197,6 @@ async fn settle(world: &World) {
         if !is_left(&world.lock()) {
             break;
         }
-        world.lock().stop_faults();
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
 }

@@ -168,7 +168,7 @@ impl Stage {
                 return Ok(first);
             }
             if now > limit {
-                let what = waits_for.unwrap_or_else(|| "its director is not done".to_owned());
+                let what = self::waits_for(&state).unwrap_or_else(|| "its director is not done".to_owned());
                 bail!(
                     "seed {}: the story has not ended after {LIMIT_HOURS} virtual hours: {what}",
                     self.seed
@@ -190,9 +190,15 @@ fn note_first_reports(state: &State, first: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-/// What a story still waits for, the first of it in words: steps that are not over, functions that have not answered, reports
-/// of Spark steps that are due. `None`: it is over.
+/// What a story still waits for, the first of it in words: steps that are not over, reports of Spark steps that are due,
+/// functions that have not answered. `None`: it is over.
 fn waits_for(state: &State) -> Option<String> {
+    let untold = untold(state);
+    untold.or_else(|| (!state.is_quiet()).then(|| "functions work, or events are on their way".to_owned()))
+}
+
+/// Of what nobody is told yet, the first of it in words: steps that are not over, reports of Spark steps that are due.
+pub(crate) fn untold(state: &State) -> Option<String> {
     let (mut has_steps, mut may_have_steps) = (false, false);
     for cluster in state.account.emr.clusters() {
         // One that nobody has started yet, or that ended before its step came, has none.
@@ -208,10 +214,8 @@ fn waits_for(state: &State) -> Option<String> {
             }
         }
     }
-    if !has_steps && (may_have_steps || state.account.emr.clusters().all(strangers::is_stranger)) {
-        return Some("there is no step".to_owned());
-    }
-    (!state.is_quiet()).then(|| "functions work, or events are on their way".to_owned())
+    (!has_steps && (may_have_steps || state.account.emr.clusters().all(strangers::is_stranger)))
+        .then(|| "there is no step".to_owned())
 }
 
 /// Whether a step's report is there.

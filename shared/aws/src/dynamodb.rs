@@ -198,7 +198,7 @@ impl Aws {
 
     /// The latest drills of a job, newest first.
     pub async fn drills_of_job(&self, table: &str, job: &str, drills_max: i32) -> Result<Vec<Drill>, Error> {
-        let page = self
+        let mut pages = self
             .dynamodb
             .query()
             .table_name(table)
@@ -207,10 +207,19 @@ impl Aws {
             .expression_attribute_values(":job", AttributeValue::S(job.into()))
             .scan_index_forward(false)
             .limit(drills_max)
-            .send()
-            .await
-            .map_err(|error| Error::aws("reading the job's earlier runs", error))?;
-        page.items.unwrap_or_default().into_iter().map(read).collect()
+            .into_paginator()
+            .send();
+        let enough = usize::try_from(drills_max).unwrap_or_default();
+        let mut found = Vec::new();
+        while found.len() < enough {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("reading the job's earlier runs", error))?;
+            for item in page.items.unwrap_or_default() {
+                found.push(read(item)?);
+            }
+        }
+        found.truncate(enough);
+        Ok(found)
     }
 
     /// Writes a submission that is new, or whose holder cannot be alive any more.

@@ -82,6 +82,7 @@ impl Aws {
             }
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the clusters", error))?;
+            let is_last = page.marker.is_none();
             for summary in page.clusters.unwrap_or_default() {
                 let status = summary.status.as_ref();
                 let timeline = status.and_then(|status| status.timeline.as_ref());
@@ -90,6 +91,9 @@ impl Aws {
                     name: summary.name.unwrap_or_default(),
                     ended_at: timeline.and_then(|timeline| time(timeline.end_date_time.as_ref()?)),
                 });
+            }
+            if is_last {
+                break;
             }
         }
         Ok(found)
@@ -134,14 +138,18 @@ impl Aws {
             }
             let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| Error::aws("listing the steps", error))?;
+            let is_last = page.marker.is_none();
             let summaries = page.steps.unwrap_or_default().into_iter();
             let read = summaries.map(|summary| self.read_summary(summary));
             let mut read = read.collect::<Result<Vec<Step>, Error>>()?;
+            let had_steps = !read.is_empty();
             read.retain(|step| !step.is_over() || step.ended_at.is_none_or(|ended| ended >= since));
-            if read.is_empty() {
+            // A page without steps says nothing of those that come after it.
+            let are_old = had_steps && read.is_empty();
+            found.append(&mut read);
+            if is_last || are_old {
                 break;
             }
-            found.append(&mut read);
         }
         Ok(found)
     }
@@ -153,16 +161,16 @@ impl Aws {
             .list_steps()
             .cluster_id(cluster_id)
             .set_step_ids(Some(ids.to_vec()));
-        let answer = request
-            .send()
-            .await
-            .map_err(|error| Error::aws("listing steps by their ids", error))?;
-        answer
-            .steps
-            .unwrap_or_default()
-            .into_iter()
-            .map(|summary| self.read_summary(summary))
-            .collect()
+        let mut pages = request.into_paginator().send();
+        let mut found = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(page) = pages.next().await else { break };
+            let page = page.map_err(|error| Error::aws("listing steps by their ids", error))?;
+            for summary in page.steps.unwrap_or_default() {
+                found.push(self.read_summary(summary)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The EC2 ids of the cluster's task instances that are nodes now, those that EMR calls RUNNING.

@@ -76,6 +76,8 @@ pub struct Facts<'a> {
     pub diagnostics: Option<&'a str>,
     /// What the output lacks, in words, if it is known to be this job's output and should have it.
     pub output_lacks: Option<&'a str>,
+    /// The output, if somebody named it and it could not be listed. A place that is a guess is no matter.
+    pub output_unseen: Option<&'a str>,
     /// Why no experiment interrupted anybody, if none did.
     pub no_experiment: Option<&'a str>,
 }

@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use account::journal::{Entry, Kind};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use local::fault::Kind;
+use local::fault::Kind as Fault;
 use tests::trial::{Outcome, Trial, kind};
 
 /// Failures that are shrunk and told in full.
@@ -45,7 +46,7 @@ struct Command {
 struct Count {
     told: u64,
     endless: u64,
-    injected: BTreeMap<Kind, (u64, u64)>,
+    injected: BTreeMap<Fault, (u64, u64)>,
     verdicts: BTreeMap<String, u64>,
     wrong: BTreeMap<u64, Vec<String>>,
 }
@@ -77,7 +78,7 @@ impl Count {
 
     fn print(&self) {
         println!("{:>10}  {:>10}  fault", "times", "drills");
-        for kind in Kind::ALL {
+        for kind in Fault::ALL {
             let (runs, times) = self.injected.get(&kind).copied().unwrap_or_default();
             println!("{times:>10}  {runs:>10}  {}", kind.words());
         }
@@ -89,9 +90,9 @@ impl Count {
     }
 
     /// Kinds of faults that came less often than this.
-    fn rare(&self, least: u64) -> Vec<Kind> {
-        let times = |kind: &Kind| self.injected.get(kind).map_or(0, |(_, times)| *times);
-        Kind::ALL.into_iter().filter(|kind| times(kind) < least).collect()
+    fn rare(&self, least: u64) -> Vec<Fault> {
+        let times = |kind: &Fault| self.injected.get(kind).map_or(0, |(_, times)| *times);
+        Fault::ALL.into_iter().filter(|kind| times(kind) < least).collect()
     }
 }
 
@@ -117,13 +118,14 @@ fn tell_one(seed: u64, without: &[String]) -> ExitCode {
     println!("{:#?}", trial.story);
     let outcome = trial.tell();
     if let Some(run) = &outcome.run {
-        for entry in run.world.lock().account.journal.entries() {
-            let at = entry.at.format("%H:%M:%S%.3f");
-            println!("{at}  {:<28} {:<22} {}", entry.source, entry.subject, entry.text);
-        }
+        run.world.lock().account.journal.entries().iter().for_each(print);
         for json in run.steps.iter().filter_map(|step| step.json.as_deref()) {
             println!("{}", String::from_utf8_lossy(json));
         }
+    }
+    if outcome.run.is_none() {
+        // What has no end is told once more, entry by entry.
+        let _ = trial.story.plot.tell(print);
     }
     println!("faults: {}", trial.names().join(", "));
     for wrong in &outcome.wrongs {
@@ -133,6 +135,14 @@ fn tell_one(seed: u64, without: &[String]) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+fn print(entry: &Entry) {
+    let at = entry.at.format("%d %H:%M:%S%.3f");
+    println!("{at}  {:<28} {:<22} {}", entry.source, entry.subject, entry.text);
+    if entry.kind == Kind::Invocation && entry.text.starts_with("ends") {
+        println!("    {}", entry.data);
     }
 }
 

@@ -62,7 +62,7 @@ impl Broom<'_> {
             }
             Err(error) => self.note_problem("the list of clusters", error),
         }
-        self.ask_of_unknown(sweep, watch).await;
+        self.ask_of_unknown(sweep).await;
         Some(living)
     }
 
@@ -97,8 +97,13 @@ impl Broom<'_> {
         }
     }
 
-    /// Asks EMR whether those were opted in of which EC2 said nothing, as far as time goes.
-    async fn ask_of_unknown(&mut self, sweep: &mut Sweep, watch: Watch) {
+    /// Asks EMR whether those were opted in of which EC2 said nothing, as far as time goes. It may take several sweeps until
+    /// EMR answers, so when the last one was says nothing of how long such a cluster was opted in.
+    async fn ask_of_unknown(&mut self, sweep: &mut Sweep) {
+        let watch = Watch {
+            from: self.since,
+            until: None,
+        };
         for id in sweep.unknown.clone() {
             if !self.has_time() {
                 return;

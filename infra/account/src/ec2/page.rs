@@ -10,9 +10,12 @@ use crate::ec2::invalid;
 //= https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html
 const MAX_RESULTS: std::ops::RangeInclusive<usize> = 5..=1000;
 
+/// Before every key: what a page without items showed last.
+const BEFORE_ALL: &str = "\0";
+
 /// The page that the request asks for, out of all items in the order of their keys, and the token of the next page.
 /// Without `MaxResults` everything is one page. A page has `entries_max` at most, as EC2 may answer fewer than asked for
-/// "even if more results remain". A token names the last key shown, so that a page neither repeats nor
+/// "even if more results remain": with `0` none on the first page. A token names the last key shown, so that a page neither repeats nor
 /// misses an item when others come or go between two calls.
 //= https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html#api-pagination
 pub(super) fn page<T>(
@@ -26,7 +29,12 @@ pub(super) fn page<T>(
             .ok_or_else(|| ApiError::client("InvalidNextToken", "The specified NextToken is not valid."))?;
         items.retain(|(key, _)| *key > shown);
     }
-    let size = max_results(input)?.map_or(usize::MAX, |size| size.min(entries_max.unwrap_or(size)));
+    let asked = max_results(input)?;
+    if (asked.is_some(), entries_max, input["NextToken"].as_str()) == (true, Some(0), None) {
+        return Ok((Vec::new(), Some(encode(BEFORE_ALL))));
+    }
+    let entries_max = entries_max.filter(|entries| *entries > 0);
+    let size = asked.map_or(usize::MAX, |size| size.min(entries_max.unwrap_or(size)));
     let next = (items.len() > size).then(|| encode(&items[size - 1].0));
     items.truncate(size);
     Ok((items.into_iter().map(|(_, item)| item).collect(), next))
@@ -86,6 +94,14 @@ mod tests {
         let items: Vec<(String, ())> = (0..7).map(|i| (format!("i-{i}"), ())).collect();
         let (shown, next) = page(items.clone(), &json!({"MaxResults": "5"}), Some(2)).unwrap();
         assert_eq!((shown.len(), next.is_some()), (2, true));
+        // A page without items is not the last.
+        let (shown, next) = page(items.clone(), &json!({"MaxResults": "5"}), Some(0)).unwrap();
+        let rest = page(
+            items.clone(),
+            &json!({"MaxResults": "5", "NextToken": next.unwrap()}),
+            Some(0),
+        );
+        assert_eq!((shown.len(), rest.unwrap().0.len()), (0, 5));
         // Who asks for no pages gets none.
         assert_eq!(page(items, &json!({}), Some(2)).unwrap().0.len(), 7);
     }

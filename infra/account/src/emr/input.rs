@@ -135,6 +135,11 @@ pub(super) fn page(input: &Value, name: &str, size: usize, all: Vec<Value>) -> R
             parsed.ok_or_else(|| invalid(format!("Marker {marker} is not valid.")))?
         }
     };
+    let size = match size {
+        0 if input["Marker"].is_null() => 0,
+        0 => PAGE,
+        size => size,
+    };
     let more = all.len() > start + size;
     let mut answer = json!({name: all.into_iter().skip(start).take(size).collect::<Vec<_>>()});
     if more {

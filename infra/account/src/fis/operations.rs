@@ -27,7 +27,7 @@ impl Fis {
             "DeleteExperimentTemplate" => self.delete_template(ctx, id),
             "ListExperimentTemplates" => {
                 let items = self.templates.values().map(|it| (it.id.clone(), it.summary()));
-                list("experimentTemplates", items.collect(), input)
+                list("experimentTemplates", items.collect(), input, self.page)
             }
             "StartExperiment" => {
                 let position = self.start(ctx, input)?;
@@ -47,6 +47,7 @@ impl Fis {
                 "actions",
                 KINDS.map(|it| (it.id().to_owned(), it.summary())).to_vec(),
                 input,
+                self.page,
             ),
             "TagResource" => self.tag(input),
             "UntagResource" => self.untag(input),
@@ -93,6 +94,7 @@ impl Fis {
             "experiments",
             found.map(|it| (it.id.clone(), it.summary())).collect(),
             input,
+            self.page,
         )
     }
 
@@ -102,7 +104,7 @@ impl Fis {
         let found = experiment
             .resolved_targets()
             .filter(|(_, it)| wanted.is_none_or(|name| it["targetName"] == name));
-        list("resolvedTargets", found.collect(), input)
+        list("resolvedTargets", found.collect(), input, self.page)
     }
 
     //= https://docs.aws.amazon.com/fis/latest/APIReference/API_GetSafetyLever.html
@@ -193,8 +195,13 @@ impl Fis {
     }
 }
 
-/// One page of a list, in the order of the items' keys. A token names the last key shown.
-fn list(name: &str, mut items: Vec<(String, Value)>, input: &Value) -> Result<Value, ApiError> {
+/// One page of a list, in the order of the items' keys, of so many at most. A token names the last key shown.
+fn list(
+    name: &str,
+    mut items: Vec<(String, Value)>,
+    input: &Value,
+    entries_max: Option<usize>,
+) -> Result<Value, ApiError> {
     items.sort_by(|a, b| a.0.cmp(&b.0));
     if let Some(token) = input["nextToken"].as_str() {
         let shown = token
@@ -210,6 +217,11 @@ fn list(name: &str, mut items: Vec<(String, Value)>, input: &Value) -> Result<Va
             .and_then(|it| usize::try_from(it).ok())
             .filter(|it| (1..=100).contains(it))
             .ok_or_else(|| validation(format!("maxResults must be between 1 and 100, and is {given}.")))?,
+    };
+    let size = match entries_max {
+        Some(0) if input["nextToken"].is_null() => return Ok(json!({name: [], "nextToken": "after:"})),
+        Some(entries @ 1..) => size.min(entries),
+        _ => size,
     };
     let next = (items.len() > size).then(|| format!("after:{}", items[size - 1].0));
     items.truncate(size);

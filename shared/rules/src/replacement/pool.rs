@@ -111,6 +111,9 @@ struct PoolState<'a> {
     target_now: Option<u32>,
     /// It is a group that scales itself.
     scales: bool,
+    /// It had more when the run ended than was asked for when somebody looked: the target had been lowered just then, by
+    /// managed scaling perhaps because the job was over. What it was before nobody saw.
+    was_just_lowered: bool,
     /// Those that took work until then, and those that EMR let go between the last loss and then: it had them, and did not
     /// want them.
     units_at_end: u32,
@@ -138,9 +141,14 @@ impl<'a> PoolState<'a> {
             .filter(|one| took_work(one) || let_go(one))
             .map(|one| one.units)
             .sum();
+        let target_at_end = target(evidence.pools_at_end);
+        // A fleet may have a part of an instance more than it is asked for.
+        let least = instances.iter().map(|one| one.units).min().unwrap_or(0);
+        let was_just_lowered = target_at_end.is_some_and(|target| least > 0 && units_at_end >= target + least);
         Self {
             target_at_start: target(evidence.pools_at_start),
-            target_at_end: target(evidence.pools_at_end),
+            target_at_end: target_at_end.filter(|_| !was_just_lowered),
+            was_just_lowered,
             target_now: target(evidence.pools_now),
             scales: [evidence.pools_at_start, evidence.pools_now]
                 .into_iter()
@@ -175,12 +183,12 @@ impl<'a> PoolState<'a> {
         self.target_at_end.or(self.target_at_start)
     }
 
-    /// Nobody looked when the run ended, and something else is asked for by now, or EMR itself may have lowered it and
-    /// raised it again: what was asked for then is not known.
+    /// Nobody looked when the run ended, or too late, and something else is asked for by now, or EMR itself may have lowered
+    /// it and raised it again: what was asked for then is not known.
     fn may_have_changed(&self) -> bool {
         let is_another = self.target_now.is_some() && self.target_now != self.target_at_start;
         let is_scaled = self.scales || self.evidence.is_scaled.unwrap_or(true);
-        self.target_at_end.is_none() && (is_another || is_scaled)
+        self.target_at_end.is_none() && (self.was_just_lowered || is_another || is_scaled)
     }
 
     /// What the pool lacked of its target at the run's end.
@@ -334,7 +342,7 @@ impl<'a> PoolState<'a> {
             return not_expected(Excuse::JobEnded, "the job had ended when the instance went".into());
         }
         match self.target() {
-            Some(target) if self.units_at_end >= target => not_expected(
+            Some(target) if self.units_at_end >= target && !self.may_have_changed() => not_expected(
                 Excuse::AtTarget,
                 format!("the pool stood at its target of {target} units without it"),
             ),
@@ -345,8 +353,8 @@ impl<'a> PoolState<'a> {
             ),
             Some(target) if self.may_have_changed() => Replacement::Unknown {
                 why: format!(
-                    "the pool was asked for {target} units when the experiment began; whether it still was when the job \
-                     ended is not known: nobody looked then, and scaling may have lowered it"
+                    "the pool was asked for {target} units when the experiment began; what it was asked for when the job \
+                     ended is not known, and scaling may have changed it"
                 ),
             },
             Some(target) => Replacement::NotReplaced {

@@ -354,3 +354,46 @@ fn of_a_run_that_may_have_gone_on_nothing_is_held_against_the_pool_and_nothing_e
     }
     assert!(matches!(told(1000, false), Replacement::NotReplaced { .. }));
 }
+
+#[test]
+fn a_target_that_was_just_lowered_is_not_what_the_job_was_short_of() {
+    // Five nodes of four units, of which two went; EMR is asked for eight by now, and still has twelve.
+    let instances: Vec<Instance> = (0..5)
+        .map(|number| instance(&format!("i-{number}"), 4, -100, (number < 2).then_some(300)))
+        .collect();
+    let gone = [lost("i-0", 4, 300), lost("i-1", 4, 300)];
+    for start in [8, 20] {
+        for one in answer(&instances, &gone, start, 8, 1000) {
+            assert!(matches!(one, Replacement::Unknown { .. }), "{start}: {one:?}");
+        }
+    }
+    // A part of an instance more is what weights make of a target.
+    for one in answer(&instances, &gone, 9, 9, 1000) {
+        assert!(matches!(one, Replacement::NotExpected { .. }), "{one:?}");
+    }
+}
+
+#[test]
+fn a_target_that_nobody_saw_at_the_end_and_that_may_have_grown_excuses_nothing() {
+    let instances: Vec<Instance> = (0..3)
+        .map(|number| instance(&format!("i-{number}"), 4, -100, (number < 1).then_some(300)))
+        .collect();
+    let told = |is_scaled| {
+        let evidence = Evidence {
+            instances: &instances,
+            pools_at_start: Some(&pool(8)),
+            pools_at_end: None,
+            pools_now: None,
+            is_scaled: Some(is_scaled),
+            run_ended_at: at(1000),
+            run_may_go_on: false,
+        };
+        assess(&[lost("i-0", 4, 300)], &evidence).into_values().next().unwrap()
+    };
+    assert!(matches!(told(true), Replacement::Unknown { .. }), "{:?}", told(true));
+    assert!(
+        matches!(told(false), Replacement::NotExpected { .. }),
+        "{:?}",
+        told(false)
+    );
+}

@@ -32,6 +32,9 @@ pub(super) fn of(facts: &Facts<'_>, run: &Run) -> (Vec<String>, Vec<String>) {
     }
     let withheld = facts.withheld.iter();
     unknown.extend(withheld.map(|why| format!("what it cost the application is not known: {why}.")));
+    let unseen = facts.output_unseen.iter();
+    unknown
+        .extend(unseen.map(|place| format!("whether the output is whole is not known: {place} could not be listed.")));
     prices.extend(facts.output_lacks.map(|lacks| format!("The output lacks {lacks}.")));
     (prices, unknown)
 }

@@ -127,6 +127,7 @@ struct Case {
     diagnostics: Option<&'static str>,
     withheld: Option<&'static str>,
     output_lacks: Option<&'static str>,
+    output_unseen: Option<&'static str>,
     open: Open,
     no_experiment: Option<&'static str>,
 }
@@ -141,6 +142,7 @@ impl Case {
             final_status: None,
             diagnostics: None,
             output_lacks: None,
+            output_unseen: None,
             open: Open::default(),
             withheld: None,
             no_experiment: None,
@@ -168,6 +170,7 @@ impl Case {
             final_status: self.final_status,
             diagnostics: self.diagnostics,
             output_lacks: self.output_lacks,
+            output_unseen: self.output_unseen,
             withheld: self.withheld,
             no_experiment: self.no_experiment,
         })
@@ -338,6 +341,11 @@ fn missing_capacity_and_a_missing_marker_are_prices() {
     let mut case = Case::new();
     case.output_lacks = Some("a _SUCCESS marker of this run");
     assert_eq!(case.verdict(), Verdict::Degraded);
+    let mut case = Case::new();
+    case.output_unseen = Some("s3://b/out/");
+    let judgement = case.judge();
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert!(judgement.sentence.contains("s3://b/out/"), "{}", judgement.sentence);
     let mut case = Case::new();
     case.interrupted[0].1 = Replacement::Unknown {
         why: "nobody looked".into(),

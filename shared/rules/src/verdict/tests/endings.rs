@@ -22,6 +22,7 @@ fn a_step_of_which_emr_does_not_say_when_it_ran_shows_nothing() {
         final_status: None,
         diagnostics: None,
         output_lacks: None,
+        output_unseen: None,
         withheld: None,
         no_experiment: None,
     });
