@@ -30,6 +30,9 @@ pub(crate) use hits::{Hit, Touch};
 /// This near to a border either side is right: clocks and whole seconds.
 pub(crate) const NEAR: TimeDelta = TimeDelta::seconds(5);
 
+/// From an application's end to the first look at its cluster, at most: its step's end, the event, the look.
+const LOOKED_AFTER: TimeDelta = TimeDelta::seconds(20);
+
 /// The same story without interruptions, told when it is first asked for.
 pub struct Calm<F> {
     tell: Option<F>,
@@ -182,6 +185,18 @@ impl<'a> Case<'a> {
         !looked && rows.into_iter().flatten().any(unasked)
     }
 
+    /// Whether managed scaling asked for less than a pool had, of which something went, by the time that somebody could look
+    /// after the end: whether it had asked for more before, no look tells.
+    fn was_lowered_as_it_ended(&self, window: Window) -> bool {
+        let looked_at = window.until + LOOKED_AFTER;
+        let mut inside = self.hits.iter().filter(|hit| hit.inside != Touch::None);
+        self.cluster.managed_scaling.is_some()
+            && inside.any(|hit| {
+                let pool = hit.node.pool_id.as_str();
+                self.ready(pool, window.until) > self.target(pool, looked_at)
+            })
+    }
+
     /// The verdicts that are right.
     fn right<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> BTreeSet<&'static str> {
         let Some(application) = self.application else {
@@ -218,7 +233,7 @@ impl<'a> Case<'a> {
                 }
             }
         }
-        if !evidence.reaches_all() || self.missed_a_target() {
+        if !evidence.reaches_all() || self.missed_a_target() || self.was_lowered_as_it_ended(window) {
             right.insert("inconclusive");
         }
         right

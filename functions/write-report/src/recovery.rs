@@ -34,7 +34,8 @@ pub(crate) struct Recovery {
     pub instances: Option<Vec<Instance>>,
     /// What is asked for now, which need not be what was asked for when the step ended.
     pub pools: Option<Vec<Pool>>,
-    /// Whether managed scaling may change that, for a step with losses at whose end nobody looked.
+    /// Whether managed scaling may change that, for a step with losses at whose end nobody looked, or saw more nodes than were
+    /// asked for.
     pub scaling: Option<ManagedScaling>,
     /// The warnings on record for the cluster, as last read.
     pub warnings: Vec<Interruption>,
@@ -95,12 +96,7 @@ pub(crate) async fn wait(
     };
     remember_pools(aws, config, step, drill, &pools).await?;
     seen.pools = Some(pools.clone());
-    if drill.pools_at_end.is_empty() && !expected(step, drill, &seen.warnings).is_empty() {
-        match again_until(aws, asked_until, || aws.managed_scaling(&cluster.id)).await {
-            Ok(answer) => seen.scaling = Some(answer),
-            Err(error) => seen.problems.push(error.chain()),
-        }
-    }
+    let mut asks_of_scaling = drill.pools_at_end.is_empty();
     loop {
         let instances = match again_until(aws, asked_until, || aws.instances(cluster, &pools)).await {
             Ok(instances) => instances,
@@ -111,6 +107,16 @@ pub(crate) async fn wait(
         };
         seen.observed_at = aws.now();
         let expected = expected(step, drill, &seen.warnings);
+        asks_of_scaling |= step.ended_at.is_some_and(|ended| {
+            let mut pools = drill.pools_at_end.iter();
+            pools.any(|pool| pool.had_more_than_asked(&instances, ended))
+        });
+        if asks_of_scaling && seen.scaling.is_none() && !expected.is_empty() {
+            match again_until(aws, asked_until, || aws.managed_scaling(&cluster.id)).await {
+                Ok(answer) => seen.scaling = Some(answer),
+                Err(error) => seen.problems.push(error.chain()),
+            }
+        }
         let all_gone = instances
             .iter()
             .filter(|instance| expected.contains(instance.instance_id.as_str()))

@@ -123,6 +123,16 @@ impl Pool {
         self.target_spot_units + self.target_on_demand_units
     }
 
+    /// Could one of its instances that took work then be spared? A part of one more is what weights make of a target.
+    pub fn had_more_than_asked(&self, instances: &[Instance], at: DateTime<Utc>) -> bool {
+        let took_work = instances
+            .iter()
+            .filter(|one| one.pool_id == self.id && one.is_running_at(at));
+        let units: Vec<u32> = took_work.map(|one| one.units).collect();
+        let least = units.iter().min().copied().unwrap_or(0);
+        least > 0 && units.iter().sum::<u32>() >= self.target_units() + least
+    }
+
     /// How many units an instance of this type counts.
     pub fn units_of(&self, instance_type: &str) -> u32 {
         self.weights.get(instance_type).copied().unwrap_or(1)

@@ -88,7 +88,8 @@ pub struct Evidence<'a> {
     pub pools_at_end: Option<&'a [Pool]>,
     /// What is asked for at the time of the report. `None`: nobody can tell any more.
     pub pools_now: Option<&'a [Pool]>,
-    /// Whether managed scaling may change what is asked for. Known only where nobody looked when the step ended: `None`.
+    /// Whether managed scaling may change what is asked for. Asked only where nobody looked when the step ended, or saw more
+    /// nodes than were asked for: else `None`.
     pub is_scaled: Option<bool>,
     /// When the run ended: the application's end where its log tells, else the step's.
     pub run_ended_at: DateTime<Utc>,

@@ -41,7 +41,7 @@ impl Case<'_> {
             .sum()
     }
 
-    fn target(&self, pool_id: &str, at: DateTime<Utc>) -> u32 {
+    pub(super) fn target(&self, pool_id: &str, at: DateTime<Utc>) -> u32 {
         let targets = self
             .cluster
             .pool(pool_id)

@@ -111,8 +111,8 @@ struct PoolState<'a> {
     target_now: Option<u32>,
     /// It is a group that scales itself.
     scales: bool,
-    /// It had more when the run ended than was asked for when somebody looked: the target had been lowered just then, by
-    /// managed scaling perhaps because the job was over. What it was before nobody saw.
+    /// It had more when the run ended than was asked for when somebody looked right after, and scales: the target was lowered
+    /// then, or because the job was over. What it was before nobody saw.
     was_just_lowered: bool,
     /// Those that took work until then, and those that EMR let go between the last loss and then: it had them, and did not
     /// want them.
@@ -141,20 +141,24 @@ impl<'a> PoolState<'a> {
             .filter(|one| took_work(one) || let_go(one))
             .map(|one| one.units)
             .sum();
-        let target_at_end = target(evidence.pools_at_end);
-        // A fleet may have a part of an instance more than it is asked for.
-        let least = instances.iter().map(|one| one.units).min().unwrap_or(0);
-        let was_just_lowered = target_at_end.is_some_and(|target| least > 0 && units_at_end >= target + least);
+        let scales = [evidence.pools_at_start, evidence.pools_at_end, evidence.pools_now]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|pool| pool.id == pool_id && pool.scales);
+        let at_end = evidence
+            .pools_at_end
+            .into_iter()
+            .flatten()
+            .find(|pool| pool.id == pool_id);
+        let was_just_lowered = (scales || evidence.is_scaled == Some(true))
+            && at_end.is_some_and(|pool| pool.had_more_than_asked(evidence.instances, ended_at));
         Self {
             target_at_start: target(evidence.pools_at_start),
-            target_at_end: target_at_end.filter(|_| !was_just_lowered),
+            target_at_end: target(evidence.pools_at_end).filter(|_| !was_just_lowered),
             was_just_lowered,
             target_now: target(evidence.pools_now),
-            scales: [evidence.pools_at_start, evidence.pools_now]
-                .into_iter()
-                .flatten()
-                .flatten()
-                .any(|pool| pool.id == pool_id && pool.scales),
+            scales,
             units_at_end,
             instances,
             evidence,

@@ -356,21 +356,38 @@ fn of_a_run_that_may_have_gone_on_nothing_is_held_against_the_pool_and_nothing_e
 }
 
 #[test]
-fn a_target_that_was_just_lowered_is_not_what_the_job_was_short_of() {
+fn what_scaling_lowered_as_the_job_ended_is_not_what_the_job_was_short_of() {
     // Five nodes of four units, of which two went; EMR is asked for eight by now, and still has twelve.
     let instances: Vec<Instance> = (0..5)
         .map(|number| instance(&format!("i-{number}"), 4, -100, (number < 2).then_some(300)))
         .collect();
-    let gone = [lost("i-0", 4, 300), lost("i-1", 4, 300)];
+    let told = |start: u32, end: u32, is_scaled| {
+        let evidence = Evidence {
+            instances: &instances,
+            pools_at_start: Some(&pool(start)),
+            pools_at_end: Some(&pool(end)),
+            pools_now: None,
+            is_scaled,
+            run_ended_at: at(1000),
+            run_may_go_on: false,
+        };
+        assess(&[lost("i-0", 4, 300), lost("i-1", 4, 300)], &evidence)
+            .into_values()
+            .next()
+            .unwrap()
+    };
     for start in [8, 20] {
-        for one in answer(&instances, &gone, start, 8, 1000) {
-            assert!(matches!(one, Replacement::Unknown { .. }), "{start}: {one:?}");
+        let one = told(start, 8, Some(true));
+        assert!(matches!(one, Replacement::Unknown { .. }), "{start}: {one:?}");
+        // Where people alone lower it, they did so while the job ran, as far as anybody can tell.
+        for is_scaled in [Some(false), None] {
+            let one = told(start, 8, is_scaled);
+            assert!(matches!(one, Replacement::NotExpected { .. }), "{start}: {one:?}");
         }
     }
     // A part of an instance more is what weights make of a target.
-    for one in answer(&instances, &gone, 9, 9, 1000) {
-        assert!(matches!(one, Replacement::NotExpected { .. }), "{one:?}");
-    }
+    let one = told(9, 9, Some(true));
+    assert!(matches!(one, Replacement::NotExpected { .. }), "{one:?}");
 }
 
 #[test]
