@@ -332,34 +332,6 @@ fn an_executor_that_left_between_notice_and_loss_counts_and_one_that_left_before
 }
 
 #[test]
-fn missing_capacity_and_a_missing_marker_are_prices() {
-    let mut case = Case::new();
-    case.interrupted[0].1 = Replacement::NotReplaced {
-        why: "none came".into(),
-    };
-    assert_eq!(case.verdict(), Verdict::Degraded);
-    let mut case = Case::new();
-    case.output_lacks = Some("a _SUCCESS marker of this run");
-    assert_eq!(case.verdict(), Verdict::Degraded);
-    let mut case = Case::new();
-    case.output_unseen = Some("s3://b/out/");
-    let judgement = case.judge();
-    assert_eq!(judgement.verdict, Verdict::Inconclusive);
-    assert!(judgement.sentence.contains("s3://b/out/"), "{}", judgement.sentence);
-    let mut case = Case::new();
-    case.interrupted[0].1 = Replacement::Unknown {
-        why: "nobody looked".into(),
-    };
-    assert_eq!(case.verdict(), Verdict::Inconclusive);
-    let mut case = Case::new();
-    case.interrupted[0].1 = Replacement::NotExpected {
-        excuse: Excuse::JobEnded,
-        why: "too soon".into(),
-    };
-    assert_eq!(case.verdict(), Verdict::Survived);
-}
-
-#[test]
 fn beginning_again_is_a_price_if_a_loss_came_before_it_and_the_first_attempt_had_not_failed_by_itself() {
     let second = |began: i64| SparkRun {
         attempt_id: Some("2".into()),

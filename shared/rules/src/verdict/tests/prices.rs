@@ -161,3 +161,31 @@ fn beginning_again_is_told_by_how_often_and_only_of_an_application_that_did() {
     };
     assert_eq!(verdict(failing(Some(410), vec![lost])), Verdict::Degraded);
 }
+
+#[test]
+fn missing_capacity_and_a_missing_marker_are_prices() {
+    let mut case = Case::new();
+    case.interrupted[0].1 = Replacement::NotReplaced {
+        why: "none came".into(),
+    };
+    assert_eq!(case.verdict(), Verdict::Degraded);
+    let mut case = Case::new();
+    case.output_lacks = Some("a _SUCCESS marker of this run");
+    assert_eq!(case.verdict(), Verdict::Degraded);
+    let mut case = Case::new();
+    case.output_unseen = Some("s3://b/out/");
+    let judgement = case.judge();
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert!(judgement.sentence.contains("s3://b/out/"), "{}", judgement.sentence);
+    let mut case = Case::new();
+    case.interrupted[0].1 = Replacement::Unknown {
+        why: "nobody looked".into(),
+    };
+    assert_eq!(case.verdict(), Verdict::Inconclusive);
+    let mut case = Case::new();
+    case.interrupted[0].1 = Replacement::NotExpected {
+        excuse: Excuse::JobEnded,
+        why: "too soon".into(),
+    };
+    assert_eq!(case.verdict(), Verdict::Survived);
+}
