@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use aws_sdk_emr::operation::list_steps::builders::ListStepsFluentBuilder;
 use aws_sdk_emr::types::{ClusterState, InstanceFleetType, InstanceGroupType, InstanceState, StepState};
 use chrono::{DateTime, Utc};
 use rules::cluster::Cluster;
@@ -107,16 +108,7 @@ impl Aws {
             .list_steps()
             .cluster_id(cluster_id)
             .set_step_states(Some(states.to_vec()));
-        let mut pages = request.into_paginator().send();
-        let mut found = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("listing the active steps", error))?;
-            for summary in page.steps.unwrap_or_default() {
-                found.push(self.read_summary(summary)?);
-            }
-        }
-        Ok(found)
+        self.all_steps(request, "listing the active steps").await
     }
 
     /// The cluster's steps, newest first, down to a page of which all steps ended before `since`; with a pause before
@@ -161,11 +153,15 @@ impl Aws {
             .list_steps()
             .cluster_id(cluster_id)
             .set_step_ids(Some(ids.to_vec()));
+        self.all_steps(request, "listing steps by their ids").await
+    }
+
+    async fn all_steps(&self, request: ListStepsFluentBuilder, doing: &'static str) -> Result<Vec<Step>, Error> {
         let mut pages = request.into_paginator().send();
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("listing steps by their ids", error))?;
+            let page = page.map_err(|error| Error::aws(doing, error))?;
             for summary in page.steps.unwrap_or_default() {
                 found.push(self.read_summary(summary)?);
             }
