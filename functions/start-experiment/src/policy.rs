@@ -76,7 +76,13 @@ impl Terms {
         let Some(template) = work.aws.experiment_template(id).await? else {
             return Ok(Err(format!("there is no FIS experiment template {id}")));
         };
-        Ok(check(&template, work.config.victims.0).map(|selection| Self { template, selection }))
+        let selection = check(
+            &template.id,
+            &template.action_ids,
+            &template.targets,
+            work.config.victims.0,
+        );
+        Ok(selection.map(|selection| Self { template, selection }))
     }
 }
 
@@ -127,25 +133,29 @@ async fn may_be_drilled(work: &Work<'_>) -> Result<Result<Cluster, String>, Erro
 }
 
 /// Does the template do what a drill does, and nothing else?
-fn check(template: &ExperimentTemplate, victims: Option<u32>) -> Result<Selection, String> {
-    let id = &template.id;
-    if let Some(foreign) = template.action_ids.iter().find(|action| *action != ACTION) {
+fn check(
+    id: &str,
+    action_ids: &[String],
+    targets: &[(String, String)],
+    victims: Option<u32>,
+) -> Result<Selection, String> {
+    if let Some(foreign) = action_ids.iter().find(|action| *action != ACTION) {
         return Err(format!(
             "FIS experiment template {id} has the action {foreign}; a drill takes only {ACTION}"
         ));
     }
-    if template.action_ids.is_empty() {
+    if action_ids.is_empty() {
         return Err(format!("FIS experiment template {id} has no action"));
     }
-    if let Some((foreign, _)) = template.targets.iter().find(|(kind, _)| kind != RESOURCE_TYPE) {
+    if let Some((foreign, _)) = targets.iter().find(|(kind, _)| kind != RESOURCE_TYPE) {
         return Err(format!(
             "FIS experiment template {id} targets {foreign}; a drill targets only {RESOURCE_TYPE}"
         ));
     }
-    let [(_, mode)] = template.targets.as_slice() else {
+    let [(_, mode)] = targets else {
         return Err(format!(
             "FIS experiment template {id} has {} targets; a drill needs one",
-            template.targets.len()
+            targets.len()
         ));
     };
     match (victims, Selection::parse(mode)) {
@@ -154,5 +164,47 @@ fn check(template: &ExperimentTemplate, victims: Option<u32>) -> Result<Selectio
             "FIS experiment template {id} selects {mode:?}; a drill needs ALL, COUNT(n) or PERCENT(n)"
         )),
         (None, Some(selection)) => Ok(selection),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_that_does_anything_else_or_nothing_is_refused_by_what_it_has() {
+        let texts = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<String>>();
+        let target = |kind: &str, mode: &str| (kind.to_owned(), mode.to_owned());
+        let ours = [target(RESOURCE_TYPE, "COUNT(3)")];
+        let told = |actions: &[&str], targets: &[(String, String)]| check("EXT1", &texts(actions), targets, None);
+        assert_eq!(told(&[ACTION], &ours), Ok(Selection::Count(3)));
+        assert_eq!(
+            check("EXT1", &texts(&[ACTION]), &ours, Some(5)),
+            Ok(Selection::Count(5))
+        );
+        for (actions, targets, has) in [
+            (
+                &[ACTION, "aws:ec2:terminate-instances"][..],
+                &ours[..],
+                "the action aws:ec2:terminate-instances",
+            ),
+            (&[], &ours, "no action"),
+            (
+                &[ACTION],
+                &[target("aws:ec2:instance", "ALL")],
+                "targets aws:ec2:instance",
+            ),
+            (
+                &[ACTION],
+                &[ours[0].clone(), target("aws:ec2:instance", "ALL")],
+                "targets aws:ec2:instance",
+            ),
+            (&[ACTION], &[ours[0].clone(), ours[0].clone()], "2 targets"),
+            (&[ACTION], &[], "0 targets"),
+            (&[ACTION], &[target(RESOURCE_TYPE, "COUNT(0)")], "COUNT(0)"),
+        ] {
+            let refusal = told(actions, targets).unwrap_err();
+            assert!(refusal.contains(has) && refusal.contains("EXT1"), "{has}: {refusal}");
+        }
     }
 }
