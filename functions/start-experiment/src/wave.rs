@@ -109,18 +109,21 @@ async fn go_on(work: &mut Work<'_>, number: u32) -> Result<Option<Outcome>, Erro
     match Policy::read(work).await? {
         Reading::May(policy) => match gone_meanwhile(work, &policy.terms, number).await? {
             None => ask(work, &policy.terms, number).await,
-            Some(reason) => {
-                let template_id = work.drill.wave(number).and_then(|wave| wave.template_id.clone());
-                if let Some(template_id) = template_id {
-                    work.aws.delete_throw_away(&template_id).await?;
-                }
-                work.forget_wave_not_asked_for();
-                work.give_up(named(number, &reason)).await.map(Some)
-            }
+            Some(reason) => call_off(work, number, &reason).await.map(Some),
         },
         Reading::NotYet(reason) => work.give_up(named(number, &reason)).await.map(Some),
         Reading::Refused(refusal) => work.refuse(named(number, &refusal)).await.map(Some),
     }
+}
+
+/// A wave that is written down is not asked for after all, and leaves nothing behind.
+async fn call_off(work: &mut Work<'_>, number: u32, reason: &str) -> Result<Outcome, Error> {
+    let template_id = work.drill.wave(number).and_then(|wave| wave.template_id.clone());
+    if let Some(template_id) = template_id {
+        work.aws.delete_throw_away(&template_id).await?;
+    }
+    work.forget_wave_not_asked_for();
+    work.give_up(named(number, reason)).await
 }
 
 /// Which victims that an earlier invocation chose run no more: minutes lie between Lambda's attempts. Others are not
@@ -177,9 +180,7 @@ async fn ask(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<Option<O
     }
     // Nothing lies between these looks and the experiment.
     if let Some(reason) = not_now(work, terms).await? {
-        work.aws.delete_throw_away(&template_id).await?;
-        work.forget_wave_not_asked_for();
-        return work.give_up(named(number, &reason)).await.map(Some);
+        return call_off(work, number, &reason).await.map(Some);
     }
     work.unasked = None;
     let experiment = match work.aws.start_experiment(&template_id, wave.preview, whose).await {

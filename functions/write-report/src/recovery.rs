@@ -96,7 +96,7 @@ pub(crate) async fn wait(
     };
     remember_pools(aws, config, step, drill, &pools).await?;
     seen.pools = Some(pools.clone());
-    let mut asks_of_scaling = drill.pools_at_end.is_empty();
+    let mut asked_of_scaling = false;
     loop {
         let instances = match again_until(aws, asked_until, || aws.instances(cluster, &pools)).await {
             Ok(instances) => instances,
@@ -107,11 +107,8 @@ pub(crate) async fn wait(
         };
         seen.observed_at = aws.now();
         let expected = expected(step, drill, &seen.warnings);
-        asks_of_scaling |= step.ended_at.is_some_and(|ended| {
-            let mut pools = drill.pools_at_end.iter();
-            pools.any(|pool| pool.had_more_than_asked(&instances, ended))
-        });
-        if asks_of_scaling && seen.scaling.is_none() && !expected.is_empty() {
+        if !asked_of_scaling && !expected.is_empty() && may_have_been_lowered(step, drill, &instances) {
+            asked_of_scaling = true;
             match again_until(aws, asked_until, || aws.managed_scaling(&cluster.id)).await {
                 Ok(answer) => seen.scaling = Some(answer),
                 Err(error) => seen.problems.push(error.chain()),
@@ -210,6 +207,15 @@ async fn remember_pools(
         *drill = found;
     }
     Ok(())
+}
+
+/// Nobody looked when the step ended, or saw more nodes than were asked for: then it matters whether EMR scales.
+fn may_have_been_lowered(step: &Step, drill: &Drill, instances: &[Instance]) -> bool {
+    let had_more = |ended| {
+        let mut pools = drill.pools_at_end.iter();
+        pools.any(|pool| pool.had_more_than_asked(instances, ended))
+    };
+    drill.pools_at_end.is_empty() || step.ended_at.is_some_and(had_more)
 }
 
 /// Those whose end may still have to be seen: victims of experiments that ran, and those with a notice near the run.

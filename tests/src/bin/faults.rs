@@ -117,15 +117,15 @@ fn tell_one(seed: u64, without: &[String]) -> ExitCode {
     };
     println!("{:#?}", trial.story);
     let outcome = trial.tell();
-    if let Some(run) = &outcome.run {
-        run.world.lock().account.journal.entries().iter().for_each(print);
-        for json in run.steps.iter().filter_map(|step| step.json.as_deref()) {
-            println!("{}", String::from_utf8_lossy(json));
+    match &outcome.run {
+        Some(run) => {
+            run.world.lock().account.journal.entries().iter().for_each(print);
+            for json in run.steps.iter().filter_map(|step| step.json.as_deref()) {
+                println!("{}", String::from_utf8_lossy(json));
+            }
         }
-    }
-    if outcome.run.is_none() {
         // What has no end is told once more, entry by entry.
-        let _ = trial.story.plot.tell(print);
+        None => _ = trial.story.plot.tell(print),
     }
     println!("faults: {}", trial.names().join(", "));
     for wrong in &outcome.wrongs {

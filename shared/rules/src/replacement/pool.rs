@@ -111,9 +111,6 @@ struct PoolState<'a> {
     target_now: Option<u32>,
     /// It is a group that scales itself.
     scales: bool,
-    /// It had more when the run ended than was asked for when somebody looked right after, and scales: the target was lowered
-    /// then, or because the job was over. What it was before nobody saw.
-    was_just_lowered: bool,
     /// Those that took work until then, and those that EMR let go between the last loss and then: it had them, and did not
     /// want them.
     units_at_end: u32,
@@ -127,7 +124,8 @@ impl<'a> PoolState<'a> {
             .iter()
             .filter(|instance| instance.pool_id == pool_id)
             .collect();
-        let target = |pools: Option<&[Pool]>| pools?.iter().find(|pool| pool.id == pool_id).map(Pool::target_units);
+        let this = |pools: Option<&'a [Pool]>| pools?.iter().find(|pool| pool.id == pool_id);
+        let target = |pools| this(pools).map(Pool::target_units);
         let last_loss = lost.iter().filter_map(|one| one.terminated_at).max();
         let is_lost = |id: &str| lost.iter().any(|one| one.instance_id == id);
         let ended_at = evidence.run_ended_at;
@@ -143,20 +141,17 @@ impl<'a> PoolState<'a> {
             .sum();
         let scales = [evidence.pools_at_start, evidence.pools_at_end, evidence.pools_now]
             .into_iter()
-            .flatten()
-            .flatten()
-            .any(|pool| pool.id == pool_id && pool.scales);
-        let at_end = evidence
-            .pools_at_end
-            .into_iter()
-            .flatten()
-            .find(|pool| pool.id == pool_id);
-        let was_just_lowered = (scales || evidence.is_scaled == Some(true))
-            && at_end.is_some_and(|pool| pool.had_more_than_asked(evidence.instances, ended_at));
+            .filter_map(this)
+            .any(|pool| pool.scales);
+        // What scales, and had more when the run ended than was asked for when somebody looked right after: the target was
+        // lowered then, or because the job was over. What it was before nobody saw.
+        let was_just_lowered = |pool: &&Pool| {
+            (scales || evidence.is_scaled == Some(true)) && pool.had_more_than_asked(evidence.instances, ended_at)
+        };
+        let at_end = this(evidence.pools_at_end).filter(|pool| !was_just_lowered(pool));
         Self {
             target_at_start: target(evidence.pools_at_start),
-            target_at_end: target(evidence.pools_at_end).filter(|_| !was_just_lowered),
-            was_just_lowered,
+            target_at_end: at_end.map(Pool::target_units),
             target_now: target(evidence.pools_now),
             scales,
             units_at_end,
@@ -192,7 +187,7 @@ impl<'a> PoolState<'a> {
     fn may_have_changed(&self) -> bool {
         let is_another = self.target_now.is_some() && self.target_now != self.target_at_start;
         let is_scaled = self.scales || self.evidence.is_scaled.unwrap_or(true);
-        self.target_at_end.is_none() && (self.was_just_lowered || is_another || is_scaled)
+        self.target_at_end.is_none() && (is_another || is_scaled)
     }
 
     /// What the pool lacked of its target at the run's end.
