@@ -84,7 +84,7 @@ fn the_crates_arrows_run_one_way() {
         ("account", &["spark-rules"]),
         ("spark-log", &[]),
         ("spark-rules", &[]),
-        ("what-if", &["spark-log", "spark-rules"]),
+        ("what-if", &["rules", "spark-log", "spark-rules"]),
         ("rules", &["spark-log"]),
         ("report", &["rules", "spark-log"]),
         ("rows", &[]),

@@ -153,6 +153,7 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
             real,
             virtually: tokio::time::Instant::now(),
         };
+        let runs_on = spark.as_ref().map(Served::name);
         match spark {
             Some(spark) => {
                 eprintln!("Spark steps run on {}.", spark.name());
@@ -162,7 +163,7 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
         }
         tokio::spawn(reports::keep(world.clone(), serve.out.clone()));
         announce(port, &cluster)?;
-        Server::new(world, gate).run(listener).await
+        Server::new(world, gate, runs_on).run(listener).await
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Separate because it is what others read. Times are seconds from the application's start; chances are from 0 to 1.
 
+use rules::verdict::Verdict;
 use serde::Serialize;
 
 use crate::course::Ending;
@@ -110,6 +111,22 @@ pub struct Spread {
     pub no_executors: f64,
     /// The chance that nothing of the run is hit.
     pub not_hit: f64,
+    /// The chance of each verdict that a drill would have, as far as a run's course decides it.
+    pub verdicts: Verdicts,
+}
+
+/// The chances of a drill's verdicts. What a report rests on besides the run, its output's marker and what EMR refuses to
+/// say, is not simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Verdicts {
+    /// It ended well although a loss took something of it.
+    pub survived: f64,
+    /// It ended well, and had to begin again, or lacked a node at its end that should have been replaced by then.
+    pub degraded: f64,
+    /// A loss made it fail.
+    pub failed: f64,
+    /// Nothing of it was hit.
+    pub inconclusive: f64,
 }
 
 /// A part of the run, and what a hit within it comes to.
@@ -177,6 +194,12 @@ impl Spread {
             driver_lost: chance(&|run| run.outcome.driver_lost),
             no_executors: chance(&|run| run.outcome.ending == Ending::NoExecutors),
             not_hit: chance(&|run| run.outcome.nodes_lost == 0),
+            verdicts: Verdicts {
+                survived: chance(&|run| run.outcome.verdict() == Verdict::Survived),
+                degraded: chance(&|run| run.outcome.verdict() == Verdict::Degraded),
+                failed: chance(&|run| run.outcome.verdict() == Verdict::Failed),
+                inconclusive: chance(&|run| run.outcome.verdict() == Verdict::Inconclusive),
+            },
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use rules::verdict::Verdict;
+
 /// Who is hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Victims {
@@ -104,6 +106,22 @@ pub struct Outcome {
     pub nodes_lost: u32,
     /// Whether a driver went.
     pub driver_lost: bool,
+    /// Whether a node that went took something of the application with it.
+    pub held: bool,
+    /// Whether a node that went had nothing in its place when the run ended, and something should have been.
+    pub not_replaced: bool,
     /// The stage that ran, and was the last in the plan, when the first node went.
     pub stage_hit: Option<usize>,
+}
+
+impl Outcome {
+    /// What a drill would be told of a run like this: [`rules::verdict::judge`] in as far as its course decides it.
+    pub fn verdict(&self) -> Verdict {
+        match self.ending {
+            _ if !self.held => Verdict::Inconclusive,
+            Ending::Finished if self.driver_lost || self.not_replaced => Verdict::Degraded,
+            Ending::Finished => Verdict::Survived,
+            Ending::StageGivenUp(_) | Ending::DriverLost | Ending::NoExecutors => Verdict::Failed,
+        }
+    }
 }

@@ -19,6 +19,8 @@ pub struct Facts {
     pub(crate) anchored: Vec<Vec<(u32, Event)>>,
     /// By stage: what its tasks take another time.
     pub(crate) chances: Vec<Chance>,
+    /// By node: whether the first executors registered on it.
+    pub(crate) there_at_start: Vec<bool>,
 }
 
 impl Facts {
@@ -30,7 +32,11 @@ impl Facts {
             jobs_of: vec![Vec::new(); plan.stages.len()],
             anchored: vec![Vec::new(); plan.jobs.len() + 1],
             chances: plan.stages.iter().map(Chance::of).collect(),
+            there_at_start: vec![false; plan.nodes.len()],
         };
+        for executor in plan.first_executors() {
+            facts.there_at_start[executor.node as usize] = true;
+        }
         for (child, stage) in (0..).zip(&plan.stages) {
             for parent in &stage.parents {
                 facts.children[*parent].push(child);

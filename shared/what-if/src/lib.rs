@@ -9,7 +9,8 @@
 //! * `course`: how a run is disturbed, and what it came to; `market`: how often that happens.
 //! * `simulation`: one run, played: `queue`, `stage` for what it keeps; `schedule`, `loss`, `speculation` for what happens; `chance`, `pace`,
 //!   `warmth`: what differs from one time to the next. What Spark
-//!   does when a node goes is in the crate `spark_rules`, which the simulated account obeys too.
+//!   does when a node goes is in the crate `spark_rules`, which the simulated account obeys too; what a verdict is, and how
+//!   long a lost node may stay away before it costs one, in `rules`, which the reports obey.
 //! * `experiment`: many runs; `remedy`: the same with one change each; `distribution`, `answer`: what they come to; `ask`:
 //!   from a question to the answer; `untold`: where there is none; `page`, `chart`: the answer for people.
 
@@ -41,7 +42,7 @@ mod stage;
 mod untold;
 mod warmth;
 
-pub use answer::{Answer, Application, ByVictims, Month, Part, Question, Spread};
+pub use answer::{Answer, Application, ByVictims, Month, Part, Question, Spread, Verdicts};
 pub use ask::{Asked, Error, MarketChoice, MonthAsked, Replaced, ask, runs_at_most};
 pub use cluster::{Cluster, Undescribed};
 pub use course::{Ending, Hit, Outcome, Surroundings, Victims};

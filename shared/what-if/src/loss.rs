@@ -247,6 +247,7 @@ impl Simulation<'_> {
             self.outcome.nodes_lost += 1;
             self.lose_node(node);
             if self.plan.driver_node == Some(node) {
+                self.outcome.held = true;
                 self.lose_driver();
                 return;
             }
@@ -273,6 +274,7 @@ impl Simulation<'_> {
             if executor.standing == Standing::Live || executor.decommissioned {
                 left.push(*id);
             }
+            self.outcome.held |= executor.decommissioned || self.holds(*id);
             self.lose_executor(*id, true);
             if self.plan.rules.cleanup_expired_host {
                 self.forget_output(*id);
@@ -280,14 +282,20 @@ impl Simulation<'_> {
                 self.mark_unreachable(*id);
             }
         }
-        self.replace(node, &left);
+        let ready_ms = self.replace(node, &left);
+        self.lost.push((self.now_ms, ready_ms));
     }
 
-    /// Another node will come, with executors like those that were lost.
-    fn replace(&mut self, node: u32, left: &[u32]) {
-        let Some(after_ms) = self.around.replaced_after_ms else {
-            return;
-        };
+    /// Whether an executor is there, or output of it that the driver counts upon.
+    fn holds(&self, id: u32) -> bool {
+        let executor = &self.executors[id as usize];
+        let has_output = || !executor.forgotten && self.stages.iter().any(|stage| stage.held_by(id) > 0);
+        executor.standing == Standing::Live || has_output()
+    }
+
+    /// Another node will come, with executors like those that were lost: when, ms.
+    fn replace(&mut self, node: u32, left: &[u32]) -> Option<u32> {
+        let after_ms = self.around.replaced_after_ms?;
         let spread = self.around.replaced_spread * (2.0 * self.rng.f64() - 1.0);
         let wait_ms = (f64::from(after_ms) * (1.0 + spread)).max(0.0) as u32;
         let ready_ms = self.now_ms.saturating_add(wait_ms);
@@ -300,6 +308,14 @@ impl Simulation<'_> {
             self.executors[*id as usize].successor = Some(new);
             self.queue.push(ready_ms, Event::Replaces(new));
         }
+        Some(ready_ms)
+    }
+
+    /// Whether a node has been there from the start, and none of its executors has come yet.
+    fn awaits_its_first(&self, node: u32) -> bool {
+        let here = || self.executors.iter().filter(|executor| executor.node == node);
+        self.facts.there_at_start.get(node as usize) == Some(&true)
+            && here().all(|executor| executor.standing == Standing::Absent)
     }
 
     fn live_on(&self, node: u32) -> Vec<u32> {
@@ -347,7 +363,7 @@ impl Simulation<'_> {
         chosen
     }
 
-    /// The nodes that may be hit: they have executors, or the driver.
+    /// The nodes that may be hit: they have executors, or the driver, or will have executors when the first ones register.
     fn candidates(&self) -> Vec<u32> {
         let may_go = |node: &u32| {
             let name = self.plan.nodes.get(*node as usize);
@@ -355,7 +371,9 @@ impl Simulation<'_> {
             let is_driver = self.plan.driver_node == Some(*node);
             !stays && !self.nodes[*node as usize].told && (!is_driver || self.around.driver_may_go)
         };
-        let is_there = |node: &u32| self.plan.driver_node == Some(*node) || !self.live_on(*node).is_empty();
+        let is_there = |node: &u32| {
+            self.plan.driver_node == Some(*node) || self.awaits_its_first(*node) || !self.live_on(*node).is_empty()
+        };
         (0..self.nodes.len() as u32).filter(may_go).filter(is_there).collect()
     }
 }

@@ -5,7 +5,7 @@
 
 use askama::Template;
 
-use crate::answer::{Answer, Month, Spread};
+use crate::answer::{Answer, Month, Spread, Verdicts};
 use crate::chart::Chart;
 
 #[derive(Template)]
@@ -135,6 +135,17 @@ pub fn month_words(month: &Month) -> String {
     )
 }
 
+/// The chances of the verdicts in words.
+pub fn verdicts_words(verdicts: Verdicts) -> String {
+    format!(
+        "survived {}, degraded {}, failed {}, nothing shown {}",
+        percent(verdicts.survived),
+        percent(verdicts.degraded),
+        percent(verdicts.failed),
+        percent(verdicts.inconclusive),
+    )
+}
+
 fn figures(answer: &Answer) -> Vec<(&'static str, String, String)> {
     let result = &answer.result;
     vec![
@@ -159,6 +170,16 @@ fn figures(answer: &Answer) -> Vec<(&'static str, String, String)> {
             format!("a stage given up: {}", percent(result.stage_given_up)),
         ),
         ("The driver goes", percent(result.driver_lost), "of the runs".to_owned()),
+        (
+            "A drill says survived",
+            percent(result.verdicts.survived),
+            format!(
+                "degraded {}, failed {}, nothing shown {}",
+                percent(result.verdicts.degraded),
+                percent(result.verdicts.failed),
+                percent(result.verdicts.inconclusive)
+            ),
+        ),
         (
             "Work thrown away",
             time(result.lost_task_hours.mean * 3_600.0),

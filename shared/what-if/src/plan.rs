@@ -163,6 +163,13 @@ impl Plan {
         self.stages.iter().map(|stage| stage.durations_ms.len()).sum()
     }
 
+    /// The executors that registered with the first one.
+    pub(crate) fn first_executors(&self) -> impl Iterator<Item = &Executor> {
+        let at_start = || self.executors.iter().filter(|executor| executor.comes.jobs_ended == 0);
+        let first_ms = at_start().map(|executor| executor.comes.then_ms).min().unwrap_or(0);
+        at_start().filter(move |executor| executor.comes.then_ms <= first_ms.saturating_add(TOGETHER_MS))
+    }
+
     /// The same run with executors that are there from before the first job ends, and stay.
     #[must_use]
     pub fn staying(&self) -> Self {

@@ -137,6 +137,7 @@ fn words(answer: &Answer) -> String {
             answer.application.nodes,
         ),
         format!("hit: {}", answer.question.hit),
+        format!("a drill would say: {}", page::verdicts_words(answer.result.verdicts)),
     ];
     lines.extend(answer.carries.iter().map(|words| format!("note: {words}")));
     lines.push(String::new());

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use fastrand::Rng;
+use rules::replacement::PATIENCE;
 
 use crate::chance::number;
 use crate::course::{Ending, Hit, Outcome, Surroundings};
@@ -116,6 +117,8 @@ pub struct Simulation<'p> {
     /// Jobs that have ended, of those that do in the log's order, without a gap.
     pub(crate) jobs_ended: usize,
     pub(crate) resubmit_waits: bool,
+    /// Nodes that went: when, and when what replaces each is ready.
+    pub(crate) lost: Vec<(u32, Option<u32>)>,
     /// Each hit's nodes, once they are chosen.
     pub(crate) victims: Vec<Option<Vec<u32>>>,
     pub(crate) task_ms: u64,
@@ -149,6 +152,7 @@ impl<'p> Simulation<'p> {
             job_ended: Vec::new(),
             jobs_ended: 0,
             resubmit_waits: false,
+            lost: Vec::new(),
             victims: Vec::new(),
             task_ms: 0,
             outcome: Outcome::begun(),
@@ -204,6 +208,12 @@ impl<'p> Simulation<'p> {
                 self.outcome.slot_ms += lived_ms * u64::from(executor.slots.1);
             }
         }
+        let ended_ms = self.outcome.run_ms;
+        let is_missing = |(lost_ms, ready_ms): &(u32, Option<u32>)| {
+            let was_due = i64::from(ended_ms) - i64::from(*lost_ms) >= PATIENCE.num_milliseconds();
+            was_due && ready_ms.is_none_or(|ready_ms| ready_ms > ended_ms)
+        };
+        self.outcome.not_replaced = self.lost.iter().any(is_missing);
         self.outcome
     }
 
@@ -231,6 +241,7 @@ impl<'p> Simulation<'p> {
         }
         self.jobs_ended = 0;
         self.resubmit_waits = false;
+        self.lost.clear();
         self.victims.clear();
         self.victims.resize(hits.len(), None);
         self.task_ms = 0;
@@ -372,6 +383,8 @@ impl Outcome {
             tasks: 0,
             nodes_lost: 0,
             driver_lost: false,
+            held: false,
+            not_replaced: false,
             stage_hit: None,
         }
     }

@@ -73,6 +73,10 @@ fn an_answer_holds_together() {
     assert!(answer.undisturbed_seconds <= run.p50 && run.p50 <= run.p90 && run.p90 <= run.p99);
     let runs: usize = answer.curve.iter().map(|part| part.runs).sum();
     assert_eq!(runs, 120 - (answer.result.not_hit * 120.0).round() as usize);
+    let verdicts = answer.result.verdicts;
+    let said = verdicts.survived + verdicts.degraded + verdicts.failed + verdicts.inconclusive;
+    assert!((said - 1.0).abs() < 0.005, "{verdicts:?}");
+    assert!(verdicts.inconclusive >= answer.result.not_hit);
     let counts: Vec<u32> = answer.by_victims.iter().map(|row| row.victims).collect();
     assert_eq!(counts, [1, 2, 3, 5]);
     let means: Vec<f64> = answer

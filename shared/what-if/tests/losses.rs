@@ -1,5 +1,6 @@
 //! What a loss does to small plans that can be reckoned by hand.
 
+use rules::verdict::Verdict;
 use what_if::{
     Anchor, Disturbance, Ending, Executor, Experiment, Facts, Hit, Job, Outcome, Pace, Plan, Simulation, Stage,
     Surroundings, Victims,
@@ -309,4 +310,54 @@ fn a_hit_whose_notice_comes_before_any_executor_takes_those_that_are_there_by_th
     };
     let outcome = play(&plan, &told, 6_000, 1);
     assert_eq!((outcome.nodes_lost, outcome.run_ms), (1, 41_000));
+}
+
+#[test]
+fn a_node_that_goes_before_its_executors_come_is_hit_and_nothing_goes_with_it() {
+    let mut plan = two_stages(&[]);
+    for executor in &mut plan.executors {
+        executor.comes.then_ms = 10_000;
+    }
+    let replaced = Surroundings {
+        replaced_after_ms: Some(60_000),
+        replaced_spread: 0.0,
+        ..around()
+    };
+    let outcome = play(&plan, &replaced, 5_000, 4);
+    // Its executors come on what came in its place.
+    assert_eq!((outcome.nodes_lost, outcome.ending), (4, Ending::Finished));
+    assert_eq!((outcome.run_ms, outcome.verdict()), (85_000, Verdict::Inconclusive));
+    let one = play(&plan, &around(), 5_000, 1);
+    // Three cores for two times four tasks.
+    assert_eq!((one.nodes_lost, one.run_ms), (1, 50_000));
+}
+
+#[test]
+fn what_a_drill_would_say_follows_from_the_course() {
+    let mut long = two_stages(&[]);
+    for stage in &mut long.stages {
+        stage.durations_ms = vec![240_000; 4];
+    }
+    let said = |plan: &Plan, around: &Surroundings, at_ms| play(plan, around, at_ms, 1).verdict();
+    let after = |replaced_after_ms| Surroundings {
+        replaced_after_ms: Some(replaced_after_ms),
+        replaced_spread: 0.0,
+        ..around()
+    };
+    // Four minutes without a replacement are held against it, as a report does.
+    assert_eq!(said(&long, &around(), 5_000), Verdict::Degraded);
+    assert_eq!(said(&long, &after(60_000), 5_000), Verdict::Survived);
+    assert_eq!(said(&long, &after(3_600_000), 5_000), Verdict::Degraded);
+    // A job that ends too soon after shows nothing of it.
+    assert_eq!(said(&two_stages(&[]), &around(), 5_000), Verdict::Survived);
+    assert_eq!(said(&two_stages(&[]), &around(), 25_000), Verdict::Inconclusive);
+    let strict = two_stages(&[("spark.stage.maxConsecutiveAttempts", "1")]);
+    assert_eq!(said(&strict, &around(), 15_000), Verdict::Failed);
+    let mut with_driver = two_stages(&[]);
+    with_driver.driver_node = Some(0);
+    with_driver.driver_in_cluster = true;
+    let all = |plan: &Plan| play(plan, &after(60_000), 5_000, 4).verdict();
+    assert_eq!(all(&with_driver), Verdict::Degraded);
+    with_driver.driver_attempts_max = 1;
+    assert_eq!(all(&with_driver), Verdict::Failed);
 }

@@ -91,6 +91,7 @@ def main():
         print(
             f"{folder.name:10} {len(done['victims'])} gone at {(at_ms - head_ms) / 1000:5.1f} s: {real:5.1f} s, predicted "
             f"{words(spread)}, knowing other runs {words(others)}; stages failed {run['failed_stages']}"
+            f"{'' if alone['inside'] else ' OUTSIDE'}{'' if alone['stages'] else ' STAGES'}"
         )
     print("| job | runs | from the undisturbed log alone: median error | inside p5 to p95 | failed stages: the median is right | inside p5 to p95 | knowing other runs' pace: median error | inside p5 to p95 | failed stages: the median is right |")
     print("|---|---|---|---|---|---|---|---|---|")

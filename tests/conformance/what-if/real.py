@@ -1,4 +1,5 @@
-"""Runs the small jobs on a real standalone cluster, undisturbed and with nodes killed, and keeps their event logs.
+"""Runs the small jobs on a real standalone cluster, undisturbed and with nodes killed, and keeps their event logs. What OUT
+has already is not run again.
 
 usage: real.py OUT [--jobs NAME,…] [--moments N] [--repeats N]
 
@@ -117,7 +118,9 @@ class Cluster:
 
 
 def run(cluster, job, folder, after_seconds, victims):
-    """One run; `after_seconds` after its beginning the victims are killed, unless it is None."""
+    """One run; `after_seconds` after its beginning the victims are killed, unless it is None. How long it took, s."""
+    if (folder / "run.json").exists():
+        return json.loads((folder / "run.json").read_text())["took_seconds"]
     cluster.fill()
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "log").mkdir(parents=True)
@@ -148,9 +151,10 @@ def run(cluster, job, folder, after_seconds, victims):
     finally:
         if process.poll() is None:
             kill(process)
+    done["took_seconds"] = (int(time.time() * 1000) - done["begun_at_ms"]) / 1000
     (folder / "run.json").write_text(json.dumps(done, indent=1) + "\n")
-    print(job, folder.name, done["exit"], flush=True)
-    return (int(time.time() * 1000) - done["begun_at_ms"]) / 1000
+    print(job, folder.name, done["exit"], done["took_seconds"], flush=True)
+    return done["took_seconds"]
 
 
 def main():
@@ -166,11 +170,12 @@ def main():
     try:
         while cluster.alive() < 0:
             time.sleep(0.3)
-        for job in arguments.jobs.split(","):
-            seconds = run(cluster, job, out / job / "baseline-1", None, 0)
-            for moment in range(arguments.moments):
-                after = seconds * (moment + 0.5) / (arguments.moments + 0.5)
-                for repeat in range(arguments.repeats):
+        # Repeats outermost: what ends early leaves whole rounds, and a machine that slows down does so to all jobs.
+        for repeat in range(arguments.repeats):
+            for job in arguments.jobs.split(","):
+                seconds = run(cluster, job, out / job / "baseline-1", None, 0)
+                for moment in range(arguments.moments):
+                    after = seconds * (moment + 0.5) / (arguments.moments + 0.5)
                     run(cluster, job, out / job / f"{moment:02}-{repeat + 1}", after, 1 + moment % 2)
     finally:
         cluster.shut_down()

@@ -42,12 +42,14 @@ const CALLER: &str = "client";
 pub struct Server {
     world: World,
     gate: Gate,
+    /// The real Spark that its steps run on, if one does.
+    spark: Option<String>,
 }
 
 impl Server {
     /// Serves this world, at the gate's pace.
-    pub fn new(world: World, gate: Gate) -> Self {
-        Self { world, gate }
+    pub fn new(world: World, gate: Gate, spark: Option<String>) -> Self {
+        Self { world, gate, spark }
     }
 
     /// Accepts connections for ever.
@@ -84,7 +86,9 @@ impl Server {
     async fn respond(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Lost> {
         let answering = self.gate.answer();
         let mut response = match (request.method(), request.uri().path()) {
-            (&Method::GET | &Method::HEAD, "/") if is_unsigned(&request) => page::page(&self.world),
+            (&Method::GET | &Method::HEAD, "/") if is_unsigned(&request) => {
+                page::page(&self.world, self.spark.as_deref())
+            }
             (_, path) if path.starts_with("/-/") => self.clock(&request, &answering).await,
             _ => self.answer(request, &answering).await?,
         };

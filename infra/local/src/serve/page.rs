@@ -28,8 +28,8 @@ const ROWS_MAX: usize = 200;
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'";
 
-/// The page.
-pub fn page(world: &World) -> Response<Bytes> {
+/// The page; `spark` is what steps run on, where that is real.
+pub fn page(world: &World, spark: Option<&str>) -> Response<Bytes> {
     let now = world.clock.now();
     let mut html = String::from("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">");
     html.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
@@ -44,9 +44,10 @@ pub fn page(world: &World) -> Response<Bytes> {
         state.account.advance(now);
         let _ = write!(
             html,
-            "<header><h1>The simulated account</h1><p id=\"time\">It is {} there.</p>\
+            "<header><h1>The simulated account</h1><p id=\"time\">It is {} there.</p>{}\
              <p class=\"gone\">It does not answer any more.</p></header><main>",
-            time(Some(now))
+            time(Some(now)),
+            what_is_real(spark)
         );
         report_list(&mut html, &state);
         html.push_str("<h2>Now</h2><div id=\"now\">");
@@ -73,6 +74,14 @@ pub fn page(world: &World) -> Response<Bytes> {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+/// What of all that is not simulated.
+fn what_is_real(spark: Option<&str>) -> String {
+    spark.map_or_else(String::new, |spark| {
+        let spark = text(spark);
+        format!("<p>Steps run on real {spark}; what EMR, EC2 and FIS say and do is simulated.</p>")
+    })
 }
 
 /// The reports, the latest first, as links into the bucket: nobody signs anything here.

@@ -24,7 +24,8 @@ fn serve(pace: Pace, client: impl FnOnce(u16, String) + Send + 'static) {
         let cluster = start_cluster(&world, scenario, &settings, false).await.unwrap();
         let gate = Gate::new(pace);
         tokio::spawn(pace::keep(world.clone(), gate.clone(), Moment::now()));
-        tokio::spawn(Server::new(world, gate).run(listener));
+        let spark = Some("Apache Spark 9.9".to_owned());
+        tokio::spawn(Server::new(world, gate, spark).run(listener));
         let (sender, receiver) = tokio::sync::oneshot::channel();
         let thread = std::thread::spawn(move || {
             client(port, cluster);
@@ -141,7 +142,9 @@ fn the_page_says_what_happens_now_and_each_part_that_changes_can_be_found() {
         let page = || ask(port, "GET", "/", "", "");
         let before = page();
         assert!(
-            before.contains("units can take work") && before.contains("None yet."),
+            before.contains("units can take work")
+                && before.contains("None yet.")
+                && before.contains("Steps run on real Apache Spark 9.9;"),
             "{before}"
         );
         let step = r#"{"Name":"<img src=x>","ActionOnFailure":"CONTINUE","HadoopJarStep":{"Jar":"command-runner.jar","Args":["sleep","300"]}}"#;
