@@ -68,7 +68,8 @@ pub use host::same_host;
 pub use order::{is_rolled, order_parts};
 pub use removal::Removal;
 pub use run::{
-    Executor, FetchFailure, Job, LostWork, Reading, SparkRun, SqlExecution, StageAttempt, StageStatus, TaskCounts,
+    Deserialization, Executor, FetchFailure, Job, LostWork, Reading, SparkRun, SqlExecution, StageAttempt, StageStatus,
+    TaskCounts,
 };
 pub use summary::{FailedStageAttempt, Rerun, Summary};
 pub use task_attempt::TaskAttempt;

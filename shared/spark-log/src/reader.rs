@@ -150,7 +150,7 @@ impl Reader<'_> {
         self.reading.lines += 1;
         self.reading.lines_parsed += 1;
         self.replay.apply_task(task);
-        self.replay.keep_shuffle_read(task, line);
+        self.replay.keep_metrics(task, line);
     }
 
     fn use_line(&mut self, line: &[u8], is_torn: bool) {

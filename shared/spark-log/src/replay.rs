@@ -13,7 +13,7 @@ use super::exclusions::{Exclusions, takes_back};
 use super::executors::Executors;
 use super::failures::Failures;
 use super::stages::{Stages, TaskStatus, is_loss};
-use super::task_attempt::shuffle_read;
+use super::task_attempt::{deserialization, shuffle_read};
 use super::task_line::TaskEvent;
 use super::{Job, SparkRun, SqlExecution, Summary, TaskAttempt, settings};
 
@@ -195,13 +195,19 @@ impl Replay {
         }
     }
 
-    /// Keeps what the line of a task's end says of its reading, if that task is kept.
-    pub(super) fn keep_shuffle_read(&mut self, task: &TaskEvent<'_>, line: &[u8]) {
+    /// Keeps what the line of a task's end says of its times, if that task is kept.
+    pub(super) fn keep_metrics(&mut self, task: &TaskEvent<'_>, line: &[u8]) {
         let is_kept = task.end.is_some() && self.run.task_attempts.len() < self.tasks_max;
-        if let Some(attempt) = self.run.task_attempts.last_mut().filter(|_| is_kept)
-            && let Some((wait_ms, kib)) = shuffle_read(line)
-        {
+        let Some(attempt) = self.run.task_attempts.last_mut().filter(|_| is_kept) else {
+            return;
+        };
+        if let Some((wait_ms, kib)) = shuffle_read(line) {
             (attempt.fetch_wait_ms, attempt.remote_read_kib) = (wait_ms, kib);
+        }
+        if let Some((time_ms, cpu_us)) = deserialization(line) {
+            let all = &mut self.run.deserialization;
+            all.time_ms = all.time_ms.saturating_add(time_ms);
+            all.cpu_us = all.cpu_us.saturating_add(cpu_us);
         }
     }
 

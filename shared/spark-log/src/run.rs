@@ -50,6 +50,9 @@ pub struct SparkRun {
     /// lets in. No part of the JSON.
     #[serde(skip)]
     pub task_attempts: Vec<TaskAttempt>,
+    /// What the tasks of [`task_attempts`](Self::task_attempts) took before they began to run. No part of the JSON.
+    #[serde(skip)]
+    pub deserialization: Deserialization,
     /// How often an application begins after the first: where several applications' logs were put together. No part of the
     /// JSON.
     #[serde(skip)]
@@ -67,6 +70,16 @@ pub struct SparkRun {
     pub summary: Summary,
     /// How the reading went: what was read, and what could not be.
     pub reading: Reading,
+}
+
+/// The time in which executors unpacked tasks, and loaded what they need for it: nearly all of it is the first task's of each
+/// executor and stage. Where its time is much longer than its CPU's, executors had to share CPUs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Deserialization {
+    /// `Executor Deserialize Time`, ms.
+    pub time_ms: u64,
+    /// `Executor Deserialize CPU Time`, in microseconds here; Spark has it since 2.1.
+    pub cpu_us: u64,
 }
 
 /// One executor. Re-added under its old id, it begins anew, as in the History Server.

@@ -58,21 +58,32 @@ pub(super) fn shuffle_read(line: &[u8]) -> Option<(u32, u32)> {
     // It stands near the end: the accumulables before it hold no such key.
     let at = memchr::memmem::rfind(line, br#""Shuffle Read Metrics":{"#)?;
     let metrics = &line[at..];
-    let number = |key: &[u8]| {
-        let rest = &metrics[memchr::memmem::find(metrics, key)? + key.len()..];
-        let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
-        std::str::from_utf8(&rest[..digits]).ok()?.parse::<u64>().ok()
-    };
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let wait_ms = number(br#""Fetch Wait Time":"#)?;
-    let bytes = number(br#""Remote Bytes Read":"#)?;
+    let wait_ms = number(metrics, br#""Fetch Wait Time":"#)?;
+    let bytes = number(metrics, br#""Remote Bytes Read":"#)?;
     Some((narrow(wait_ms), narrow(bytes / 1024)))
+}
+
+/// What a task's end says of its unpacking: the time, ms, and the CPU's, in microseconds. The first of all metrics.
+pub(super) fn deserialization(line: &[u8]) -> Option<(u64, u64)> {
+    const TIME: &[u8] = br#""Task Metrics":{"Executor Deserialize Time":"#;
+    let metrics = &line[memchr::memmem::rfind(line, TIME)?..];
+    let time_ms = number(metrics, TIME)?;
+    let cpu_ns = number(metrics, br#""Executor Deserialize CPU Time":"#)?;
+    Some((time_ms, cpu_ns / 1_000))
+}
+
+/// The number behind a key.
+fn number(metrics: &[u8], key: &[u8]) -> Option<u64> {
+    let rest = &metrics[memchr::memmem::find(metrics, key)? + key.len()..];
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Limits, Part, read};
+    use crate::{Deserialization, Limits, Part, read};
 
     #[test]
     fn an_attempt_takes_forty_bytes() {
@@ -83,7 +94,7 @@ mod tests {
     fn attempts_are_kept_only_where_they_are_asked_for_and_no_more_than_that() {
         let line = |id: u32, reason: &str, failed: bool| {
             format!(
-                r#"{{"Event":"SparkListenerTaskEnd","Stage ID":3,"Stage Attempt ID":1,"Task Type":"ResultTask","Task End Reason":{{"Reason":"{reason}"}},"Task Info":{{"Task ID":{id},"Index":0,"Attempt":0,"Partition ID":{id},"Launch Time":1000,"Executor ID":"7","Host":"h","Locality":"ANY","Speculative":false,"Getting Result Time":0,"Finish Time":1500,"Failed":{failed},"Killed":false,"Accumulables":[]}},"Task Metrics":{{"Shuffle Read Metrics":{{"Local Blocks Fetched":7,"Fetch Wait Time":196,"Remote Bytes Read":5481,"Remote Bytes Read To Disk":0}}}}}}"#
+                r#"{{"Event":"SparkListenerTaskEnd","Stage ID":3,"Stage Attempt ID":1,"Task Type":"ResultTask","Task End Reason":{{"Reason":"{reason}"}},"Task Info":{{"Task ID":{id},"Index":0,"Attempt":0,"Partition ID":{id},"Launch Time":1000,"Executor ID":"7","Host":"h","Locality":"ANY","Speculative":false,"Getting Result Time":0,"Finish Time":1500,"Failed":{failed},"Killed":false,"Accumulables":[]}},"Task Metrics":{{"Executor Deserialize Time":713,"Executor Deserialize CPU Time":143210999,"Executor Run Time":400,"Shuffle Read Metrics":{{"Local Blocks Fetched":7,"Fetch Wait Time":196,"Remote Bytes Read":5481,"Remote Bytes Read To Disk":0}}}}}}"#
             ) + "\n"
         };
         let log = line(1, "Success", false) + &line(2, "ExecutorLostFailure", true) + &line(3, "Success", false);
@@ -96,10 +107,13 @@ mod tests {
                 name: "app".to_owned(),
                 bytes: log.as_bytes(),
             };
-            read(vec![part], &limits).task_attempts
+            let run = read(vec![part], &limits);
+            (run.task_attempts, run.deserialization)
         };
-        assert!(read_with(0).is_empty());
-        let kept = read_with(2);
+        assert_eq!(read_with(0), (Vec::new(), Deserialization::default()));
+        let (kept, unpacking) = read_with(2);
+        // A log that fills its limit is none to replay: of its last one no metrics are looked at.
+        assert_eq!((unpacking.time_ms, unpacking.cpu_us), (713, 143_210));
         assert_eq!(kept.len(), 2);
         assert_eq!((kept[0].stage_id, kept[0].executor, kept[0].duration_ms), (3, 7, 500));
         assert_eq!((kept[0].fetch_wait_ms, kept[0].remote_read_kib), (196, 5));

@@ -95,7 +95,7 @@ pub struct Question {
 pub struct Spread {
     /// Run time of those that finished.
     pub run_seconds: Distribution,
-    /// Run time beyond the undisturbed one, of those that finished.
+    /// Run time beyond what it would have been undisturbed on machines of the same pace, of those that finished.
     pub added_seconds: Distribution,
     /// Task time thrown away, hours.
     pub lost_task_hours: Distribution,
@@ -138,7 +138,9 @@ pub struct Part {
     pub to_seconds: f64,
     /// Runs that were hit within it.
     pub runs: usize,
-    /// Run time beyond the undisturbed one, of those that finished.
+    /// Run time of those that finished.
+    pub run_seconds: Distribution,
+    /// Run time beyond what it would have been undisturbed on machines of the same pace, of those that finished.
     pub added_seconds: Distribution,
     /// The chance that the run fails.
     pub failed: f64,
@@ -178,12 +180,12 @@ pub struct Month {
 
 impl Spread {
     /// Of these runs.
-    pub fn of(runs: &[Run], calm_ms: u32) -> Self {
+    pub fn of(runs: &[Run]) -> Self {
         let chance = |is: &dyn Fn(&Run) -> bool| {
             round(runs.iter().filter(|run| is(run)).count() as f64 / runs.len().max(1) as f64)
         };
         let finished = || runs.iter().filter(|run| run.outcome.ending == Ending::Finished);
-        let added = |run: &Run| f64::from(run.outcome.run_ms) - f64::from(calm_ms);
+        let added = |run: &Run| f64::from(run.outcome.run_ms) - f64::from(run.calm_ms);
         Self {
             run_seconds: Distribution::of(finished().map(|run| seconds(run.outcome.run_ms))),
             added_seconds: Distribution::of(finished().map(|run| added(run) / 1_000.0)),
@@ -218,11 +220,12 @@ pub(crate) fn curve(plan: &Plan, runs: &[Run], calm_ms: u32) -> Vec<Part> {
         let mut stages: Vec<usize> = hit.iter().filter_map(|run| run.outcome.stage_hit).collect();
         stages.sort_unstable();
         let most = stages.chunk_by(|one, other| one == other).max_by_key(|same| same.len());
-        let spread = Spread::of(&hit, calm_ms);
+        let spread = Spread::of(&hit);
         parts.push(Part {
             from_seconds: seconds(from_ms),
             to_seconds: seconds(to_ms),
             runs: hit.len(),
+            run_seconds: spread.run_seconds,
             added_seconds: spread.added_seconds,
             failed: spread.failed,
             stage: most.map(|same| stage_name(plan, same[0])),

@@ -175,10 +175,10 @@ pub fn ask(run: &SparkRun, tasks_max: usize, asked: &Asked, done: &(impl Fn() + 
         replayed_seconds: seconds(replayed_ms(&logged, &around).unwrap_or(calm_ms)),
         undisturbed_seconds: seconds(calm_ms),
         question: question(asked, &plan, &around, nodes),
-        result: Spread::of(&runs, calm_ms),
+        result: Spread::of(&runs),
         curve: curve(&plan, &runs, calm_ms),
         by_victims: if asked.by_victims {
-            by_victims(&plan, &around, &experiment, nodes, calm_ms, done)
+            by_victims(&plan, &around, &experiment, nodes, done)
         } else {
             Vec::new()
         },
@@ -266,8 +266,11 @@ fn nodes_at_risk(plan: &Plan, around: &Surroundings) -> u32 {
 fn pace_words(pace: Pace, others: usize) -> String {
     match others {
         0 => {
-            "How fast the machines are in one run against another is not in one log: all simulated runs have its pace."
-                .to_owned()
+            format!(
+                "How fast the machines are in one run against another is not in one log: task times are taken to differ by \
+                 {:.1} %, as they did at most in a study of 2,366 runs in AWS (arXiv 2504.11826).",
+                pace.deviation * 100.0
+            )
         }
         _ => format!(
             "Task times are {:.2} of the log's in the middle of {} runs of the job, give or take {:.0} %: each simulated run \
@@ -318,7 +321,6 @@ fn by_victims(
     around: &Surroundings,
     experiment: &Experiment,
     nodes: u32,
-    calm_ms: u32,
     done: &(impl Fn() + Sync),
 ) -> Vec<ByVictims> {
     let mut answers = Vec::new();
@@ -332,7 +334,7 @@ fn by_victims(
         }
         answers.push(ByVictims {
             victims: count,
-            result: Spread::of(&fewer.play(plan, around, done), calm_ms),
+            result: Spread::of(&fewer.play(plan, around, done)),
         });
     }
     answers
@@ -375,6 +377,7 @@ fn month(
     let calm = Run {
         hit_ms: None,
         outcome: Simulation::new(plan, &facts, around).run_as_logged(),
+        calm_ms,
     };
     let failed = runs.iter().filter(|run| run.outcome.ending != Ending::Finished).count() as f64;
     // A run that failed is begun again, in the same market, until one ends well.
@@ -392,6 +395,6 @@ fn month(
         on_demand_node_hours: round(on_demand_node_hours),
         spot_cost: round(spot_node_hours * price),
         on_demand_cost: round(on_demand_node_hours * month.on_demand_price),
-        result: Spread::of(&runs, calm_ms),
+        result: Spread::of(&runs),
     }))
 }

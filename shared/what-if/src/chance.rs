@@ -83,6 +83,7 @@ mod tests {
             name: String::new(),
             firsts: vec![false; durations_ms.len()],
             first_ms: 0,
+            fresh_ms: 0,
             durations_ms,
             parents: Vec::new(),
             is_map: false,

@@ -49,15 +49,17 @@ pub struct Run {
     pub hit_ms: Option<u32>,
     /// What it came to.
     pub outcome: Outcome,
+    /// How long it would have taken on the same machines in peace, ms, but for the chance of each task.
+    pub calm_ms: u32,
 }
 
 impl Run {
     /// How long it takes until the work is done, ms: a run that failed is done again in peace.
-    pub fn until_done_ms(&self, calm_ms: u32) -> u64 {
+    pub fn until_done_ms(&self) -> u64 {
         let again_ms = if self.outcome.ending == Ending::Finished {
             0
         } else {
-            calm_ms
+            self.calm_ms
         };
         u64::from(self.outcome.run_ms) + u64::from(again_ms)
     }
@@ -83,7 +85,13 @@ impl Experiment {
                     let hits = self.hits(number, calm_ms);
                     let outcome = simulation.run(self.seed_of(number), &hits);
                     let hit_ms = hits.first().map(|hit| hit.at_ms).filter(|_| outcome.nodes_lost > 0);
-                    runs.push((number, Run { hit_ms, outcome }));
+                    let calm_ms = (f64::from(calm_ms) * simulation.pace) as u32;
+                    let run = Run {
+                        hit_ms,
+                        outcome,
+                        calm_ms,
+                    };
+                    runs.push((number, run));
                     done();
                 }
             }

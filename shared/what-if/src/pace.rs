@@ -1,10 +1,14 @@
 //! How fast the machines were in one run against another of the same job.
 //!
-//! Separate because one log cannot say it: whoever has several gives them too.
+//! Separate because one log cannot say it: whoever has several gives them too. Of one that comes alone it is assumed.
 
 use std::collections::BTreeMap;
 
 use spark_log::SparkRun;
+
+/// By how much the pace of a run differs where no other run is known: what 2,366 runs of one application on 789 clusters in AWS
+/// differed by at most, as a coefficient of variation. <https://arxiv.org/abs/2504.11826>
+const UNKNOWN_DEVIATION: f64 = 0.037;
 
 /// Of the tasks of the one run the other must have at least this part, or it is another job.
 const COMMON_MIN: f64 = 0.5;
@@ -39,6 +43,12 @@ pub fn pace_of(other: &SparkRun, this: &SparkRun) -> Option<f64> {
 impl Pace {
     /// From the paces of other runs of the job against the one that is played.
     pub fn of(others: &[f64]) -> Self {
+        if others.is_empty() {
+            return Self {
+                mean: 0.0,
+                deviation: UNKNOWN_DEVIATION,
+            };
+        }
         let logarithms: Vec<f64> = others.iter().map(|pace| pace.ln()).chain([0.0]).collect();
         let count = logarithms.len() as f64;
         let mean = logarithms.iter().sum::<f64>() / count;
@@ -71,6 +81,10 @@ mod tests {
         drawn.sort_unstable_by(f64::total_cmp);
         assert!((1.10..1.19).contains(&drawn[500]), "{}", drawn[500]);
         assert!(drawn[50] < 1.05 && drawn[950] > 1.2, "{} to {}", drawn[50], drawn[950]);
-        assert_eq!(Pace::of(&[]).draw(5), 1.0);
+        let mut unknown: Vec<f64> = (0..1_000).map(|number| Pace::of(&[]).draw(number)).collect();
+        unknown.sort_unstable_by(f64::total_cmp);
+        assert!((0.99..1.01).contains(&unknown[500]), "{}", unknown[500]);
+        assert!((0.93..0.95).contains(&unknown[50]), "{}", unknown[50]);
+        assert_eq!(Pace::default().draw(5), 1.0);
     }
 }

@@ -167,9 +167,12 @@ fn figures(answer: &Answer) -> Vec<(&'static str, String, String)> {
         (
             "Runs that fail",
             percent(result.failed),
-            format!("a stage given up: {}", percent(result.stage_given_up)),
+            format!(
+                "a stage given up: {}; the driver goes in {}",
+                percent(result.stage_given_up),
+                percent(result.driver_lost)
+            ),
         ),
-        ("The driver goes", percent(result.driver_lost), "of the runs".to_owned()),
         (
             "A drill says survived",
             percent(result.verdicts.survived),

@@ -44,6 +44,8 @@ pub struct Stage {
     pub firsts: Vec<bool>,
     /// How much longer such tasks take, ms.
     pub first_ms: u32,
+    /// How much longer the first task of an executor takes that came in another's place, ms.
+    pub fresh_ms: u32,
     /// The stages whose shuffle output it reads: earlier in the plan.
     pub parents: Vec<usize>,
     /// Whether others read its output.
@@ -145,8 +147,6 @@ pub struct Plan {
     pub driver_attempts_max: u32,
     /// Spark's rules, from the log's properties.
     pub rules: Rules,
-    /// How much longer the first task on a core of an executor takes that came in another's place, ms.
-    pub fresh_ms: u32,
     /// How the pace of the machines differs from run to run.
     pub pace: Pace,
     /// From the end of the last job to the application's, ms.

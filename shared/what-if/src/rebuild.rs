@@ -41,7 +41,7 @@ pub fn rebuild(run: &SparkRun, tasks_max: usize) -> Result<Plan, Unfit> {
     let busy = Busy::of(run);
     let (executors, nodes) = executors::rebuild(run, &course, &busy);
     let slots = executors.iter().map(|executor| (executor.id, executor.slots)).collect();
-    let mut warmth = Warmth::default();
+    let mut warmth = Warmth::new(&run.deserialization);
     let (stages, canonical) = stages(run, &course, &times, &busy, |tasks| warmth.of_stage(tasks, &slots));
     let jobs = jobs(run, &course, &times, &stages, &canonical);
     let setting = |key: &str| run.settings.get(key).map(String::as_str);
@@ -62,7 +62,6 @@ pub fn rebuild(run: &SparkRun, tasks_max: usize) -> Result<Plan, Unfit> {
             .and_then(|text| text.parse().ok())
             .unwrap_or(2),
         rules: Rules::of(setting),
-        fresh_ms: warmth.fresh_ms(),
         pace: Pace::default(),
         jobs,
         stages,
@@ -248,6 +247,7 @@ fn stages(
             durations_ms: partitions.values().map(|at| ran[*at].duration_ms).collect(),
             firsts: partitions.values().map(|at| warmth.tasks[*at]).collect(),
             first_ms: warmth.longer_ms,
+            fresh_ms: warmth.fresh_ms,
             parents,
             ..stage(attempts, ran, course, times, busy)
         });
@@ -275,6 +275,7 @@ fn stage(attempts: &[StageAttempt], ran: &[&TaskAttempt], course: &Course, times
         durations_ms: Vec::new(),
         firsts: Vec::new(),
         first_ms: 0,
+        fresh_ms: 0,
         parents: Vec::new(),
         is_map: false,
         reads_ms: reads_ms(ran),

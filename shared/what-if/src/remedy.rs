@@ -237,9 +237,7 @@ pub fn effects(remedies: Vec<Remedy>, runs: &[Run], calm_ms: u32, done: &(impl F
         let differences: Vec<f64> = changed
             .iter()
             .zip(runs)
-            .map(|(with, without)| {
-                seconds(with.until_done_ms(changed_calm_ms)) - seconds(without.until_done_ms(calm_ms))
-            })
+            .map(|(with, without)| seconds(with.until_done_ms()) - seconds(without.until_done_ms()))
             .collect();
         let count = differences.len().max(1) as f64;
         let mean = differences.iter().sum::<f64>() / count;

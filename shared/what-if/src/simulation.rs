@@ -299,7 +299,7 @@ impl<'p> Simulation<'p> {
         let longer_ms = if *warm & bit != 0 {
             0
         } else if place.freed_ms == u32::MAX && place.executor as usize >= self.plan.executors.len() {
-            plan.first_ms.max(self.plan.fresh_ms)
+            plan.fresh_ms
         } else {
             plan.first_ms
         };

@@ -28,6 +28,7 @@ fn stage(id: i64, tasks: usize, task_ms: u32, parents: &[usize], is_map: bool) -
         durations_ms: vec![task_ms; tasks],
         firsts: vec![false; tasks],
         first_ms: 0,
+        fresh_ms: 0,
         parents: parents.to_vec(),
         is_map,
         reads_ms: 0,
@@ -63,7 +64,6 @@ fn two_stages(properties: &[(&str, &'static str)]) -> Plan {
         driver_in_cluster: false,
         driver_attempts_max: 2,
         rules: rules(properties),
-        fresh_ms: 0,
         pace: Pace::default(),
         tail_ms: 0,
         replaced_after_ms: None,
@@ -282,13 +282,13 @@ fn a_core_that_has_run_a_stage_is_warm_for_it_and_a_new_one_is_not() {
         durations_ms: vec![13_000; 4],
         firsts: vec![true; 4],
         first_ms: 3_000,
+        fresh_ms: 7_000,
         ..stage(0, 4, 0, &[], true)
     };
     plan.stages[0] = maps;
     assert_eq!(Simulation::new(&plan, &Facts::of(&plan), &around()).calm_ms(), 23_000);
     // Lost at 5 s, the map runs again on a warm core from 13 s on, for 10 s; then four reduces on three cores.
     assert_eq!(play(&plan, &around(), 5_000, 1).run_ms, 43_000);
-    plan.fresh_ms = 7_000;
     let replaced = Surroundings {
         replaced_after_ms: Some(1_000),
         replaced_spread: 0.0,

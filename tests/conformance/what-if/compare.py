@@ -4,7 +4,7 @@ usage: compare.py OUT WHAT_IF
 
 OUT is what real.py left, WHAT_IF the program. Moments are carried over from run to run by the submission of the job's own
 first Spark job, and times are counted from it: how long a driver takes to start is no matter of the job. When a
-replacement's executor comes is the cluster's: as in all other runs. How much the machine's pace differs from run to run no
+replacement's executor comes is the cluster's: as in all other runs in which as many had to come at once. How much the machine's pace differs from run to run no
 single log tells: so each run is predicted from its job's undisturbed log alone, and once more knowing the job's other runs,
 of which it is none (`--also`).
 """
@@ -51,9 +51,9 @@ def predicted(program, base_log, at_ms, victims, replaced, also):
 
 def held(answer, head_ms, real, failed_stages):
     # The real run was hit: those that had ended before are not compared with it.
-    result, calm = answer["result"], answer["undisturbed_seconds"]
-    added = answer["curve"][0]["added_seconds"] if answer["curve"] else result["added_seconds"]
-    spread = {key: calm + value - head_ms / 1000 for key, value in added.items()}
+    result = answer["result"]
+    times = answer["curve"][0]["run_seconds"] if answer["curve"] else result["run_seconds"]
+    spread = {key: value - head_ms / 1000 for key, value in times.items()}
     return spread, {
         "error": abs(spread["p50"] / real - 1),
         "inside": spread["p5"] * 0.98 <= real <= spread["p95"] * 1.02,
@@ -69,10 +69,10 @@ def main():
         done = json.loads(path.read_text())
         if done["exit"] == 0:
             runs.append((path.parent, done, facts(path.parent / "log")))
-    waits = {}
+    waits = []
     for path, done, run in runs:
         after = [at - done["killed_at_ms"] for at in run["added"] if at > done["killed_at_ms"]]
-        waits.update({path: min(after)} if after else {})
+        waits += [(path, len(done["victims"]), wait) for wait in after]
     rows = {}
     for path, done, run in runs:
         folder = path.parent
@@ -80,16 +80,17 @@ def main():
         base = facts(base_log)
         head_ms = base["begun"] - base["start"]
         at_ms = head_ms + done["killed_at_ms"] - run["begun"]
-        replaced = between(wait for other, wait in waits.items() if other != path)
+        victims = len(done["victims"])
+        replaced = between(wait for other, count, wait in waits if other != path and count == victims)
         real = (run["end"] - run["begun"]) / 1000
         also = [other / "log" for other, _, _ in runs if other.parent == folder and other != path]
-        asked = (program, base_log, at_ms, len(done["victims"]), replaced)
+        asked = (program, base_log, at_ms, victims, replaced)
         spread, alone = held(predicted(*asked, []), head_ms, real, run["failed_stages"])
         others, helped = held(predicted(*asked, also), head_ms, real, run["failed_stages"])
         rows.setdefault(folder.name, []).append((alone, helped))
         words = lambda it: " ".join(f"{it[key]:5.1f}" for key in ("p5", "p50", "p95"))
         print(
-            f"{folder.name:10} {len(done['victims'])} gone at {(at_ms - head_ms) / 1000:5.1f} s: {real:5.1f} s, predicted "
+            f"{folder.name:10} {victims} gone at {(at_ms - head_ms) / 1000:5.1f} s: {real:5.1f} s, predicted "
             f"{words(spread)}, knowing other runs {words(others)}; stages failed {run['failed_stages']}"
             f"{'' if alone['inside'] else ' OUTSIDE'}{'' if alone['stages'] else ' STAGES'}"
         )

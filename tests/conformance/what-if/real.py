@@ -148,10 +148,13 @@ def run(cluster, job, folder, after_seconds, victims):
             for _ in range(victims):
                 cluster.add()
         done["exit"] = process.wait(300)
+        # Of one that fails the end is when its driver goes.
+        said = process.stdout.read().split()
+        done["done_at_ms"] = int(said[-1] if said else time.time() * 1000)
     finally:
         if process.poll() is None:
             kill(process)
-    done["took_seconds"] = (int(time.time() * 1000) - done["begun_at_ms"]) / 1000
+    done["took_seconds"] = (done["done_at_ms"] - done["begun_at_ms"]) / 1000
     (folder / "run.json").write_text(json.dumps(done, indent=1) + "\n")
     print(job, folder.name, done["exit"], done["took_seconds"], flush=True)
     return done["took_seconds"]
