@@ -159,16 +159,19 @@ fn tell_region(drill: &Drill) -> anyhow::Result<ExitCode> {
 fn tell_story(drill: &Drill) -> anyhow::Result<(PathBuf, Run, Option<Comparison>)> {
     let scenario = Scenario::find(&drill.scenario).map_err(|error| anyhow!("{error}, {}", busy_region::NAME))?;
     let settings = set(scenario.settings(), drill)?;
+    let folder = drill.out.join(scenario.name);
+    make(&folder)?;
     let mut screen = Screen::new(drill, scenario.name);
     let run = run::run(scenario, &settings, drill.seed, |entry| screen.show(entry))?;
     screen.close()?;
-    Ok((drill.out.join(scenario.name), run, None))
+    Ok((folder, run, None))
 }
 
 /// Runs a job of the user's own; answers the folder of its reports, and the job undisturbed beside it if that was asked for.
 fn tell_job(drill: &Drill, job: &Job) -> anyhow::Result<(PathBuf, Run, Option<Comparison>)> {
     let settings = set(Job::settings(), drill)?;
     let folder = drill.out.join(&job.name);
+    make(&folder)?;
     let sitting = Sitting {
         settings: &settings,
         seed: drill.seed,
@@ -260,9 +263,13 @@ fn conclude(drill: &Drill, step: &StepRun, path: Option<&Path>) -> anyhow::Resul
     Ok(Some(judgement.verdict))
 }
 
+/// Makes the folder of what will be written: before a run that takes minutes, not after it.
+fn make(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))
+}
+
 /// Writes journal and reports; answers, for each step, where its page lies.
 fn write(folder: &Path, run: &Run) -> anyhow::Result<Vec<Option<PathBuf>>> {
-    std::fs::create_dir_all(folder).with_context(|| format!("making the folder {}", folder.display()))?;
     let save = |name: &str, bytes: &[u8]| -> anyhow::Result<PathBuf> {
         let path = folder.join(name);
         std::fs::write(&path, bytes).with_context(|| format!("writing {}", path.display()))?;

@@ -138,6 +138,16 @@ fn a_file_that_is_no_log_is_named_for_what_it_is() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_told_before_anything_runs() {
+    let no_folder = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml/out");
+    let output = local(&["drill", "--out", no_folder]);
+    let said = String::from_utf8(output.stderr).expect("it is text");
+    assert!(!output.status.success());
+    assert!(said.contains("making the folder") && said.contains("Cargo.toml/out"), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing has happened yet");
+}
+
+#[test]
 fn what_was_not_shown_passes_for_shown_only_where_nobody_minds() {
     let out = std::env::temp_dir().join(format!("spot-drill-fail-on-{}", std::process::id()));
     let status = |scenario: &str, fail_on: &str| {

@@ -137,9 +137,12 @@ pub fn month_words(month: &Month) -> String {
 
 /// The chances of the verdicts in words.
 pub fn verdicts_words(verdicts: Verdicts) -> String {
+    format!("survived {}, {}", percent(verdicts.survived), other_verdicts(verdicts))
+}
+
+fn other_verdicts(verdicts: Verdicts) -> String {
     format!(
-        "survived {}, degraded {}, failed {}, nothing shown {}",
-        percent(verdicts.survived),
+        "degraded {}, failed {}, nothing shown {}",
         percent(verdicts.degraded),
         percent(verdicts.failed),
         percent(verdicts.inconclusive),
@@ -176,12 +179,7 @@ fn figures(answer: &Answer) -> Vec<(&'static str, String, String)> {
         (
             "A drill says survived",
             percent(result.verdicts.survived),
-            format!(
-                "degraded {}, failed {}, nothing shown {}",
-                percent(result.verdicts.degraded),
-                percent(result.verdicts.failed),
-                percent(result.verdicts.inconclusive)
-            ),
+            other_verdicts(result.verdicts),
         ),
         (
             "Work thrown away",

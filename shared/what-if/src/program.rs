@@ -47,6 +47,10 @@ pub fn tell(arguments: &Arguments, log: &SparkRun) -> anyhow::Result<()> {
         bail!("{} holds no line of a Spark event log", arguments.log);
     }
     let asked = asked(arguments, log)?;
+    // Before a minute's work, not after it.
+    if let Some(folder) = &arguments.out {
+        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    }
     let bar = progress_bar(runs_at_most(&asked));
     let answer = ask(log, TASKS_MAX, &asked, &|| bar.inc(1));
     bar.finish_and_clear();
@@ -67,7 +71,6 @@ pub fn tell(arguments: &Arguments, log: &SparkRun) -> anyhow::Result<()> {
         }
     };
     if let Some(folder) = &arguments.out {
-        std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         write(&folder.join("what-if.json"), &(told.json.clone() + "\n"))?;
         if let Some(page) = &told.page {
             write(&folder.join("what-if.html"), page)?;
