@@ -143,7 +143,10 @@ fn a_folder_that_cannot_be_made_is_told_before_anything_runs() {
     let output = local(&["drill", "--out", no_folder]);
     let said = String::from_utf8(output.stderr).expect("it is text");
     assert!(!output.status.success());
-    assert!(said.contains("making the folder") && said.contains("Cargo.toml/out"), "{said}");
+    assert!(
+        said.contains("making the folder") && said.contains("Cargo.toml/out"),
+        "{said}"
+    );
     assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing has happened yet");
 }
 
