@@ -154,11 +154,11 @@ pub fn run(serve: &Serve) -> anyhow::Result<ExitCode> {
             virtually: tokio::time::Instant::now(),
         };
         let runs_on = spark.as_ref().map(Served::name);
+        if let Some(name) = &runs_on {
+            eprintln!("Spark steps run on {name}.");
+        }
         match spark {
-            Some(spark) => {
-                eprintln!("Spark steps run on {}.", spark.name());
-                tokio::spawn(spark.keep(world.clone(), begun));
-            }
+            Some(spark) => drop(tokio::spawn(spark.keep(world.clone(), begun))),
             None => drop(tokio::spawn(pace::keep(world.clone(), gate.clone(), begun))),
         }
         tokio::spawn(reports::keep(world.clone(), serve.out.clone()));

@@ -184,6 +184,7 @@ impl Spread {
         let chance = |is: &dyn Fn(&Run) -> bool| {
             round(runs.iter().filter(|run| is(run)).count() as f64 / runs.len().max(1) as f64)
         };
+        let said = |verdict| chance(&|run| run.outcome.verdict() == verdict);
         let finished = || runs.iter().filter(|run| run.outcome.ending == Ending::Finished);
         let added = |run: &Run| f64::from(run.outcome.run_ms) - f64::from(run.calm_ms);
         Self {
@@ -197,10 +198,10 @@ impl Spread {
             no_executors: chance(&|run| run.outcome.ending == Ending::NoExecutors),
             not_hit: chance(&|run| run.outcome.nodes_lost == 0),
             verdicts: Verdicts {
-                survived: chance(&|run| run.outcome.verdict() == Verdict::Survived),
-                degraded: chance(&|run| run.outcome.verdict() == Verdict::Degraded),
-                failed: chance(&|run| run.outcome.verdict() == Verdict::Failed),
-                inconclusive: chance(&|run| run.outcome.verdict() == Verdict::Inconclusive),
+                survived: said(Verdict::Survived),
+                degraded: said(Verdict::Degraded),
+                failed: said(Verdict::Failed),
+                inconclusive: said(Verdict::Inconclusive),
             },
         }
     }

@@ -274,7 +274,7 @@ impl Simulation<'_> {
             if executor.standing == Standing::Live || executor.decommissioned {
                 left.push(*id);
             }
-            self.outcome.held |= executor.decommissioned || self.holds(*id);
+            self.outcome.held |= self.holds_output(*id);
             self.lose_executor(*id, true);
             if self.plan.rules.cleanup_expired_host {
                 self.forget_output(*id);
@@ -282,15 +282,14 @@ impl Simulation<'_> {
                 self.mark_unreachable(*id);
             }
         }
+        self.outcome.held |= !left.is_empty();
         let ready_ms = self.replace(node, &left);
         self.lost.push((self.now_ms, ready_ms));
     }
 
-    /// Whether an executor is there, or output of it that the driver counts upon.
-    fn holds(&self, id: u32) -> bool {
-        let executor = &self.executors[id as usize];
-        let has_output = || !executor.forgotten && self.stages.iter().any(|stage| stage.held_by(id) > 0);
-        executor.standing == Standing::Live || has_output()
+    /// Whether there is output of an executor that the driver counts upon.
+    fn holds_output(&self, id: u32) -> bool {
+        !self.executors[id as usize].forgotten && self.stages.iter().any(|stage| stage.held_by(id) > 0)
     }
 
     /// Another node will come, with executors like those that were lost: when, ms.

@@ -4,9 +4,9 @@ usage: compare.py OUT WHAT_IF
 
 OUT is what real.py left, WHAT_IF the program. Moments are carried over from run to run by the submission of the job's own
 first Spark job, and times are counted from it: how long a driver takes to start is no matter of the job. When a
-replacement's executor comes is the cluster's: as in all other runs in which as many had to come at once. How much the machine's pace differs from run to run no
-single log tells: so each run is predicted from its job's undisturbed log alone, and once more knowing the job's other runs,
-of which it is none (`--also`).
+replacement's executor comes is the cluster's: as in all other runs in which as many had to come at once. How much the
+machine's pace differs from run to run no single log tells: so each run is predicted from its job's undisturbed log alone,
+and once more knowing the job's other runs, of which it is none (`--also`).
 """
 
 import json
