@@ -66,7 +66,11 @@ impl Trial {
             what: chance.one(&[Resource::Table, Resource::Bucket, Resource::ExperimentTemplate]),
             from_seconds: i64::from(chance.between(1, 1500)),
             seconds: i64::from(chance.between(1, 3600)),
+            comes_back_empty: false,
         });
+        if let Some(gone) = faults.gone.as_mut().filter(|gone| gone.what == Resource::Table) {
+            gone.comes_back_empty = Chance::new(seed ^ 0x5eed_0fe4_9717_0000).percent(50);
+        }
         // The first page of every listing is empty, and not the last.
         if chance.percent(15) {
             story.plot.page = Some(0);
@@ -147,7 +151,7 @@ pub fn kind(wrong: &str) -> &str {
 type LeaveOut = fn(&mut Faults);
 
 /// Every fault of a run's, and how it is left out.
-const EACH: [(&str, LeaveOut); 18] = [
+const EACH: [(&str, LeaveOut); 19] = [
     ("crash", |faults| faults.at_call = None),
     ("ended-early", |faults| faults.ended_early = None),
     ("errors", |faults| faults.errors_percent = 0),
@@ -162,6 +166,9 @@ const EACH: [(&str, LeaveOut); 18] = [
     ("fis-refused", |faults| faults.fis_refused_percent = 0),
     ("stale", |faults| faults.stale_percent = 0),
     ("skew", |faults| faults.skew_ms_max = 0),
+    ("emptied", |faults| {
+        faults.gone.iter_mut().for_each(|gone| gone.comes_back_empty = false)
+    }),
     ("gone", |faults| faults.gone = None),
     ("twice", |faults| faults.twice_percent = 0),
     ("lost", |faults| faults.lost_percent = 0),

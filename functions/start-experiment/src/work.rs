@@ -68,6 +68,7 @@ impl<'a> Work<'a> {
         step: Step,
     ) -> Result<Taken<'a>, Error> {
         let found = aws.drill(&config.table_name, &event.cluster_id, &event.step_id).await?;
+        let is_new = found.is_none();
         let mut drill = found.unwrap_or_else(|| Drill::new(&event.cluster_id, &event.step_id));
         if !drill.may_take(&invocation.request_id, aws.now()) {
             return Ok(Taken::No(left_alone(&drill)));
@@ -81,6 +82,16 @@ impl<'a> Work<'a> {
         drill.state = drill.state.or(Some(DrillState::Claimed));
         drill.job = Some(job::of(&step)).filter(|job| !job.is_empty());
         drill.started_at = step.started_at.or(Some(event.time));
+        if is_new && may_have_been_drilled(config, &drill, aws.now()) {
+            drill.waves = aws.experiments_of_step(&event.step_id).await?;
+            if !drill.waves.is_empty() {
+                tracing::warn!(
+                    step_id = event.step_id,
+                    "FIS has experiments of a step of which the ledger knows nothing"
+                );
+                drill.state = Some(DrillState::Started);
+            }
+        }
         drill.holder = Some(invocation.request_id.clone());
         drill.lease_until = Some(invocation.deadline + TimeDelta::seconds(1));
         let mut work = Work {
@@ -321,6 +332,13 @@ impl<'a> Work<'a> {
             self.release_cluster().await
         }
     }
+}
+
+/// Of a step that has run for longer than the delay there may have been an experiment, though the ledger knows nothing of it:
+/// its table may have been deleted, and made anew. FIS knows.
+fn may_have_been_drilled(config: &Config, drill: &Drill, now: DateTime<Utc>) -> bool {
+    let delay = TimeDelta::seconds(i64::from(config.delay_seconds));
+    drill.started_at.is_some_and(|started| now >= started + delay)
 }
 
 /// Why nobody is interrupted for a step that does not run.

@@ -4,8 +4,10 @@ use aws::ExperimentState;
 use aws::{Aws, Error};
 use chrono::TimeDelta;
 use report::ExperimentFacts;
+use rules::cluster::Instance;
 use rules::drill::{Drill, DrillState, Wave, is_end_status};
 use rules::interruption::{Act, NOTICE};
+use rules::step::Step;
 
 /// What FIS says of the drill's experiments.
 #[derive(Debug, Default)]
@@ -48,6 +50,34 @@ pub(crate) async fn read(aws: &Aws, drill: &mut Drill, problems: &mut Vec<String
         }
     }
     read
+}
+
+/// Where the ledger knows of no drill and the cluster lost instances while the step ran, FIS is asked for experiments of the
+/// step: the ledger's table may have been deleted, and made anew.
+pub(crate) async fn recall(
+    aws: &Aws,
+    drill: &mut Drill,
+    step: &Step,
+    instances: Option<&[Instance]>,
+    problems: &mut Vec<String>,
+) {
+    let went = |one: &Instance| {
+        one.ended_at
+            .zip(step.started_at)
+            .is_some_and(|(ended, began)| ended >= began)
+    };
+    if drill.state.is_some() || !instances.into_iter().flatten().any(went) {
+        return;
+    }
+    match aws.experiments_of_step(&step.id).await {
+        Ok(waves) if waves.is_empty() => {}
+        Ok(waves) => {
+            drill.waves = waves;
+            drill.state = Some(DrillState::Started);
+            problems.push("the ledger has lost this step's drill: what is told of it is what FIS remembers".into());
+        }
+        Err(error) => problems.push(error.chain()),
+    }
 }
 
 /// What the ledger remembers of an experiment of which FIS tells no more: one that ended as completed did what it was

@@ -72,6 +72,7 @@ pub(crate) async fn write(
     let cluster = or_missing(cluster, "cluster", &mut missing).flatten();
     let recovery = recovery::wait(aws, config, invocation, cluster.as_ref(), &step, &mut drill).await?;
     let mut problems = Vec::new();
+    experiments::recall(aws, &mut drill, &step, recovery.instances.as_deref(), &mut problems).await;
     let experiments = experiments::read(aws, &mut drill, &mut problems).await;
     missing.extend(problems.into_iter().map(|why| Missing {
         what: "experiment".into(),
@@ -202,7 +203,7 @@ async fn finish(aws: &Aws, config: &Config, cluster_id: &str, step: &Step) -> Re
 /// start-experiment may have gone on while we waited: what it wrote last is what counts, and it has come to its end.
 async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill, experiments: &Experiments) -> Result<(), Error> {
     if let Some(latest) = aws.drill(&config.table_name, &drill.cluster_id, &drill.step_id).await? {
-        drill.state = latest.state;
+        drill.state = latest.state.or(drill.state);
         drill.reason = latest.reason;
         drill.version = latest.version;
         drill.report = latest.report;

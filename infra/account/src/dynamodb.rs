@@ -105,6 +105,13 @@ impl DynamoDb {
         Ok(())
     }
 
+    /// Deletes a table and makes it again as it was described: its items are gone.
+    //= https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteTable.html
+    pub fn make_anew(&self, name: &str, properties: &Value) -> Result<(), ApiError> {
+        self.set_up("DeleteTable", &json!({ "TableName": name }))?;
+        self.create_table(name, properties)
+    }
+
     fn set_up(&self, operation: &str, request: &Value) -> Result<(), ApiError> {
         self.call(operation, request.to_string().as_bytes())
             .map(drop)

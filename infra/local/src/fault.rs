@@ -155,6 +155,8 @@ pub enum Kind {
     ClockOff,
     /// The ledger's table is gone.
     TableGone,
+    /// The ledger's table is made anew, and what was in it is lost.
+    TableEmptied,
     /// The reports' bucket is gone.
     BucketGone,
     /// The experiment template is gone.
@@ -166,7 +168,7 @@ pub const LATE_MS: u64 = 10_000;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::EventLost,
         Self::DeliveredTwice,
         Self::EmittedAgain,
@@ -196,6 +198,7 @@ impl Kind {
         Self::Stale,
         Self::ClockOff,
         Self::TableGone,
+        Self::TableEmptied,
         Self::BucketGone,
         Self::TemplateGone,
     ];
@@ -232,6 +235,7 @@ impl Kind {
             Self::Stale => "a read is answered as it was before",
             Self::ClockOff => "a function's clock is wrong",
             Self::TableGone => "the ledger's table is gone",
+            Self::TableEmptied => "the ledger's table comes back empty",
             Self::BucketGone => "the reports' bucket is gone",
             Self::TemplateGone => "the experiment template is gone",
         }
@@ -269,6 +273,9 @@ pub struct Gone {
     pub from_seconds: i64,
     /// For so many seconds.
     pub seconds: i64,
+    /// Whether a table comes back without its items: one that is made anew has none.
+    //= https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteTable.html
+    pub comes_back_empty: bool,
 }
 
 /// A resource of the deployment's.

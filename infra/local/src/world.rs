@@ -32,6 +32,8 @@ use crate::fault::{Faults, Kind as Fault};
 use crate::functions::Function;
 use crate::world::deployed::cloudformation::Stacks;
 
+pub use fate::EMPTIED;
+
 /// The simulated world. Clones share it.
 #[derive(Clone)]
 pub struct World {

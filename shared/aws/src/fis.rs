@@ -1,6 +1,7 @@
 //! Calls to FIS: the stack's template is read as the policy, and each experiment gets a throw-away copy of it.
 
 mod experiment;
+mod recall;
 mod template;
 
 use aws_sdk_fis::types::{

@@ -25,6 +25,20 @@ pub struct Victim {
     pub launched_at: Option<DateTime<Utc>>,
 }
 
+impl Victim {
+    /// The one of an ARN, of which nothing else is known.
+    pub fn of_arn(arn: String) -> Self {
+        Self {
+            instance_id: arn.rsplit('/').next().unwrap_or_default().to_owned(),
+            arn,
+            instance_type: String::new(),
+            availability_zone: String::new(),
+            private_dns_name: String::new(),
+            launched_at: None,
+        }
+    }
+}
+
 /// How many instances the experiment template asks for.
 ///
 /// <https://docs.aws.amazon.com/fis/latest/userguide/targets.html#target-selection-mode>

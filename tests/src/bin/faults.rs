@@ -33,6 +33,9 @@ struct Command {
     /// Leave this fault out, of the one seed; as often as is wanted.
     #[arg(long, requires = "seed", value_name = "FAULT")]
     without: Vec<String>,
+    /// Of the seeds, only those that draw this fault.
+    #[arg(long, value_name = "FAULT", conflicts_with = "seed")]
+    with: Option<String>,
     /// Begin no more after so many minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
@@ -161,11 +164,18 @@ fn tell_all(command: &Command) -> ExitCode {
                         return;
                     }
                     let seed = command.from + number;
+                    bar.inc(1);
+                    if command
+                        .with
+                        .as_ref()
+                        .is_some_and(|with| !Trial::draw(seed).names().contains(&with.as_str()))
+                    {
+                        continue;
+                    }
                     let outcome = told(seed);
                     let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
                     count.add(seed, &outcome);
                     bar.set_message(format!("{} wrong", count.wrong.len()));
-                    bar.inc(1);
                 }
             });
         }

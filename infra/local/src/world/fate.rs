@@ -5,16 +5,22 @@
 use std::time::Duration;
 
 use account::api::Time;
+use account::journal::{self, Entry};
 use account::wire::{self, Call, Service};
 use bytes::Bytes;
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use super::State;
-use crate::fault::{Fate, Faults, Kind as Fault, OF_FIS, Refusal, Resource};
+use crate::fault::{Fate, Faults, Gone, Kind as Fault, OF_FIS, Refusal, Resource};
+
+/// What the journal says of a table that is made anew.
+pub const EMPTIED: &str = "deleted and made anew, without its items";
 
 impl State {
     /// What becomes of a caller's next AWS call.
     pub fn fate(&mut self, now: Time, caller: &str, request: &http::Request<Bytes>) -> Fate {
+        self.empty_the_table(now);
         let mut fate = self.draw_fate(caller);
         // What a call is about is looked at only where that matters.
         let percent = self.faults.fis_refused_percent;
@@ -67,6 +73,35 @@ impl State {
         let gone = self.faults.gone.as_ref()?;
         let seconds = (now - self.epoch).num_seconds() - gone.from_seconds;
         (0..gone.seconds).contains(&seconds).then_some(gone.what)
+    }
+
+    /// Makes the ledger's table anew, once, when it goes; while it is gone nobody sees that.
+    fn empty_the_table(&mut self, now: Time) {
+        let is_time = |gone: &Gone| {
+            let goes_at = self.epoch + TimeDelta::seconds(gone.from_seconds);
+            gone.what == Resource::Table && gone.comes_back_empty && goes_at <= now
+        };
+        let is_done = self.injected.contains_key(&Fault::TableEmptied);
+        if !is_done && self.faults.gone.as_ref().is_some_and(is_time) {
+            self.make_tables_anew(now);
+            self.inject(Fault::TableEmptied);
+        }
+    }
+
+    /// Somebody deletes the template's tables and makes them again: what was in them is lost.
+    pub fn make_tables_anew(&mut self, now: Time) {
+        for table in self.template.tables.values() {
+            let emptied = self.account.dynamodb.make_anew(&table.name, &table.properties);
+            emptied.expect("a table that was made can be made again");
+            self.account.journal.push(Entry {
+                at: now,
+                kind: journal::Kind::Transition,
+                source: "dynamodb".into(),
+                subject: table.name.clone(),
+                text: EMPTIED.into(),
+                data: Value::Null,
+            });
+        }
     }
 
     fn is_about(&self, request: &http::Request<Bytes>, what: Resource) -> bool {

@@ -24,6 +24,8 @@ pub struct ExperimentState {
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
+    /// The ARNs that its targets name.
+    pub target_arns: Vec<String>,
     /// What its actions did. An action that never began did nothing; one that was stopped later did what it did.
     pub acts: Vec<Act>,
 }
@@ -52,6 +54,7 @@ pub(super) fn read(experiment: Experiment) -> Result<ExperimentState, Error> {
         reason: Some(reason).filter(|reason| !reason.is_empty()),
         started_at: experiment.start_time.as_ref().and_then(time),
         ended_at: experiment.end_time.as_ref().and_then(time),
+        target_arns: targets.into_values().flatten().collect(),
         acts,
         id,
     })

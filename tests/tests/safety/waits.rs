@@ -1,0 +1,192 @@
+//! What ends a wait and what does not: looks that lie minutes apart, a step that EMR still calls PENDING, a delay that is
+//! longer than the wait, and an experiment that was asked for too long ago to be asked for again.
+
+use std::time::Duration;
+
+use account::emr::{StepState, Whims};
+use account::spark::Workload;
+use account::wire::Service;
+use chrono::TimeDelta;
+use local::fault::{AtCall, Fate};
+use rules::drill::DrillState;
+use serde_json::json;
+
+use crate::staging::*;
+
+#[test]
+fn what_says_no_is_read_again_when_the_nodes_come_minutes_after_the_first_look() {
+    in_a_world(1, &[("DelaySeconds", "10")], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 0)).await;
+        // EC2 calls them running long before EMR does.
+        let slower_by = TimeDelta::seconds(300);
+        world.lock().account.emr.set_whims(Whims {
+            slower_by,
+            ..Whims::default()
+        });
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        let looks = |state: &local::world::State| {
+            let entries = state.account.journal.entries().iter();
+            let by_us = |entry: &&account::journal::Entry| entry.data["caller"] == "spot-drill-StartExperiment";
+            entries
+                .filter(by_us)
+                .filter(|entry| entry.subject == "ListInstances")
+                .count()
+        };
+        until(&world, |state| looks(state) > 0).await;
+        emr(
+            &world,
+            "RemoveTags",
+            json!({"ResourceId": cluster_id, "TagKeys": ["spot-drill"]}),
+        );
+        sleep(1000).await;
+        assert!(
+            looks(&world.lock()) > 1,
+            "the nodes were there at the first look already"
+        );
+        assert_eq!(world.lock().account.fis.experiments().count(), 0);
+        let drill = aws(&world)
+            .drill(&table(&world), &cluster_id, &step_id)
+            .await
+            .unwrap()
+            .unwrap();
+        let reason = drill.reason.unwrap_or_default();
+        assert_eq!(drill.state, Some(DrillState::Refused), "{reason}");
+        assert!(reason.contains("has no tag spot-drill=on"), "{reason}");
+    });
+}
+
+#[test]
+fn a_wait_that_is_shorter_than_the_delay_lasts_until_the_delay_is_over() {
+    let parameters = [("DelaySeconds", "120"), ("WaitSecondsMax", "60")];
+    in_a_world(1, &parameters, no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        sleep(200).await;
+        let drill = aws(&world)
+            .drill(&table(&world), &cluster_id, &step_id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(drill.experiments().len(), 1, "{:?}", drill.reason);
+    });
+}
+
+#[test]
+fn a_step_that_emr_goes_on_calling_pending_is_not_drilled() {
+    in_a_world(1, &[("DelaySeconds", "10")], no_events(), async |world| {
+        let mut cluster = workshop("c", 32);
+        cluster["StepConcurrencyLevel"] = json!(1);
+        let cluster_id = cluster_up(&world, cluster).await;
+        run_step(&world, &cluster_id, spark(&[OUT])).await;
+        let waits = add_steps(&world, &cluster_id, json!([spark(&[OUT])])).remove(0);
+        let payload = running(&world, &cluster_id, &waits);
+        let answer = invoke(&world, "StartExperiment", "one", payload).await.unwrap();
+        assert_eq!(step_of(&world.lock(), &cluster_id, &waits).state, StepState::Pending);
+        assert_eq!(answer["outcome"], "gave_up", "{answer}");
+        let reason = answer["reason"].as_str().unwrap_or_default();
+        assert!(reason.contains("PENDING"), "{reason}");
+        assert_eq!(world.lock().account.fis.experiments().count(), 0);
+    });
+}
+
+#[test]
+fn an_event_of_a_step_that_does_not_run_costs_no_call() {
+    in_a_world(1, &[], no_events(), async |world| {
+        for state in ["PENDING", "CANCEL_PENDING", "COMPLETED", "INTERRUPTED", "SOMETHING_NEW"] {
+            let mut payload = running(&world, "j-1A2B3C4D5E6F7", "s-1A2B3C4D5E6F7");
+            payload["detail"]["state"] = json!(state);
+            let before = world.lock().calls("spot-drill-StartExperiment");
+            let answer = invoke(&world, "StartExperiment", state, payload).await.unwrap();
+            assert_eq!(answer["reason"], format!("the step is {state}, not RUNNING"));
+            assert_eq!(world.lock().calls("spot-drill-StartExperiment"), before);
+        }
+    });
+}
+
+/// EMR's quotas are the account's: somebody else may have all of `ListInstances` just when the nodes are looked at.
+#[test]
+fn a_look_at_the_nodes_that_emr_throttles_is_made_again_later() {
+    in_a_world(1, &[("DelaySeconds", "60")], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        for _ in 0..1_000 {
+            let (now, input) = (world.clock.now(), json!({"ClusterId": cluster_id}));
+            let _ = world.lock().account.call(now, Service::Emr, "ListInstances", input);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(notices(&world.lock()).len(), 0, "nobody could look yet");
+        sleep(300).await;
+        let drill = aws(&world)
+            .drill(&table(&world), &cluster_id, &step_id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(drill.experiments().len(), 1, "{:?} {:?}", drill.state, drill.reason);
+        let state = world.lock();
+        let failed = state
+            .account
+            .journal
+            .entries()
+            .iter()
+            .filter(|entry| entry.text.starts_with("fails"));
+        assert_eq!(failed.count(), 0, "an alarm goes off for {step_id}");
+    });
+}
+
+/// FIS's memory of client tokens has no documented length: <https://docs.aws.amazon.com/fis/latest/APIReference/API_StartExperiment.html>
+#[test]
+fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again() {
+    let mut tried = 0;
+    for call in 14..40 {
+        let at_call = AtCall {
+            function: "spot-drill-StartExperiment".into(),
+            call,
+            fate: Fate::CrashBefore,
+        };
+        let faults = local::fault::Faults {
+            at_call: Some(at_call),
+            ..no_events()
+        };
+        in_a_world(1, &[("DelaySeconds", "10")], faults, async |world| {
+            let mut long = Workload::workshop();
+            long.stages.iter_mut().for_each(|stage| stage.task_seconds *= 4.0);
+            world
+                .lock()
+                .account
+                .emr
+                .set_workload("s3://emr-spot-workshop-data/script.py", long);
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+            let payload = running(&world, &cluster_id, &step_id);
+            // Invoked by hand, so that Lambda does not try again by itself.
+            if invoke(&world, "StartExperiment", "one", payload.clone()).await.is_ok() {
+                return;
+            }
+            let drill = aws(&world)
+                .drill(&table(&world), &cluster_id, &step_id)
+                .await
+                .unwrap()
+                .unwrap();
+            if !drill
+                .waves
+                .first()
+                .is_some_and(|wave| wave.template_id.is_some() && wave.experiment_id.is_none())
+                || world.lock().account.fis.experiments().count() > 0
+            {
+                return;
+            }
+            tried += 1;
+            // Of the same invocation, whose lease is its own.
+            sleep(11 * 60).await;
+            assert_eq!(step_of(&world.lock(), &cluster_id, &step_id).state, StepState::Running);
+            let answer = invoke(&world, "StartExperiment", "one", payload).await.unwrap();
+            assert_eq!(answer["outcome"], "gave_up", "dies before call {call}: {answer}");
+            assert_eq!(
+                world.lock().account.fis.experiments().count(),
+                0,
+                "dies before call {call}"
+            );
+        });
+    }
+    assert!(tried > 0, "no attempt died before its experiment");
+}
