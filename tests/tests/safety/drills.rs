@@ -3,7 +3,7 @@
 use account::emr::{ClusterState, StepState};
 use account::fis::Status;
 use account::wire::Service;
-use local::fault::{AtCall, Fate};
+use local::fault::{AtCall, Fate, Faults};
 use local::world::World;
 use rules::drill::DrillState;
 use serde_json::{Value, json};
@@ -349,4 +349,36 @@ fn a_clusters_tag_has_all_its_steps_drilled_and_reported_on_but_for_those_known_
         assert_eq!(notices(&world.lock()).len(), 3);
         assert!(!has_report(&world.lock(), &cluster_id, &copy));
     });
+}
+
+#[test]
+fn a_full_quota_of_fis_is_bad_luck_and_whatever_else_it_says_for_good_is_a_refusal() {
+    let faults = Faults {
+        fis_refused_percent: 100,
+        ..no_faults()
+    };
+    let (mut full, mut refused) = (0, 0);
+    for seed in 0..12 {
+        in_a_world(seed, &[("DelaySeconds", "10")], faults.clone(), async |world| {
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+            sleep(180).await;
+            nobody_was_hit(&world, "FIS says no");
+            let drill = aws(&world)
+                .drill(&table(&world), &cluster_id, &step_id)
+                .await
+                .unwrap()
+                .unwrap();
+            let reason = drill.reason.unwrap_or_default();
+            let is_full = reason.contains("ServiceQuotaExceededException");
+            *(if is_full { &mut full } else { &mut refused }) += 1;
+            let wanted = if is_full {
+                DrillState::GaveUp
+            } else {
+                DrillState::Refused
+            };
+            assert_eq!(drill.state, Some(wanted), "{reason}");
+        });
+    }
+    assert!(full > 0 && refused > 0, "{full}, {refused}");
 }

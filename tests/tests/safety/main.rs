@@ -17,6 +17,7 @@ mod places;
 mod rows;
 mod spellings;
 mod staging;
+mod storm;
 mod sweep;
 mod turns;
 mod victims;
