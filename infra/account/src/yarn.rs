@@ -54,6 +54,8 @@ pub struct Yarn {
     order: Order,
     nodes: Nodes,
     applications: Vec<Application>,
+    /// So many of the first of them have ended, and want nothing more: a cluster may have thousands.
+    ended: usize,
     truth: Vec<ApplicationTruth>,
     objects: Vec<(String, Vec<u8>)>,
 }
@@ -67,6 +69,7 @@ impl Yarn {
             order: Order::Fifo,
             nodes: Nodes::default(),
             applications: Vec::new(),
+            ended: 0,
             truth: Vec::new(),
             objects: Vec::new(),
         }
@@ -242,7 +245,7 @@ impl Yarn {
 
     /// When something happens next.
     pub fn due(&self) -> Option<Time> {
-        self.applications
+        self.applications[self.ended..]
             .iter()
             .filter_map(|application| application.driver.as_ref()?.due())
             .min()
@@ -252,7 +255,7 @@ impl Yarn {
     pub fn advance(&mut self, ctx: &mut Ctx<'_>) {
         while let Some(at) = self.due().filter(|at| *at <= ctx.now) {
             let now = std::mem::replace(&mut ctx.now, at);
-            for index in 0..self.applications.len() {
+            for index in self.ended..self.applications.len() {
                 let Some(driver) = &mut self.applications[index].driver else {
                     continue;
                 };
@@ -344,6 +347,11 @@ impl Yarn {
             json!({"final_status": word}),
         );
         self.applications[index].state = state;
+        let has_ended = |one: &Application| one.is_over() && one.driver.is_none();
+        self.ended += self.applications[self.ended..]
+            .iter()
+            .take_while(|one| has_ended(one))
+            .count();
     }
 }
 

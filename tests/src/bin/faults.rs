@@ -39,6 +39,9 @@ struct Command {
     /// Begin no more after so many minutes.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Begin no more once a drill is wrong.
+    #[arg(long)]
+    first: bool,
     /// Fail if a kind of fault came less often.
     #[arg(long, default_value_t = 0, value_name = "TIMES")]
     each: u64,
@@ -173,6 +176,9 @@ fn tell_all(command: &Command) -> ExitCode {
                         continue;
                     }
                     let outcome = told(seed);
+                    if command.first && !outcome.wrongs.is_empty() {
+                        next.store(command.seeds, Ordering::Relaxed);
+                    }
                     let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
                     count.add(seed, &outcome);
                     bar.set_message(format!("{} wrong", count.wrong.len()));

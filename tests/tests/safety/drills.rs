@@ -61,6 +61,22 @@ fn a_lever_that_is_engaged_during_the_wait_is_seen() {
     is_called_off(meanwhile, DrillState::Refused, "lever is engaged: change freeze");
 }
 
+#[test]
+fn a_cluster_that_somebody_ends_just_before_the_experiment_is_left_alone() {
+    for seconds in 80..92 {
+        in_a_world(1, &[], no_faults(), async |world| {
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            run_step(&world, &cluster_id, spark(&[OUT])).await;
+            sleep(seconds).await;
+            let experiments = world.lock().account.fis.experiments().count();
+            emr(&world, "TerminateJobFlows", json!({"JobFlowIds": [cluster_id]}));
+            sleep(300).await;
+            let after = world.lock().account.fis.experiments().count();
+            assert_eq!(after, experiments, "one was started after {seconds} s");
+        });
+    }
+}
+
 /// The stop condition's alarm, by its ARN.
 fn stop_alarm(world: &World) -> String {
     let state = world.lock();

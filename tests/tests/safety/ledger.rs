@@ -1,6 +1,9 @@
 //! The ledger's own guards: whoever writes second does not win, and what could not be written is said.
 
+use account::emr::Role;
+use aws::invocation::Invocation;
 use aws::{Saved, expires_at};
+use clap::Parser;
 use local::fault::Faults;
 use local::world::World;
 use rules::drill::{Drill, DrillState};
@@ -63,4 +66,53 @@ fn a_warning_that_could_not_be_written_is_named_to_sqs_as_failed() {
         ..no_faults()
     };
     both_are_named(faults, |_| {});
+}
+
+#[test]
+fn a_warning_is_recorded_with_what_ec2_knows_of_its_instance_and_how_long_it_was_on_its_way() {
+    in_a_world(1, &[], no_events(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let node = cluster_of(&world.lock(), &cluster_id)
+            .instances
+            .iter()
+            .find(|one| one.role == Role::Task)
+            .cloned();
+        let node = node.unwrap();
+        let mut message = warning("one");
+        let mut body: Value = serde_json::from_str(message["body"].as_str().unwrap()).unwrap();
+        body["detail"]["instance-id"] = json!(node.ec2_instance_id);
+        let noticed_at = world.clock.now() - chrono::TimeDelta::milliseconds(2_500);
+        body["time"] = json!(noticed_at.to_rfc3339());
+        message["body"] = json!(body.to_string());
+        let table = table(&world);
+        let config = record_interruption::Config::parse_from(["record-interruption", "--table-name", &table]);
+        let invocation = Invocation {
+            request_id: "r".into(),
+            deadline: world.clock.now() + chrono::TimeDelta::minutes(1),
+            payload: json!({"Records": [message]}),
+        };
+        let recorded = record_interruption::handle(&aws(&world), &config, invocation)
+            .await
+            .unwrap();
+        assert_eq!(recorded.response.batch_item_failures.len(), 0);
+        let [latency_ms] = recorded.latencies_ms[..] else {
+            panic!("{:?}", recorded.latencies_ms)
+        };
+        assert!((2_500..4_000).contains(&latency_ms), "{latency_ms} ms");
+        let kept = aws(&world).interruptions(&table, &cluster_id).await.unwrap();
+        let [kept] = &kept[..] else { panic!("{kept:?}") };
+        let machine = world
+            .lock()
+            .account
+            .ec2
+            .instance(&node.ec2_instance_id)
+            .cloned()
+            .unwrap();
+        assert_eq!(kept.latency_ms, Some(latency_ms));
+        assert_eq!(kept.role.as_deref(), Some("TASK"));
+        assert_eq!(kept.instance_type.as_deref(), Some(&*machine.instance_type));
+        assert_eq!(kept.availability_zone.as_deref(), Some(&*machine.availability_zone));
+        assert_eq!(kept.private_dns_name.as_deref(), Some(&*machine.private_dns_name));
+        assert_eq!(kept.launched_at, Some(machine.launched_at));
+    });
 }

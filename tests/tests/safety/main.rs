@@ -18,6 +18,7 @@ mod rows;
 mod spellings;
 mod staging;
 mod storm;
+mod submission;
 mod sweep;
 mod turns;
 mod victims;

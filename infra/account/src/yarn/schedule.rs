@@ -38,12 +38,12 @@ impl Yarn {
 
     /// Gives containers to whoever waits for some, masters first.
     pub(super) fn schedule(&mut self, ctx: &mut Ctx<'_>) {
-        for index in 0..self.applications.len() {
+        for index in self.ended..self.applications.len() {
             self.collect(ctx, index);
             self.start_attempt(ctx, index);
         }
         loop {
-            let mut waiting: Vec<usize> = (0..self.applications.len())
+            let mut waiting: Vec<usize> = (self.ended..self.applications.len())
                 .filter(|i| self.applications[*i].wanted() > 0)
                 .collect();
             if self.order == Order::Fair {

@@ -1,0 +1,119 @@
+//! A scheduled step is added once for each execution, and nothing is emptied by who has no time to look.
+
+use aws::invocation::Invocation;
+use chrono::TimeDelta;
+use clap::Parser;
+use local::fault::{AtCall, Fate, Faults};
+use local::world::World;
+use rules::ledger::ActiveStep;
+use serde_json::{Value, json};
+
+use crate::places::{has_old, put_old, submit};
+use crate::staging::*;
+
+fn steps(world: &World, cluster_id: &str) -> usize {
+    cluster_of(&world.lock(), cluster_id).steps.len()
+}
+
+fn input(cluster: &str, execution: &str) -> Value {
+    json!({"cluster_name": cluster, "results": RESULTS, "execution_id": execution,
+        "step": {"name": "check", "args": ["spark-submit", "--deploy-mode", "cluster", SHORT, RESULTS]}})
+}
+
+#[test]
+fn two_invocations_for_one_execution_at_once_add_one_step() {
+    for seed in 0..8 {
+        in_a_world(seed, &[], no_faults(), async |world| {
+            let cluster_id = cluster_up(&world, small("checks")).await;
+            let payload = input("checks", "e-1");
+            let (one, other) = tokio::join!(
+                invoke(&world, "SubmitStep", "one", payload.clone()),
+                invoke(&world, "SubmitStep", "other", payload.clone()),
+            );
+            assert_eq!(steps(&world, &cluster_id), 1, "seed {seed}: {one:?}, {other:?}");
+        });
+    }
+}
+
+#[test]
+fn a_step_that_ended_before_it_was_remembered_is_found_and_not_added_again() {
+    let mut tried = 0;
+    for call in 3..14 {
+        let at_call = AtCall {
+            function: "spot-drill-SubmitStep".into(),
+            call,
+            fate: Fate::CrashAfter,
+        };
+        let faults = Faults {
+            at_call: Some(at_call),
+            ..no_faults()
+        };
+        in_a_world(1, &[], faults, async |world| {
+            prepare(&world);
+            let cluster_id = cluster_up(&world, small("checks")).await;
+            let payload = input("checks", "e-1");
+            let dies = invoke(&world, "SubmitStep", "one", payload.clone()).await.is_err();
+            if !dies || steps(&world, &cluster_id) == 0 {
+                return;
+            }
+            tried += 1;
+            until(&world, |state| cluster_of(state, &cluster_id).steps[0].state.is_over()).await;
+            sleep(1200).await;
+            let answer = invoke(&world, "SubmitStep", "other", payload).await.unwrap();
+            assert_eq!(steps(&world, &cluster_id), 1, "dies after call {call}: {answer}");
+        });
+    }
+    assert!(tried > 0, "no attempt died after it had added the step");
+}
+
+async fn note(world: &World, cluster_id: &str, step_id: String, unread: bool) {
+    let step = ActiveStep {
+        cluster_id: cluster_id.to_owned(),
+        step_id,
+        name: "writes".into(),
+        places: rules::place::named_in([RESULTS]),
+        watched: true,
+        unread,
+        seen_at: world.clock.now(),
+    };
+    aws(world).note_active(&table(world), &step).await.unwrap();
+}
+
+#[test]
+fn more_noted_writers_than_are_asked_for_are_in_the_way() {
+    in_a_world(1, &[], no_events(), async |world| {
+        put_old(&world);
+        let cluster_id = cluster_up(&world, small("checks")).await;
+        // EMR knows none of them: each alone would be forgotten.
+        for number in 0..41 {
+            note(&world, "j-1A2B3C4D5E6F7", format!("s-{number:03}"), false).await;
+        }
+        let error = submit(&world, "checks", "x").await.unwrap_err();
+        assert!(error.contains("more than are asked for"), "{error}");
+        assert!(has_old(&world) && steps(&world, &cluster_id) == 0);
+    });
+}
+
+#[test]
+fn who_has_no_time_to_ask_for_writers_empties_nothing() {
+    in_a_world(1, &[], no_events(), async |world| {
+        put_old(&world);
+        let cluster_id = cluster_up(&world, small("checks")).await;
+        for number in 0..30 {
+            note(&world, &format!("j-{number:013}"), "s-1A2B3C4D5E6F7".into(), true).await;
+        }
+        let table = table(&world);
+        let config = submit_step::Config::parse_from(["", "--table-name", &table, "--results-locations", RESULTS]);
+        let invocation = Invocation {
+            request_id: "r".into(),
+            deadline: world.clock.now() + TimeDelta::seconds(60),
+            payload: input("checks", "e-1"),
+        };
+        let error = submit_step::handle(&aws(&world), &config, invocation)
+            .await
+            .unwrap_err()
+            .chain();
+        assert!(error.contains("nothing was deleted or added"), "{error}");
+        assert!(has_old(&world) && steps(&world, &cluster_id) == 0);
+    });
+}
