@@ -63,7 +63,7 @@ fn request(bytes: &[u8]) -> Option<Request<Bytes>> {
     request.body(Bytes::copy_from_slice(&bytes[end..])).ok()
 }
 
-fn is_an_error(refused: &fuzz::wire::Refusal) {
+fn is_an_error(refused: &account::wire::Refusal) {
     let answer = encode(&refused.service, "?", Err(refused.error.clone()), 1);
     assert_eq!(answer.status().as_u16(), refused.error.status);
     has_the_shape_of(&refused.service, &answer);

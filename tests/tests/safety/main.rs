@@ -13,6 +13,7 @@ mod index;
 mod interim;
 mod ledger;
 mod opt_in;
+mod pages;
 mod places;
 mod rows;
 mod spellings;
