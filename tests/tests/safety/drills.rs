@@ -18,11 +18,7 @@ fn is_called_off(meanwhile: impl AsyncFn(&World, &str, &str), state: DrillState,
         sleep(60).await;
         meanwhile(&world, &cluster_id, &step_id).await;
         sleep(120).await;
-        let drill = aws(&world)
-            .drill(&table(&world), &cluster_id, &step_id)
-            .await
-            .unwrap()
-            .unwrap();
+        let drill = drill_of(&world, &cluster_id, &step_id).await;
         let reason = drill.reason.unwrap_or_default();
         assert!(reason.contains(words), "{words}: {:?}, {reason}", drill.state);
         assert_eq!(drill.state, Some(state), "{reason}");
@@ -241,8 +237,7 @@ fn a_second_delivery_in_mid_wait_leaves_the_drill_alone() {
 }
 
 async fn drill_version(world: &World, cluster_id: &str, step_id: &str) -> u64 {
-    let drill = aws(world).drill(&table(world), cluster_id, step_id).await.unwrap();
-    drill.unwrap().version
+    drill_of(world, cluster_id, step_id).await.version
 }
 
 #[test]
@@ -380,11 +375,7 @@ fn a_full_quota_of_fis_is_bad_luck_and_whatever_else_it_says_for_good_is_a_refus
             let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
             sleep(180).await;
             nobody_was_hit(&world, "FIS says no");
-            let drill = aws(&world)
-                .drill(&table(&world), &cluster_id, &step_id)
-                .await
-                .unwrap()
-                .unwrap();
+            let drill = drill_of(&world, &cluster_id, &step_id).await;
             let reason = drill.reason.unwrap_or_default();
             let is_full = reason.contains("ServiceQuotaExceededException");
             *(if is_full { &mut full } else { &mut refused }) += 1;

@@ -14,6 +14,7 @@ pub(crate) use local::run::has_report;
 use local::scenario::{DATA_BUCKET, SCENARIOS, Scenario};
 use local::world::{State, World};
 use report::Report;
+use rules::drill::Drill;
 use serde_json::{Value, json};
 
 /// The results that submit-step may empty.
@@ -215,6 +216,12 @@ pub(crate) fn report_of(world: &World, cluster_id: &str, step_id: &str) -> Repor
     let bucket = &state.template.buckets["ReportBucket"];
     let uri = format!("s3://{bucket}/reports/{cluster_id}/{step_id}/report.json");
     serde_json::from_slice(&state.account.s3.get(&uri).unwrap().bytes).unwrap()
+}
+
+/// The drill of a step, as the ledger has it.
+pub(crate) async fn drill_of(world: &World, cluster_id: &str, step_id: &str) -> Drill {
+    let found = aws(world).drill(&table(world), cluster_id, step_id).await.unwrap();
+    found.expect("the ledger knows the step's drill")
 }
 
 /// When each instance got a notice, by its id.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use account::api::Time;
+use account::emr::Cluster;
 use account::spark::{StagePlan, Workload};
 use account::wire::Service;
 use local::world::{State, World};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::staging::*;
 
-/// What a step's begin and end wait for at most: retries of Lambda's, sweeps, and reports at EMR's pace.
+/// What a report waits for at most: retries of Lambda's, sweeps, and EMR's pace.
 const HOURS_AFTER: u64 = 30;
 
 fn size() -> (usize, usize) {
@@ -108,7 +109,19 @@ fn a_storm_of_steps_ends_with_each_step_reported_on_or_kept_for_people() {
             all.all(|step| step.state.is_over())
         };
         until(&world, all_over).await;
-        sleep(HOURS_AFTER * 3600).await;
+        for _ in 0..HOURS_AFTER * 60 {
+            sleep(60).await;
+            let state = world.lock();
+            let kept = kept_for_people(&state);
+            let mut clusters = state.account.emr.clusters();
+            let is_settled = |cluster: &Cluster| {
+                let mut steps = cluster.steps.iter();
+                steps.all(|step| kept.contains(&step.id) || has_report(&state, &cluster.id, &step.id))
+            };
+            if clusters.all(is_settled) {
+                break;
+            }
+        }
         let state = world.lock();
         let kept = kept_for_people(&state);
         let (mut reported, mut only_kept, mut lost) = (0, 0, Vec::new());

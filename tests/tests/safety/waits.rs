@@ -44,11 +44,7 @@ fn what_says_no_is_read_again_when_the_nodes_come_minutes_after_the_first_look()
             "the nodes were there at the first look already"
         );
         assert_eq!(world.lock().account.fis.experiments().count(), 0);
-        let drill = aws(&world)
-            .drill(&table(&world), &cluster_id, &step_id)
-            .await
-            .unwrap()
-            .unwrap();
+        let drill = drill_of(&world, &cluster_id, &step_id).await;
         let reason = drill.reason.unwrap_or_default();
         assert_eq!(drill.state, Some(DrillState::Refused), "{reason}");
         assert!(reason.contains("has no tag spot-drill=on"), "{reason}");
@@ -62,11 +58,7 @@ fn a_wait_that_is_shorter_than_the_delay_lasts_until_the_delay_is_over() {
         let cluster_id = cluster_up(&world, workshop("c", 32)).await;
         let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
         sleep(200).await;
-        let drill = aws(&world)
-            .drill(&table(&world), &cluster_id, &step_id)
-            .await
-            .unwrap()
-            .unwrap();
+        let drill = drill_of(&world, &cluster_id, &step_id).await;
         assert_eq!(drill.experiments().len(), 1, "{:?}", drill.reason);
     });
 }
@@ -116,11 +108,7 @@ fn a_look_at_the_nodes_that_emr_throttles_is_made_again_later() {
         }
         assert_eq!(notices(&world.lock()).len(), 0, "nobody could look yet");
         sleep(300).await;
-        let drill = aws(&world)
-            .drill(&table(&world), &cluster_id, &step_id)
-            .await
-            .unwrap()
-            .unwrap();
+        let drill = drill_of(&world, &cluster_id, &step_id).await;
         assert_eq!(drill.experiments().len(), 1, "{:?} {:?}", drill.state, drill.reason);
         let state = world.lock();
         let failed = state
@@ -162,11 +150,7 @@ fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again() {
             if invoke(&world, "StartExperiment", "one", payload.clone()).await.is_ok() {
                 return;
             }
-            let drill = aws(&world)
-                .drill(&table(&world), &cluster_id, &step_id)
-                .await
-                .unwrap()
-                .unwrap();
+            let drill = drill_of(&world, &cluster_id, &step_id).await;
             if !drill
                 .waves
                 .first()
