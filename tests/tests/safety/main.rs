@@ -21,6 +21,7 @@ mod staging;
 mod storm;
 mod submission;
 mod sweep;
+mod template;
 mod turns;
 mod victims;
 mod waits;

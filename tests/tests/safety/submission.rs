@@ -117,3 +117,22 @@ fn who_has_no_time_to_ask_for_writers_empties_nothing() {
         assert!(has_old(&world) && steps(&world, &cluster_id) == 0);
     });
 }
+
+/// S3 answers 200 though it deleted nothing: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
+#[test]
+fn objects_that_s3_does_not_delete_are_an_error_that_names_them() {
+    in_a_world(1, &[], no_events(), async |world| {
+        put_old(&world);
+        // Its role may list the bucket, and delete nothing there.
+        let aws = world.aws("spot-drill-WriteReport", std::sync::Arc::default());
+        let error = aws.empty(&RESULTS.parse().unwrap()).await.unwrap_err().chain();
+        assert!(
+            error.contains("1 objects of s3://emr-spot-workshop-data/resultsspot/ were not deleted"),
+            "{error}"
+        );
+        assert!(
+            error.contains("resultsspot/old: AccessDenied") && has_old(&world),
+            "{error}"
+        );
+    });
+}
