@@ -205,3 +205,42 @@ pub(crate) fn why_none(drill: Option<&Drill>) -> Option<String> {
         .collect();
     (ended.len() == with_experiment.len()).then(|| ended.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use rules::victim::Victim;
+
+    use super::*;
+
+    /// FIS forgets an experiment after 120 days: <https://docs.aws.amazon.com/fis/latest/userguide/experiments.html>
+    #[test]
+    fn of_an_experiment_that_fis_has_forgotten_the_ledger_remembers_what_it_did_if_it_was_completed() {
+        let asked_at = "2026-11-20T14:05:00Z".parse().unwrap();
+        let wave = |status: &str, preview: bool| Wave {
+            number: 1,
+            token: "t".into(),
+            victims: vec![Victim::of_arn("arn:aws:ec2:eu-west-1:1:instance/i-1".into())],
+            preview,
+            template_id: None,
+            experiment_id: Some("EXP1".into()),
+            asked_at: Some(asked_at),
+            status: Some(status.into()),
+            reason: None,
+            resolved: Vec::new(),
+        };
+        let act = remembered(&wave("completed", false)).unwrap();
+        assert_eq!(
+            (act.experiment_id.as_str(), &act.instance_ids[..]),
+            ("EXP1", &["i-1".to_owned()][..])
+        );
+        assert_eq!(act.began_at, asked_at);
+        for (status, preview) in [
+            ("completed", true),
+            ("failed", false),
+            ("stopped", false),
+            ("running", false),
+        ] {
+            assert_eq!(remembered(&wave(status, preview)), None, "{status}, preview: {preview}");
+        }
+    }
+}

@@ -50,6 +50,8 @@ use quota::Quota;
 pub struct Emr {
     /// Oldest first; none is ever removed.
     clusters: Vec<Cluster>,
+    /// Those to whom something may still happen, by their place in that list: a busy account has thousands of others.
+    living: Vec<usize>,
     /// Entries of a listing's page.
     page: usize,
     quota: Quota,
@@ -71,6 +73,7 @@ impl Emr {
     pub fn new() -> Self {
         Self {
             clusters: Vec::new(),
+            living: Vec::new(),
             page: input::PAGE,
             quota: Quota::default(),
             broken: None,
@@ -180,17 +183,21 @@ impl Emr {
 
     /// When it next has something to do.
     pub fn due(&self) -> Option<Time> {
-        self.clusters.iter().filter_map(Cluster::due).min()
+        self.living.iter().filter_map(|index| self.clusters[*index].due()).min()
     }
 
     /// Does everything that is due.
     pub fn advance(&mut self, ctx: &mut Ctx, ec2: &mut Ec2) {
         self.seen = ctx.now;
-        for cluster in &mut self.clusters {
+        for index in &self.living {
+            let cluster = &mut self.clusters[*index];
             if cluster.due().is_some_and(|due| due <= ctx.now) {
                 cluster.advance(ctx, ec2, &self.scenario);
             }
         }
+        let clusters = &self.clusters;
+        self.living
+            .retain(|index| clusters[*index].ended_at.is_none() || clusters[*index].due().is_some());
     }
 
     /// S3 objects that appeared since this was last asked: what the applications wrote, and step logs.

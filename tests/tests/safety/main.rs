@@ -15,6 +15,7 @@ mod ledger;
 mod opt_in;
 mod pages;
 mod places;
+mod reports;
 mod rows;
 mod spellings;
 mod staging;

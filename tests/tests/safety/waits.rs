@@ -8,6 +8,7 @@ use account::spark::Workload;
 use account::wire::Service;
 use chrono::TimeDelta;
 use local::fault::{AtCall, Fate};
+use local::world::World;
 use rules::drill::DrillState;
 use serde_json::json;
 
@@ -101,11 +102,7 @@ fn a_look_at_the_nodes_that_emr_throttles_is_made_again_later() {
     in_a_world(1, &[("DelaySeconds", "60")], no_faults(), async |world| {
         let cluster_id = cluster_up(&world, workshop("c", 32)).await;
         let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
-        for _ in 0..1_000 {
-            let (now, input) = (world.clock.now(), json!({"ClusterId": cluster_id}));
-            let _ = world.lock().account.call(now, Service::Emr, "ListInstances", input);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        take_all(&world, &cluster_id, "ListInstances", 100).await;
         assert_eq!(notices(&world.lock()).len(), 0, "nobody could look yet");
         sleep(300).await;
         let drill = drill_of(&world, &cluster_id, &step_id).await;
@@ -119,6 +116,35 @@ fn a_look_at_the_nodes_that_emr_throttles_is_made_again_later() {
             .filter(|entry| entry.text.starts_with("fails"));
         assert_eq!(failed.count(), 0, "an alarm goes off for {step_id}");
     });
+}
+
+/// The same at the end of a step: a report that waits for a minute has all that one at once would have.
+#[test]
+fn a_report_asks_emr_again_while_others_have_its_quota() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        // A drill that was, and then nobody else gets through until a minute after the end.
+        until(&world, |state| !notices(state).is_empty()).await;
+        while !step_of(&world.lock(), &cluster_id, &step_id).state.is_over() {
+            take_all(&world, &cluster_id, "ListInstances", 1).await;
+        }
+        take_all(&world, &cluster_id, "ListInstances", 60).await;
+        until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+        let report = report_of(&world, &cluster_id, &step_id);
+        let throttled = report.missing.iter().filter(|one| one.why.contains("Throttling"));
+        assert_eq!(throttled.count(), 0, "{:?}", report.missing);
+        assert!(report.revisions.is_empty(), "it was written in one go");
+    });
+}
+
+/// Somebody else calls an operation ten times a second, for so long.
+pub(crate) async fn take_all(world: &World, cluster_id: &str, operation: &str, seconds: u64) {
+    for _ in 0..10 * seconds {
+        let (now, input) = (world.clock.now(), json!({"ClusterId": cluster_id}));
+        let _ = world.lock().account.call(now, Service::Emr, operation, input);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// FIS's memory of client tokens has no documented length: <https://docs.aws.amazon.com/fis/latest/APIReference/API_StartExperiment.html>

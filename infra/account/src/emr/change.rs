@@ -52,6 +52,7 @@ fn run_job_flow(emr: &mut Emr, ctx: &mut Ctx, input: &Value) -> Result<Value, Ap
     cluster.whims = emr.scenario.whims;
     cluster.start(ctx);
     let answer = json!({"JobFlowId": cluster.id, "ClusterArn": cluster_arn(&cluster.id)});
+    emr.living.push(emr.clusters.len());
     emr.clusters.push(cluster);
     Ok(answer)
 }
