@@ -1,8 +1,9 @@
 //! Which runs a report compares with, and that a report which had to do without more never takes the place of another.
 
 use aws::expires_at;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use rules::drill::{Drill, Finished, Written};
+use rules::ledger::Interruption;
 use serde_json::json;
 
 use crate::staging::*;
@@ -81,5 +82,115 @@ fn a_report_that_knows_less_leaves_the_one_that_knows_more() {
         );
         let after = report_of(&world, &cluster_id, &step_id);
         assert_eq!(after, before, "{answer:?}");
+    });
+}
+
+#[test]
+fn a_step_that_still_runs_has_no_report_whatever_an_event_says() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        sleep(30).await;
+        let mut payload = running(&world, &cluster_id, &step_id);
+        payload["detail"]["state"] = json!("COMPLETED");
+        let answer = invoke(&world, "WriteReport", "early", payload).await;
+        assert!(!has_report(&world.lock(), &cluster_id, &step_id), "{answer:?}");
+        assert_eq!(
+            drill_of(&world, &cluster_id, &step_id).await.finished,
+            None,
+            "{answer:?}"
+        );
+        // And its drill goes on.
+        until(&world, |state| !notices(state).is_empty()).await;
+    });
+}
+
+#[test]
+fn a_report_shows_no_secret_of_the_steps_arguments() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let arguments = ["--password", "correct-horse", OUT];
+        let step_id = run_step(&world, &cluster_id, spark(&arguments)).await;
+        until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+        let state = world.lock();
+        let folder = format!(
+            "s3://{}/reports/{cluster_id}/{step_id}",
+            state.template.buckets["ReportBucket"]
+        );
+        for name in ["report.json", "report.html"] {
+            let object = state.account.s3.get(&format!("{folder}/{name}")).unwrap();
+            let text = String::from_utf8_lossy(&object.bytes);
+            assert!(!text.contains("correct-horse"), "{name}");
+            // The page shows no arguments.
+            assert!(name == "report.html" || text.contains("--password"), "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_warning_that_came_when_ec2_had_forgotten_the_instance_is_found() {
+    in_a_world(1, &[("DelaySeconds", "10")], no_events(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        let payload = running(&world, &cluster_id, &step_id);
+        invoke(&world, "StartExperiment", "one", payload).await.unwrap();
+        let noticed = notices(&world.lock());
+        assert!(!noticed.is_empty());
+        for (id, noticed_at) in &noticed {
+            // As it is written of an instance that EC2 does not describe.
+            let warning = Interruption {
+                instance_id: id.clone(),
+                cluster_id: None,
+                noticed_at: DateTime::from_timestamp(noticed_at.timestamp(), 0).unwrap(),
+                action: "terminate".into(),
+                role: None,
+                pool_id: None,
+                instance_type: None,
+                availability_zone: None,
+                private_dns_name: None,
+                launched_at: None,
+                latency_ms: Some(9_000_000),
+                event_id: None,
+                seen: 0,
+            };
+            let expires = expires_at(world.clock.now(), 400);
+            aws(&world).record(&table(&world), &warning, expires).await.unwrap();
+        }
+        until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+        let mut payload = running(&world, &cluster_id, &step_id);
+        payload["detail"]["state"] = json!("COMPLETED");
+        invoke(&world, "WriteReport", "two", payload).await.unwrap();
+        let report = report_of(&world, &cluster_id, &step_id);
+        assert_eq!(report.interruptions.len(), noticed.len());
+        for one in &report.interruptions {
+            assert_eq!(one.interrupted.warnings, 1, "{:?}", one.interrupted);
+            assert_eq!(one.interrupted.latency_ms, Some(9_000_000));
+        }
+    });
+}
+
+#[test]
+fn victims_of_whom_no_warning_came_are_waited_for_until_they_are_gone() {
+    in_a_world(1, &[("DelaySeconds", "200")], no_events(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        let payload = running(&world, &cluster_id, &step_id);
+        invoke(&world, "StartExperiment", "one", payload).await.unwrap();
+        until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+        let noticed = notices(&world.lock());
+        let ended_at = world.clock.now();
+        assert!(
+            noticed.values().any(|at| *at + TimeDelta::seconds(120) > ended_at),
+            "all are gone already"
+        );
+        let mut payload = running(&world, &cluster_id, &step_id);
+        payload["detail"]["state"] = json!("COMPLETED");
+        invoke(&world, "WriteReport", "two", payload).await.unwrap();
+        let report = report_of(&world, &cluster_id, &step_id);
+        let gone_at = noticed.values().max().copied().unwrap() + TimeDelta::seconds(120);
+        assert!(report.observed_at >= gone_at, "observed at {}", report.observed_at);
+        for one in &report.interruptions {
+            assert!(one.interrupted.terminated_at.is_some(), "{:?}", one.interrupted);
+        }
     });
 }
