@@ -280,7 +280,10 @@ impl Broom<'_> {
             return Ok(Seen::Later);
         }
         self.steps += 1;
-        let drill = self.aws.drill(table, cluster_id, &step.id).await?;
+        let drill = match self.aws.drill(table, cluster_id, &step.id).await {
+            Ok(drill) => drill,
+            Err(error) => return self.pass_over(cluster_id, step, error),
+        };
         if drill.is_some_and(|drill| drill.report.is_some()) {
             return Ok(Seen::Settled);
         }
@@ -292,13 +295,17 @@ impl Broom<'_> {
         }
         match self.report(cluster_id, step).await {
             Ok(()) => Ok(Seen::Settled),
-            Err(error) if is_throttle(&error) => Err(error),
-            // One step that cannot be reported on must not keep the others from it.
-            Err(error) => {
-                self.note_problem(&format!("step {} of {cluster_id}", step.id), error);
-                Ok(Seen::Later)
-            }
+            Err(error) => self.pass_over(cluster_id, step, error),
         }
+    }
+
+    /// One step that cannot be reported on, or whose item in the ledger nobody can read, must not keep the others from it.
+    fn pass_over(&mut self, cluster_id: &str, step: &Step, error: Error) -> Result<Seen, Error> {
+        if is_throttle(&error) {
+            return Err(error);
+        }
+        self.note_problem(&format!("step {} of {cluster_id}", step.id), error);
+        Ok(if self.has_time() { Seen::Later } else { Seen::Stopped })
     }
 
     /// The cluster's steps that can matter: the latest, and those of which the ledger says that they have not ended.

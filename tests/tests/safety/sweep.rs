@@ -262,3 +262,51 @@ fn where_nobody_looked_when_the_step_ended_the_report_says_up_to_what_emr_scales
     };
     assert_eq!(told, Some(ManagedScaling::Within(limits)));
 }
+
+#[test]
+fn a_step_that_ended_just_now_is_left_to_its_own_event() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let cluster_id = cluster_up(&world, small("c")).await;
+        let step_id = run_step(&world, &cluster_id, short()).await;
+        until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+        sleep(60).await;
+        sweep(&world).await.unwrap();
+        assert!(
+            !has_report(&world.lock(), &cluster_id, &step_id),
+            "its event may be on its way"
+        );
+        sleep(600).await;
+        sweep(&world).await.unwrap();
+        assert!(has_report(&world.lock(), &cluster_id, &step_id));
+    });
+}
+
+#[test]
+fn a_step_of_which_the_ledger_cannot_be_read_hides_no_other_and_is_named() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let cluster_id = cluster_up(&world, small("c")).await;
+        let steps = add_steps(&world, &cluster_id, json!([short(), short(), short()]));
+        for step_id in &steps {
+            until(&world, |state| step_of(state, &cluster_id, step_id).state.is_over()).await;
+        }
+        // What no version of ours ever wrote.
+        let key = rules::ledger::Key::drill(&cluster_id, &steps[1]);
+        let item = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "version": {"S": "many"}});
+        let request = json!({"TableName": table(&world), "Item": item}).to_string();
+        world
+            .lock()
+            .account
+            .dynamodb
+            .call("PutItem", request.as_bytes())
+            .unwrap();
+        sleep(700).await;
+        let answer = sweep(&world).await.unwrap();
+        let problems = answer["problems"].to_string();
+        assert!(problems.contains(&steps[1]), "{answer}");
+        let state = world.lock();
+        let has = |step_id: &String| has_report(&state, &cluster_id, step_id);
+        assert_eq!(steps.iter().map(has).collect::<Vec<_>>(), [true, false, true]);
+    });
+}
