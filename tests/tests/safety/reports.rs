@@ -2,7 +2,9 @@
 
 use aws::expires_at;
 use chrono::{DateTime, TimeDelta};
+use local::fault::{AtCall, EndedEarly, Fate, Faults, Refusal};
 use rules::drill::{Drill, Finished, Written};
+use rules::interruption::Cause;
 use rules::ledger::Interruption;
 use serde_json::json;
 
@@ -193,4 +195,66 @@ fn victims_of_whom_no_warning_came_are_waited_for_until_they_are_gone() {
             assert!(one.interrupted.terminated_at.is_some(), "{:?}", one.interrupted);
         }
     });
+}
+
+#[test]
+fn of_an_experiment_that_fis_does_not_tell_of_nobody_says_that_it_was_somebody_elses() {
+    let dies = Faults {
+        ended_early: Some(EndedEarly {
+            function: "spot-drill-StartExperiment".into(),
+            invocation: 1,
+            after_ms: 110_000,
+        }),
+        ..no_events()
+    };
+    let report_with = |faults: Faults| {
+        let mut told = None;
+        in_a_world(1, &[], faults, async |world| {
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+            // The invocation dies while it follows the experiment: how that ended is not on record.
+            let payload = running(&world, &cluster_id, &step_id);
+            invoke(&world, "StartExperiment", "one", payload).await.unwrap_err();
+            assert!(!notices(&world.lock()).is_empty());
+            until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+            sleep(180).await;
+            let mut payload = running(&world, &cluster_id, &step_id);
+            payload["detail"]["state"] = json!("COMPLETED");
+            invoke(&world, "WriteReport", "two", payload).await.unwrap();
+            let state = world.lock();
+            let calls = state.account.journal.entries().iter();
+            let mut calls = calls.filter(|entry| entry.data["caller"] == "spot-drill-WriteReport");
+            let asked = calls.position(|entry| entry.subject == "GetExperiment");
+            drop(state);
+            told = Some((report_of(&world, &cluster_id, &step_id), asked));
+        });
+        told.expect("the story was told to its end")
+    };
+    let (whole, asked) = report_with(dies.clone());
+    assert!(
+        whole
+            .interruptions
+            .iter()
+            .all(|one| matches!(one.interrupted.cause, Cause::Experiment { .. }))
+    );
+    let faults = Faults {
+        at_call: Some(AtCall {
+            function: "spot-drill-WriteReport".into(),
+            call: asked
+                .and_then(|index| u32::try_from(index + 1).ok())
+                .expect("the report asks FIS"),
+            fate: Fate::Refused(Refusal::Denied),
+        }),
+        ..dies
+    };
+    let (report, _) = report_with(faults);
+    assert!(
+        report.missing.iter().any(|one| one.what == "experiment"),
+        "{:?}",
+        report.missing
+    );
+    assert_eq!(report.interruptions.len(), whole.interruptions.len());
+    for one in &report.interruptions {
+        assert_eq!(one.interrupted.cause, Cause::Unknown, "{}", one.interrupted.instance_id);
+    }
 }

@@ -310,3 +310,24 @@ fn a_step_of_which_the_ledger_cannot_be_read_hides_no_other_and_is_named() {
         assert_eq!(steps.iter().map(has).collect::<Vec<_>>(), [true, false, true]);
     });
 }
+
+#[test]
+fn a_cluster_that_is_seen_alive_again_is_looked_at_again() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let cluster_id = cluster_up(&world, small("c")).await;
+        let step_id = run_step(&world, &cluster_id, short()).await;
+        until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+        // EC2's answers are only consistent in the end: once it did not name the cluster's instances, and the cluster was
+        // taken for one that had ended.
+        let mut so_far = aws(&world).sweep(&table(&world)).await.unwrap();
+        so_far.watches.remove(&cluster_id);
+        so_far.done.insert(cluster_id.clone());
+        let expires = aws::expires_at(world.clock.now(), 400);
+        aws(&world).save_sweep(&table(&world), &so_far, expires).await.unwrap();
+        sleep(700).await;
+        sweep(&world).await.unwrap();
+        sleep(1800).await;
+        assert!(has_report(&world.lock(), &cluster_id, &step_id));
+    });
+}
