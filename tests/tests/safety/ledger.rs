@@ -7,6 +7,7 @@ use clap::Parser;
 use local::fault::Faults;
 use local::world::World;
 use rules::drill::{Drill, DrillState};
+use rules::ledger::Interruption;
 use serde_json::{Value, json};
 
 use crate::staging::*;
@@ -114,5 +115,38 @@ fn a_warning_is_recorded_with_what_ec2_knows_of_its_instance_and_how_long_it_was
         assert_eq!(kept.availability_zone.as_deref(), Some(&*machine.availability_zone));
         assert_eq!(kept.private_dns_name.as_deref(), Some(&*machine.private_dns_name));
         assert_eq!(kept.launched_at, Some(machine.launched_at));
+    });
+}
+
+#[test]
+fn a_later_delivery_of_a_warning_counts_and_changes_nothing_else() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let (aws, table, expires) = (aws(&world), table(&world), expires_at(world.clock.now(), 1));
+        let first = Interruption {
+            instance_id: "i-0123456789abcdef0".into(),
+            cluster_id: Some("j-A".into()),
+            noticed_at: world.clock.now(),
+            action: "terminate".into(),
+            role: Some("TASK".into()),
+            pool_id: None,
+            instance_type: Some("r5.xlarge".into()),
+            availability_zone: None,
+            private_dns_name: None,
+            launched_at: None,
+            latency_ms: Some(900),
+            event_id: Some("e-1".into()),
+            seen: 0,
+        };
+        let later = Interruption {
+            role: Some("CORE".into()),
+            latency_ms: Some(3_600_000),
+            event_id: Some("e-2".into()),
+            ..first.clone()
+        };
+        for warning in [&first, &later, &later] {
+            aws.record(&table, warning, expires).await.unwrap();
+        }
+        let kept = aws.interruptions(&table, "j-A").await.unwrap();
+        assert_eq!(kept, [Interruption { seen: 3, ..first }]);
     });
 }

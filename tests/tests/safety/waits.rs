@@ -6,11 +6,12 @@ use std::time::Duration;
 use account::emr::{StepState, Whims};
 use account::spark::Workload;
 use account::wire::Service;
+use aws::Saved;
 use chrono::TimeDelta;
-use local::fault::{AtCall, Fate};
+use local::fault::{AtCall, Fate, Faults};
 use local::world::World;
-use rules::drill::DrillState;
-use serde_json::json;
+use rules::drill::{Claim, DrillState, Wave};
+use serde_json::{Value, json};
 
 use crate::staging::*;
 
@@ -147,28 +148,25 @@ pub(crate) async fn take_all(world: &World, cluster_id: &str, operation: &str, s
     }
 }
 
-/// FIS's memory of client tokens has no documented length: <https://docs.aws.amazon.com/fis/latest/APIReference/API_StartExperiment.html>
-#[test]
-fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again() {
+/// A drill whose invocation dies at its experiment, before FIS hears of it or after, and that nobody takes up again for eleven
+/// minutes; then what `holds` says has to hold of the answer, by how often that was.
+fn is_taken_up_late(fate: Fate, holds: impl AsyncFn(&World, &str, Value)) -> usize {
     let mut tried = 0;
     for call in 14..40 {
         let at_call = AtCall {
             function: "spot-drill-StartExperiment".into(),
             call,
-            fate: Fate::CrashBefore,
+            fate,
         };
-        let faults = local::fault::Faults {
+        let faults = Faults {
             at_call: Some(at_call),
             ..no_events()
         };
         in_a_world(1, &[("DelaySeconds", "10")], faults, async |world| {
             let mut long = Workload::workshop();
             long.stages.iter_mut().for_each(|stage| stage.task_seconds *= 4.0);
-            world
-                .lock()
-                .account
-                .emr
-                .set_workload("s3://emr-spot-workshop-data/script.py", long);
+            let script = "s3://emr-spot-workshop-data/script.py";
+            world.lock().account.emr.set_workload(script, long);
             let cluster_id = cluster_up(&world, workshop("c", 32)).await;
             let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
             let payload = running(&world, &cluster_id, &step_id);
@@ -177,12 +175,9 @@ fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again() {
                 return;
             }
             let drill = drill_of(&world, &cluster_id, &step_id).await;
-            if !drill
-                .waves
-                .first()
-                .is_some_and(|wave| wave.template_id.is_some() && wave.experiment_id.is_none())
-                || world.lock().account.fis.experiments().count() > 0
-            {
+            let is_unanswered = |wave: &Wave| wave.template_id.is_some() && wave.experiment_id.is_none();
+            let exists = world.lock().account.fis.experiments().count() > 0;
+            if !drill.waves.first().is_some_and(is_unanswered) || exists != (fate == Fate::CrashAfter) {
                 return;
             }
             tried += 1;
@@ -190,13 +185,37 @@ fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again() {
             sleep(11 * 60).await;
             assert_eq!(step_of(&world.lock(), &cluster_id, &step_id).state, StepState::Running);
             let answer = invoke(&world, "StartExperiment", "one", payload).await.unwrap();
-            assert_eq!(answer["outcome"], "gave_up", "dies before call {call}: {answer}");
-            assert_eq!(
-                world.lock().account.fis.experiments().count(),
-                0,
-                "dies before call {call}"
-            );
+            holds(&world, &cluster_id, answer).await;
         });
     }
+    tried
+}
+
+/// FIS's memory of client tokens has no documented length: <https://docs.aws.amazon.com/fis/latest/APIReference/API_StartExperiment.html>
+#[test]
+fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again_and_its_cluster_not_let_go() {
+    let tried = is_taken_up_late(Fate::CrashBefore, async |world, cluster_id, answer| {
+        assert_eq!(answer["outcome"], "gave_up", "{answer}");
+        assert_eq!(world.lock().account.fis.experiments().count(), 0);
+        // Nobody knows that nobody is hit.
+        let claim = Claim {
+            cluster_id: cluster_id.to_owned(),
+            step_id: "s-OTHER".into(),
+            until: world.clock.now(),
+            released: false,
+        };
+        let expires = aws::expires_at(world.clock.now(), 1);
+        let saved = aws(world).claim_cluster(&table(world), &claim, expires).await.unwrap();
+        assert!(matches!(&saved, Saved::No(other) if !other.released), "{saved:?}");
+    });
     assert!(tried > 0, "no attempt died before its experiment");
+}
+
+#[test]
+fn an_experiment_of_which_nobody_heard_is_found_by_its_template() {
+    let tried = is_taken_up_late(Fate::CrashAfter, async |world, _, answer| {
+        assert_eq!(answer["outcome"], "drilled", "{answer}");
+        assert_eq!(world.lock().account.fis.experiments().count(), 1);
+    });
+    assert!(tried > 0, "no attempt died after its experiment had begun");
 }
