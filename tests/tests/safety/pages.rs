@@ -3,17 +3,21 @@
 //! EMR, EC2 and FIS may answer with fewer than they were asked for, or none, and a marker:
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html#api-pagination>
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::time::Duration;
 
 use account::spark::Workload;
 use aws::Aws;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use local::world::World;
 use rules::s3_location::S3Location;
 use serde_json::json;
 
 use crate::staging::*;
 
+/// Between two pages, as long as the sweep's.
+const PAUSE: Duration = Duration::from_secs(4);
 const LISTED: &str = "s3://emr-spot-workshop-data/listed/";
 
 /// What one listing comes to.
@@ -26,77 +30,53 @@ async fn listings(world: &World, clusters: &[String], steps: &[String]) -> Vec<L
     let day_ago = world.clock.now() - TimeDelta::days(1);
     let later = world.clock.now() + TimeDelta::days(1);
     for cluster_id in clusters {
-        let cluster = aws.cluster(cluster_id).await.unwrap().unwrap();
-        let pools = aws.pools(&cluster).await.unwrap();
-        all.push(("pools", format!("{pools:?}")));
-        refilled().await;
-        let instances = aws.instances(&cluster, &pools).await.unwrap();
-        all.push(("instances", format!("{instances:?}")));
-        refilled().await;
-        all.push((
-            "task nodes",
-            format!("{:?}", aws.running_task_nodes(&cluster).await.unwrap()),
-        ));
-        refilled().await;
-        all.push((
-            "active steps",
-            format!("{:?}", aws.active_steps_of(cluster_id).await.unwrap()),
-        ));
-        refilled().await;
-        let since = aws
-            .steps_since(cluster_id, day_ago, Duration::from_secs(4))
-            .await
-            .unwrap();
-        all.push(("steps", format!("{since:?}")));
-        refilled().await;
-        all.push((
-            "victims",
-            format!(
-                "{:?}",
-                aws.running_spot_task_instances(cluster_id, "aws").await.unwrap()
-            ),
-        ));
-        let ids: Vec<String> = instances.iter().map(|one| one.instance_id.clone()).collect();
-        all.push((
-            "described",
-            format!("{:?}", aws.describe_instances(&ids).await.unwrap()),
-        ));
-        all.push(("Spot statuses", format!("{:?}", aws.spot_statuses(&ids).await.unwrap())));
-        all.push((
-            "warnings",
-            format!("{:?}", aws.interruptions(table, cluster_id).await.unwrap()),
-        ));
-        all.push((
-            "drills",
-            format!("{:?}", aws.drills_of_cluster(table, cluster_id).await.unwrap()),
-        ));
+        all.extend(of_cluster(aws, table, cluster_id, day_ago).await);
     }
-    all.push((
-        "steps by id",
-        format!("{:?}", aws.steps_by_id(&clusters[0], steps).await.unwrap()),
-    ));
-    all.push((
+    all.push(told("steps by id", aws.steps_by_id(&clusters[0], steps).await));
+    all.push(told(
         "primaries",
-        format!("{:?}", aws.clusters_by_primary().await.unwrap().keys()),
+        aws.clusters_by_primary().await.map(BTreeMap::into_keys),
     ));
-    all.push(("active clusters", format!("{:?}", aws.active_clusters().await.unwrap())));
+    all.push(told("active clusters", aws.active_clusters().await));
     refilled().await;
-    all.push((
-        "ended clusters",
-        format!(
-            "{:?}",
-            aws.ended_clusters(day_ago, Duration::from_secs(4)).await.unwrap()
-        ),
-    ));
-    all.push(("noted steps", format!("{:?}", aws.active_steps(table).await.unwrap())));
-    all.push((
-        "throw-away templates",
-        format!("{:?}", aws.leaked_throw_aways(later).await.unwrap()),
-    ));
+    all.push(told("ended clusters", aws.ended_clusters(day_ago, PAUSE).await));
+    all.push(told("noted steps", aws.active_steps(table).await));
+    all.push(told("throw-away templates", aws.leaked_throw_aways(later).await));
     all.extend(of_experiments(world, aws).await);
     let place: S3Location = LISTED.parse().unwrap();
-    all.push(("objects", format!("{:?}", aws.list(&place, 10_000).await.unwrap())));
+    all.push(told("objects", aws.list(&place, 10_000).await));
     all
+}
+
+async fn of_cluster(aws: &Aws, table: &str, cluster_id: &str, since: DateTime<Utc>) -> Vec<Listed> {
+    let cluster = aws.cluster(cluster_id).await.unwrap().unwrap();
+    let pools = aws.pools(&cluster).await.unwrap();
+    refilled().await;
+    let instances = aws.instances(&cluster, &pools).await.unwrap();
+    let ids: Vec<String> = instances.iter().map(|one| one.instance_id.clone()).collect();
+    refilled().await;
+    let nodes = told("task nodes", aws.running_task_nodes(&cluster).await);
+    refilled().await;
+    let active = told("active steps", aws.active_steps_of(cluster_id).await);
+    refilled().await;
+    let steps = told("steps", aws.steps_since(cluster_id, since, PAUSE).await);
+    refilled().await;
+    vec![
+        ("pools", format!("{pools:?}")),
+        ("instances", format!("{instances:?}")),
+        nodes,
+        active,
+        steps,
+        told("victims", aws.running_spot_task_instances(cluster_id, "aws").await),
+        told("described", aws.describe_instances(&ids).await),
+        told("Spot statuses", aws.spot_statuses(&ids).await),
+        told("warnings", aws.interruptions(table, cluster_id).await),
+        told("drills", aws.drills_of_cluster(table, cluster_id).await),
+    ]
+}
+
+fn told<T: Debug>(name: &'static str, answer: Result<T, aws::Error>) -> Listed {
+    (name, format!("{:?}", answer.unwrap()))
 }
 
 async fn of_experiments(world: &World, aws: &Aws) -> Vec<Listed> {
@@ -114,18 +94,9 @@ async fn of_experiments(world: &World, aws: &Aws) -> Vec<Listed> {
     };
     let mut all: Vec<Listed> = Vec::new();
     for (id, template_id, step_id) in &experiments {
-        all.push((
-            "resolved targets",
-            format!("{:?}", aws.resolved_targets(id).await.unwrap()),
-        ));
-        all.push((
-            "of a template",
-            format!("{:?}", aws.experiment_of_template(template_id).await.unwrap()),
-        ));
-        all.push((
-            "of a step",
-            format!("{:?}", aws.experiments_of_step(step_id).await.unwrap()),
-        ));
+        all.push(told("resolved targets", aws.resolved_targets(id).await));
+        all.push(told("of a template", aws.experiment_of_template(template_id).await));
+        all.push(told("of a step", aws.experiments_of_step(step_id).await));
     }
     all
 }
