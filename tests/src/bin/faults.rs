@@ -106,7 +106,13 @@ fn main() -> ExitCode {
     let command = Command::parse();
     match command.seed {
         Some(seed) => tell_one(seed, &command.without),
-        None => tell_all(&command),
+        None => match command.with.as_deref().map(|with| Trial::draw(0).without(with)) {
+            Some(Err(error)) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+            _ => tell_all(&command),
+        },
     }
 }
 
