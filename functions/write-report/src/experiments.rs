@@ -53,21 +53,28 @@ pub(crate) async fn read(aws: &Aws, drill: &mut Drill, problems: &mut Vec<String
 }
 
 /// Where the ledger knows of no drill and the cluster lost instances while the step ran, FIS is asked for experiments of the
-/// step: the ledger's table may have been deleted, and made anew.
+/// step: the ledger's table may have been deleted, and made anew. Where FIS does not answer, these instances come back: nobody
+/// can say whether an experiment of the step took them.
 pub(crate) async fn recall(
     aws: &Aws,
     drill: &mut Drill,
     step: &Step,
     instances: Option<&[Instance]>,
     problems: &mut Vec<String>,
-) {
+) -> Vec<String> {
     let went = |one: &Instance| {
         one.ended_at
             .zip(step.started_at)
             .is_some_and(|(ended, began)| ended >= began)
     };
-    if drill.state.is_some() || !instances.into_iter().flatten().any(went) {
-        return;
+    let gone: Vec<String> = instances
+        .into_iter()
+        .flatten()
+        .filter(|one| went(one))
+        .map(|one| one.instance_id.clone())
+        .collect();
+    if drill.state.is_some() || gone.is_empty() {
+        return Vec::new();
     }
     match aws.experiments_of_step(&step.id).await {
         Ok(waves) if waves.is_empty() => {}
@@ -76,8 +83,12 @@ pub(crate) async fn recall(
             drill.state = Some(DrillState::Started);
             problems.push("the ledger has lost this step's drill: what is told of it is what FIS remembers".into());
         }
-        Err(error) => problems.push(error.chain()),
+        Err(error) => {
+            problems.push(error.chain());
+            return gone;
+        }
     }
+    Vec::new()
 }
 
 /// What the ledger remembers of an experiment of which FIS tells no more: one that ended as completed did what it was

@@ -72,8 +72,9 @@ pub(crate) async fn write(
     let cluster = or_missing(cluster, "cluster", &mut missing).flatten();
     let recovery = recovery::wait(aws, config, invocation, cluster.as_ref(), &step, &mut drill).await?;
     let mut problems = Vec::new();
-    experiments::recall(aws, &mut drill, &step, recovery.instances.as_deref(), &mut problems).await;
-    let experiments = experiments::read(aws, &mut drill, &mut problems).await;
+    let untold = experiments::recall(aws, &mut drill, &step, recovery.instances.as_deref(), &mut problems).await;
+    let mut experiments = experiments::read(aws, &mut drill, &mut problems).await;
+    experiments.untold.extend(untold);
     missing.extend(problems.into_iter().map(|why| Missing {
         what: "experiment".into(),
         why,
