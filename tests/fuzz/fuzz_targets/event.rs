@@ -29,13 +29,19 @@ fuzz_target!(|bytes: &[u8]| {
 fn reads_or_names(payload: &Value) {
     match StepStatusChange::parse(payload) {
         Ok(event) => {
-            assert!(is_cluster_id(&event.cluster_id) && is_step_id(&event.step_id), "{event:?}");
+            assert!(
+                is_cluster_id(&event.cluster_id) && is_step_id(&event.step_id),
+                "{event:?}"
+            );
             assert!(!event.state.is_empty());
         }
         Err(error) => names_the_field(&error),
     }
     match InterruptionWarning::parse(payload) {
-        Ok(event) => assert!(is_instance_id(&event.instance_id) && !event.action.is_empty(), "{event:?}"),
+        Ok(event) => assert!(
+            is_instance_id(&event.instance_id) && !event.action.is_empty(),
+            "{event:?}"
+        ),
         Err(error) => names_the_field(&error),
     }
 }

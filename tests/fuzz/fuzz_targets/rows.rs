@@ -25,6 +25,10 @@ fuzz_target!(|bytes: &[u8]| {
         return;
     }
     if let Ok(Told::Needs(more)) = format.rows(bytes) {
-        assert!(more > bytes.len() as u64 && more <= 2 * FOOTER_BYTES_MAX, "{more} of {}", bytes.len());
+        assert!(
+            more > bytes.len() as u64 && more <= 2 * FOOTER_BYTES_MAX,
+            "{more} of {}",
+            bytes.len()
+        );
     }
 });
