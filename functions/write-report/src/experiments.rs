@@ -62,6 +62,9 @@ pub(crate) async fn recall(
     instances: Option<&[Instance]>,
     problems: &mut Vec<String>,
 ) -> Vec<String> {
+    if drill.state.is_some() {
+        return Vec::new();
+    }
     let went = |one: &Instance| {
         one.ended_at
             .zip(step.started_at)
@@ -73,7 +76,7 @@ pub(crate) async fn recall(
         .filter(|one| went(one))
         .map(|one| one.instance_id.clone())
         .collect();
-    if drill.state.is_some() || gone.is_empty() {
+    if gone.is_empty() {
         return Vec::new();
     }
     match aws.experiments_of_step(&step.id).await {

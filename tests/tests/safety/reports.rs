@@ -6,10 +6,8 @@ use local::fault::{AtCall, EndedEarly, Fate, Faults, Refusal};
 use rules::drill::{Drill, Finished, Written};
 use rules::interruption::Cause;
 use rules::ledger::Interruption;
-use serde_json::json;
 
 use crate::staging::*;
-use crate::waits::take_all;
 
 #[test]
 fn a_run_is_compared_with_earlier_ones_that_completed_and_that_nothing_interrupted() {
@@ -75,8 +73,7 @@ fn a_report_that_knows_less_leaves_the_one_that_knows_more() {
             "{:?}",
             before.missing
         );
-        let mut payload = running(&world, &cluster_id, &step_id);
-        payload["detail"]["state"] = json!("COMPLETED");
+        let payload = completed(&world, &cluster_id, &step_id);
         take_all(&world, &cluster_id, "ListInstances", 3).await;
         let (answer, ()) = tokio::join!(
             invoke(&world, "WriteReport", "again", payload),
@@ -93,8 +90,7 @@ fn a_step_that_still_runs_has_no_report_whatever_an_event_says() {
         let cluster_id = cluster_up(&world, workshop("c", 32)).await;
         let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
         sleep(30).await;
-        let mut payload = running(&world, &cluster_id, &step_id);
-        payload["detail"]["state"] = json!("COMPLETED");
+        let payload = completed(&world, &cluster_id, &step_id);
         let answer = invoke(&world, "WriteReport", "early", payload).await;
         assert!(!has_report(&world.lock(), &cluster_id, &step_id), "{answer:?}");
         assert_eq!(
@@ -159,8 +155,7 @@ fn a_warning_that_came_when_ec2_had_forgotten_the_instance_is_found() {
             aws(&world).record(&table(&world), &warning, expires).await.unwrap();
         }
         until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
-        let mut payload = running(&world, &cluster_id, &step_id);
-        payload["detail"]["state"] = json!("COMPLETED");
+        let payload = completed(&world, &cluster_id, &step_id);
         invoke(&world, "WriteReport", "two", payload).await.unwrap();
         let report = report_of(&world, &cluster_id, &step_id);
         assert_eq!(report.interruptions.len(), noticed.len());
@@ -185,8 +180,7 @@ fn victims_of_whom_no_warning_came_are_waited_for_until_they_are_gone() {
             noticed.values().any(|at| *at + TimeDelta::seconds(120) > ended_at),
             "all are gone already"
         );
-        let mut payload = running(&world, &cluster_id, &step_id);
-        payload["detail"]["state"] = json!("COMPLETED");
+        let payload = completed(&world, &cluster_id, &step_id);
         invoke(&world, "WriteReport", "two", payload).await.unwrap();
         let report = report_of(&world, &cluster_id, &step_id);
         let gone_at = noticed.values().max().copied().unwrap() + TimeDelta::seconds(120);
@@ -218,8 +212,7 @@ fn of_an_experiment_that_fis_does_not_tell_of_nobody_says_that_it_was_somebody_e
             assert!(!notices(&world.lock()).is_empty());
             until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
             sleep(180).await;
-            let mut payload = running(&world, &cluster_id, &step_id);
-            payload["detail"]["state"] = json!("COMPLETED");
+            let payload = completed(&world, &cluster_id, &step_id);
             invoke(&world, "WriteReport", "two", payload).await.unwrap();
             let state = world.lock();
             let calls = state.account.journal.entries().iter();

@@ -211,6 +211,22 @@ pub(crate) fn running(world: &World, cluster_id: &str, step_id: &str) -> Value {
         "detail": {"stepId": step_id, "clusterId": cluster_id, "state": "RUNNING"}})
 }
 
+/// EMR's event that a step has completed.
+pub(crate) fn completed(world: &World, cluster_id: &str, step_id: &str) -> Value {
+    let mut event = running(world, cluster_id, step_id);
+    event["detail"]["state"] = json!("COMPLETED");
+    event
+}
+
+/// Somebody else calls an operation ten times a second, for so long.
+pub(crate) async fn take_all(world: &World, cluster_id: &str, operation: &str, seconds: u64) {
+    for _ in 0..10 * seconds {
+        let (now, input) = (world.clock.now(), json!({"ClusterId": cluster_id}));
+        let _ = world.lock().account.call(now, Service::Emr, operation, input);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 pub(crate) fn report_of(world: &World, cluster_id: &str, step_id: &str) -> Report {
     let state = world.lock();
     let bucket = &state.template.buckets["ReportBucket"];

@@ -1,11 +1,8 @@
 //! What ends a wait and what does not: looks that lie minutes apart, a step that EMR still calls PENDING, a delay that is
 //! longer than the wait, and an experiment that was asked for too long ago to be asked for again.
 
-use std::time::Duration;
-
 use account::emr::{StepState, Whims};
 use account::spark::Workload;
-use account::wire::Service;
 use aws::Saved;
 use chrono::TimeDelta;
 use local::fault::{AtCall, Fate, Faults};
@@ -137,15 +134,6 @@ fn a_report_asks_emr_again_while_others_have_its_quota() {
         assert_eq!(throttled.count(), 0, "{:?}", report.missing);
         assert!(report.revisions.is_empty(), "it was written in one go");
     });
-}
-
-/// Somebody else calls an operation ten times a second, for so long.
-pub(crate) async fn take_all(world: &World, cluster_id: &str, operation: &str, seconds: u64) {
-    for _ in 0..10 * seconds {
-        let (now, input) = (world.clock.now(), json!({"ClusterId": cluster_id}));
-        let _ = world.lock().account.call(now, Service::Emr, operation, input);
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// A drill whose invocation dies at its experiment, before FIS hears of it or after, and that nobody takes up again for eleven
