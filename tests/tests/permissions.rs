@@ -83,7 +83,7 @@ const CHANGED: [(&str, &[&str]); 11] = [
     ("workshop", &["errors=10"]),
     ("workshop", &["lost-answers=10"]),
     ("scheduled-check", &["errors=5", "lost-answers=5"]),
-    ("instance-groups", &["lost=60"]),
+    ("instance-groups", &["lost=50"]),
 ];
 
 /// What the judge's template has beyond the stories'.

@@ -25,7 +25,9 @@ pub(crate) enum Wait {
     Refused(String),
 }
 
-/// The first and the longest time between two looks, in seconds.
+/// The longest time between two looks at whether the step goes on, before it is time for the experiment.
+const LOOK_EVERY: TimeDelta = TimeDelta::seconds(60);
+/// The first and the longest time between two looks at the capacity, in seconds.
 const POLL_SECONDS: f64 = 8.0;
 const POLL_SECONDS_MAX: f64 = 25.0;
 /// Each time, so much longer than the last.
@@ -37,25 +39,35 @@ const EMR_EVERY: TimeDelta = TimeDelta::seconds(400);
 const NODES_AFTER: TimeDelta = TimeDelta::seconds(60);
 
 /// Waits until `begin`, and until at least as many instances as the terms need are nodes of the cluster, besides those
-/// that earlier waves interrupted. What may be done is read when they are.
-pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -> Result<Wait, Error> {
-    let needs = terms.selection.needs();
+/// that earlier waves interrupted. How many these are is read at `begin`, and what may be done when they are there.
+pub(crate) async fn wait(work: &Work<'_>, begin: DateTime<Utc>) -> Result<Wait, Error> {
     let entered_at = work.aws.now();
     let limit = work.wait_limit(entered_at, begin);
     let mut asked_emr_at = entered_at;
     let mut nodes = Nodes::default();
     let mut pause_seconds = POLL_SECONDS;
     let mut looks: u32 = 0;
-    let mut running = 0;
+    let mut capacity = None;
+    let mut known: Option<Terms> = None;
     let mut has_turn = false;
+    let mut has_waited = false;
     loop {
-        if let Some(reason) = step_over(work, &mut asked_emr_at).await? {
+        // Whoever has not waited yet has just written the drill, or is about to: that the step is over shows in that.
+        if has_waited && let Some(reason) = step_over(work, &mut asked_emr_at).await? {
             return Ok(Wait::Over(reason));
         }
         let now = work.aws.now();
         if now >= begin {
+            let (terms, are_fresh) = match &known {
+                Some(terms) => (terms, false),
+                None => match Terms::read(work).await? {
+                    Ok(terms) => (&*known.insert(terms), true),
+                    Err(refusal) => return Ok(Wait::Refused(refusal)),
+                },
+            };
             let candidates = candidates(work, terms).await?;
-            running = candidates.len();
+            let (running, needs) = (candidates.len(), terms.selection.needs());
+            capacity = Some((running, needs));
             if running >= needs && nodes.are_due(now, now >= limit) {
                 let patience = (limit - now).max(TimeDelta::zero());
                 let turn = if has_turn {
@@ -64,14 +76,14 @@ pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -
                     work.take_turn(patience).await
                 };
                 match turn {
-                    Turn::AtOnce => match nodes.look(work, needs, candidates).await? {
+                    Turn::AtOnce => match nodes.look(work, terms, are_fresh, candidates).await? {
                         Look::Enough(policy, candidates) => return Ok(Wait::Ready(policy, candidates)),
                         Look::NotYet => has_turn = false,
                         Look::Refused(refusal) => return Ok(Wait::Refused(refusal)),
                     },
                     // Who runs, and whether the step does, may have changed meanwhile.
                     Turn::Waited => {
-                        has_turn = true;
+                        (has_turn, has_waited) = (true, true);
                         continue;
                     }
                     Turn::NotSoon => nodes.not_yet = Some("the deployment's share of EMR's calls was used up".into()),
@@ -80,22 +92,31 @@ pub(crate) async fn wait(work: &Work<'_>, terms: &Terms, begin: DateTime<Utc>) -
             pause_seconds = (pause_seconds * POLL_GROWTH).min(POLL_SECONDS_MAX);
         }
         if now >= limit {
-            let nodes = nodes.words();
-            return Ok(Wait::Over(format!(
-                "after {} s, {running} Spot task instances run{nodes}; the experiment needs {needs}",
-                (now - entered_at).num_seconds()
-            )));
+            return Ok(Wait::Over(in_vain(now - entered_at, capacity, &nodes)));
         }
         looks += 1;
         let pause = TimeDelta::milliseconds((pause_seconds * 1000.0 * jitter(work, looks)) as i64);
         let until_begin = begin - now;
         let pause = if until_begin > TimeDelta::zero() {
-            until_begin.min(TimeDelta::seconds(30))
+            until_begin.min(LOOK_EVERY)
         } else {
             pause
         };
         let pause = pause.min(limit - now).max(TimeDelta::milliseconds(100));
         tokio::time::sleep(pause.to_std().unwrap_or(Duration::from_secs(1))).await;
+        has_waited = true;
+    }
+}
+
+/// Why the wait ended without an experiment, by how many instances ran last and how many were needed.
+fn in_vain(waited: TimeDelta, capacity: Option<(usize, usize)>, nodes: &Nodes) -> String {
+    let seconds = waited.num_seconds();
+    match capacity {
+        Some((running, needs)) => format!(
+            "after {seconds} s, {running} Spot task instances run{}; the experiment needs {needs}",
+            nodes.words()
+        ),
+        None => format!("after {seconds} s, Lambda's time was used up, and the experiment was to begin later"),
     }
 }
 
@@ -149,14 +170,21 @@ impl Nodes {
 
     /// Asks EMR which of the instances it calls RUNNING: one that is still being set up hosts nothing of the job. The
     /// policy is as old as this look, whichever look it is.
-    async fn look(&mut self, work: &Work<'_>, needs: usize, mut candidates: Vec<Victim>) -> Result<Look, Error> {
+    async fn look(
+        &mut self,
+        work: &Work<'_>,
+        terms: &Terms,
+        are_fresh: bool,
+        mut candidates: Vec<Victim>,
+    ) -> Result<Look, Error> {
+        let needs = terms.selection.needs();
         let pause = self.pause.map_or(NODES_AFTER, |pause| pause * 2);
         self.pause = Some(pause);
         self.due_at = Some(work.aws.now() + pause);
         let mut is_fresh = false;
         let policy = match self.policy.take() {
             Some(policy) => policy,
-            None => match self.read(work).await? {
+            None => match self.read(work, are_fresh.then(|| terms.clone())).await? {
                 Ok(policy) => {
                     is_fresh = true;
                     policy
@@ -182,14 +210,14 @@ impl Nodes {
             return Ok(Look::Enough(policy, candidates));
         }
         // The wait was long: look again at everything that says no.
-        Ok(match self.read(work).await? {
+        Ok(match self.read(work, None).await? {
             Ok(policy) => Look::Enough(policy, candidates),
             Err(look) => look,
         })
     }
 
-    async fn read(&mut self, work: &Work<'_>) -> Result<Result<Box<Policy>, Look>, Error> {
-        Ok(match Policy::read(work).await? {
+    async fn read(&mut self, work: &Work<'_>, terms: Option<Terms>) -> Result<Result<Box<Policy>, Look>, Error> {
+        Ok(match Policy::read(work, terms).await? {
             Reading::May(policy) => Ok(policy),
             Reading::NotYet(why) => {
                 self.not_yet = Some(why);

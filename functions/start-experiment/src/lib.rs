@@ -22,7 +22,6 @@ use clap::Parser;
 use rules::event::StepStatusChange;
 use rules::ledger::ActiveStep;
 
-use policy::Terms;
 use wave::After;
 use work::{Taken, Work};
 
@@ -131,15 +130,14 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
         Taken::No(outcome) => return Ok(outcome),
     };
     work.find_experiments_already_asked_for().await?;
-    let terms = match Terms::read_first(&work).await? {
-        Ok(terms) => terms,
-        Err(refusal) => return work.refuse(refusal).await,
-    };
+    if let Some(refusal) = policy::not_opted_in_by_ec2(&work).await? {
+        return work.refuse(refusal).await;
+    }
     if let Some(refusal) = work.claim_cluster().await? {
         return work.refuse(refusal).await;
     }
     for number in 1..=config.waves {
-        match wave::run(&mut work, &terms, number).await? {
+        match wave::run(&mut work, number).await? {
             After::Next => {}
             After::Stop(outcome) => return Ok(outcome),
         }

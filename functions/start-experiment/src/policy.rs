@@ -1,5 +1,5 @@
-//! May this step and this cluster be drilled, and what does the stack's FIS template ask for? Asked before the wait, of
-//! everybody but EMR, and again right before each experiment: tags, levers and templates change.
+//! May this step and this cluster be drilled, and what does the stack's FIS template ask for? Asked right before each
+//! experiment: tags, levers and templates change.
 
 use aws::config::{Clusters, ReportOn};
 use aws::{ACTION, ExperimentTemplate, Lever, RESOURCE_TYPE};
@@ -11,6 +11,7 @@ use rules::victim::Selection;
 use crate::work::Work;
 
 /// What FIS is to do, and to how many.
+#[derive(Clone)]
 pub(crate) struct Terms {
     /// The stack's template.
     pub template: ExperimentTemplate,
@@ -37,8 +38,8 @@ pub(crate) enum Reading {
 }
 
 impl Policy {
-    /// Reads the policy as it is now.
-    pub(crate) async fn read(work: &Work<'_>) -> Result<Reading, Error> {
+    /// Reads the policy as it is now, but for terms that were read just now.
+    pub(crate) async fn read(work: &Work<'_>, terms: Option<Terms>) -> Result<Reading, Error> {
         let cluster = match may_be_drilled(work).await? {
             Ok(cluster) if cluster.is_starting() => {
                 return Ok(Reading::NotYet(format!("cluster {} is {}", cluster.id, cluster.state)));
@@ -46,7 +47,11 @@ impl Policy {
             Ok(cluster) => cluster,
             Err(refusal) => return Ok(Reading::Refused(refusal)),
         };
-        Ok(match Terms::read(work).await? {
+        let terms = match terms {
+            Some(terms) => Ok(terms),
+            None => Terms::read(work).await?,
+        };
+        Ok(match terms {
             Ok(terms) => Reading::May(Box::new(Self { terms, cluster })),
             Err(refusal) => Reading::Refused(refusal),
         })
@@ -54,21 +59,8 @@ impl Policy {
 }
 
 impl Terms {
-    /// Reads the terms before the wait, if the cluster is opted in, as far as anybody but EMR can tell; else, why not.
-    pub(crate) async fn read_first(work: &Work<'_>) -> Result<Result<Self, String>, Error> {
-        let (config, id) = (work.config, &work.drill.cluster_id);
-        // Where only those are watched that are opted in, somebody has looked already.
-        if config.clusters == Clusters::Tagged && config.report_on == ReportOn::All {
-            let tags = work.aws.cluster_tags(id).await?;
-            if !tags.is_some_and(|tags| Clusters::opts_in(&tags)) {
-                return Ok(Err(not_opted_in(id)));
-            }
-        }
-        Self::read(work).await
-    }
-
     /// Reads the terms as they are now; or why there can be no experiment.
-    async fn read(work: &Work<'_>) -> Result<Result<Self, String>, Error> {
+    pub(crate) async fn read(work: &Work<'_>) -> Result<Result<Self, String>, Error> {
         if let Lever::Engaged(reason) = work.aws.safety_lever().await? {
             return Ok(Err(format!("the account's FIS safety lever is engaged: {reason}")));
         }
@@ -84,6 +76,17 @@ impl Terms {
         );
         Ok(selection.map(|selection| Self { template, selection }))
     }
+}
+
+/// Why nobody waits for a drill of the cluster, as far as EC2 can tell; EMR's word is asked right before the experiment.
+pub(crate) async fn not_opted_in_by_ec2(work: &Work<'_>) -> Result<Option<String>, Error> {
+    let (config, id) = (work.config, &work.drill.cluster_id);
+    // Where only those are watched that are opted in, somebody has looked already.
+    if config.clusters != Clusters::Tagged || config.report_on != ReportOn::All {
+        return Ok(None);
+    }
+    let tags = work.aws.cluster_tags(id).await?;
+    Ok((!tags.is_some_and(|tags| Clusters::opts_in(&tags))).then(|| not_opted_in(id)))
 }
 
 /// Why a step is none to drill, if it is none. What is known costs no call; of what may be anything the cluster's tags

@@ -1,7 +1,5 @@
 //! One experiment: wait, choose, write down, ask FIS, follow to the end.
 
-use std::time::Duration;
-
 use aws::ThrowAway;
 use aws::config::Mode;
 use aws::{Error, Outcome};
@@ -21,8 +19,11 @@ pub(crate) enum After {
     Stop(Outcome),
 }
 
-/// The longest time between two looks at an experiment.
-const FOLLOW_SECONDS_MAX: u64 = 15;
+/// The first and the longest time between two looks at whether FIS has resolved an experiment's targets.
+const TARGETS_AFTER: TimeDelta = TimeDelta::seconds(3);
+const TARGETS_AFTER_MAX: TimeDelta = TimeDelta::seconds(15);
+/// The time between two looks at whether it is over, from then on.
+const FOLLOW_EVERY: TimeDelta = TimeDelta::seconds(30);
 /// What ending in order needs of Lambda's time.
 const RESERVE: TimeDelta = TimeDelta::seconds(30);
 
@@ -35,9 +36,9 @@ const FINAL_ERRORS: [&str; 4] = [
 ];
 
 /// Runs a wave, or goes on with one that an earlier invocation began.
-pub(crate) async fn run(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<After, Error> {
-    // Of a wave that was left without a template FIS cannot have heard either.
-    let is_unasked = |wave: &Wave| wave.template_id.is_none();
+pub(crate) async fn run(work: &mut Work<'_>, number: u32) -> Result<After, Error> {
+    // Of a wave that was left without a template FIS cannot have heard either; when its experiment is over it has none any more.
+    let is_unasked = |wave: &Wave| wave.template_id.is_none() && wave.experiment_id.is_none();
     work.unasked = work.drill.wave(number).is_some_and(is_unasked).then_some(number);
     let stop = match work.drill.wave(number) {
         Some(wave) if wave.is_over() => None,
@@ -47,7 +48,7 @@ pub(crate) async fn run(work: &mut Work<'_>, terms: &Terms, number: u32) -> Resu
             Some(work.unknown(format!("wave {number}: {reason}")).await?)
         }
         Some(_) => go_on(work, number).await?,
-        None => begin(work, terms, number).await?,
+        None => begin(work, number).await?,
     };
     match stop {
         Some(outcome) => Ok(After::Stop(outcome)),
@@ -59,14 +60,8 @@ pub(crate) async fn run(work: &mut Work<'_>, terms: &Terms, number: u32) -> Resu
 }
 
 /// Waits for capacity, chooses the victims, and writes them down before anything is asked of FIS.
-async fn begin(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<Option<Outcome>, Error> {
-    if work.drill.state != Some(DrillState::Started) {
-        work.drill.state = Some(DrillState::Waiting);
-        if let Some(stop) = keep(work).await? {
-            return Ok(Some(stop));
-        }
-    }
-    let (policy, candidates) = match capacity::wait(work, terms, begins_at(work, number)).await? {
+async fn begin(work: &mut Work<'_>, number: u32) -> Result<Option<Outcome>, Error> {
+    let (policy, candidates) = match capacity::wait(work, begins_at(work, number)).await? {
         Wait::Ready(policy, candidates) => (policy, candidates),
         Wait::Over(reason) => return work.give_up(named(number, &reason)).await.map(Some),
         Wait::Refused(refusal) => return work.refuse(named(number, &refusal)).await.map(Some),
@@ -106,7 +101,7 @@ async fn begin(work: &mut Work<'_>, terms: &Terms, number: u32) -> Result<Option
 
 /// Goes on with a wave that an earlier invocation wrote down, if it may be still.
 async fn go_on(work: &mut Work<'_>, number: u32) -> Result<Option<Outcome>, Error> {
-    match Policy::read(work).await? {
+    match Policy::read(work, None).await? {
         Reading::May(policy) => match gone_meanwhile(work, &policy.terms, number).await? {
             None => ask(work, &policy.terms, number).await,
             Some(reason) => call_off(work, number, &reason).await.map(Some),
@@ -244,7 +239,7 @@ async fn not_started(
 
 /// Follows the experiment to its end, compares what FIS resolved with what we chose, and deletes the copy.
 ///
-/// If Lambda's time runs out first, the report reads the end from FIS, and the sweep deletes the copy.
+/// If Lambda's time runs out first, the report reads the end from FIS, and deletes the copy.
 async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
     let Some(wave) = work.drill.wave(number).cloned() else {
         return Ok(());
@@ -252,13 +247,16 @@ async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
     let Some(experiment_id) = wave.experiment_id.clone() else {
         return Ok(());
     };
-    let mut pause_seconds = 3;
+    let mut pause = TARGETS_AFTER;
     let mut status = wave.status.clone().unwrap_or_default();
     let mut reason = wave.reason.clone();
     let mut resolved = wave.resolved.clone();
-    while !is_end_status(&status) && work.aws.now() < work.deadline - RESERVE {
-        tokio::time::sleep(Duration::from_secs(pause_seconds)).await;
-        pause_seconds = (pause_seconds * 2).min(FOLLOW_SECONDS_MAX);
+    while !is_end_status(&status) {
+        let time_left = work.deadline - RESERVE - work.aws.now();
+        let Some(nap) = pause.min(time_left).to_std().ok().filter(|nap| !nap.is_zero()) else {
+            break;
+        };
+        tokio::time::sleep(nap).await;
         let Some(experiment) = work.aws.experiment(&experiment_id).await? else {
             break;
         };
@@ -275,16 +273,30 @@ async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
                 work.aws.stop_experiment(&experiment_id).await?;
             }
         }
+        let is_known = !resolved.is_empty();
+        pause = if is_known {
+            FOLLOW_EVERY
+        } else {
+            (pause * 2).min(TARGETS_AFTER_MAX)
+        };
     }
-    let is_over = is_end_status(&status);
+    let mut template_id = wave.template_id;
+    if is_end_status(&status)
+        && let Some(id) = template_id.take()
+        && let Err(error) = work.aws.delete_throw_away(&id).await
+    {
+        tracing::warn!(template_id = id, "the template stays for now: {}", error.chain());
+        template_id = Some(id);
+    }
     if let Some(wave) = work.drill.wave_mut(number) {
         wave.status = Some(status);
         wave.reason = reason;
         wave.resolved = resolved;
+        wave.template_id = template_id;
     }
-    work.save_whatever().await?;
-    if let (true, Some(template_id)) = (is_over, &wave.template_id) {
-        work.aws.delete_throw_away(template_id).await?;
+    // The last wave's end is written with the drill's.
+    if number < work.config.waves {
+        work.save_whatever().await?;
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ impl<'a> Work<'a> {
                 step.id, step.state
             ))));
         }
-        drill.state = drill.state.or(Some(DrillState::Claimed));
+        drill.state = drill.state.or(Some(DrillState::Waiting));
         drill.job = Some(job::of(&step)).filter(|job| !job.is_empty());
         drill.started_at = step.started_at.or(Some(event.time));
         if is_new && may_have_been_drilled(config, &drill, aws.now()) {

@@ -196,7 +196,12 @@ async fn listed(aws: &Aws, place: &S3Location, wanted: Wanted<'_>) -> Result<(Ve
                 .list_from(&place.bucket, &prefix, start_after.as_deref(), OBJECTS_MAX)
                 .await?;
             not_all |= !found.is_all;
+            let are_its_own = !wanted.submitted.is_empty() && found.objects.iter().any(|one| is_of(&one.key, &name));
             objects.extend(found.objects);
+            // All attempts of one application write in one form.
+            if are_its_own {
+                break;
+            }
         }
     }
     Ok((objects, not_all))

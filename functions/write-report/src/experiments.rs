@@ -128,11 +128,12 @@ async fn read_wave(aws: &Aws, wave: &mut Wave, problems: &mut Vec<String>) -> Re
             }
         }
         if is_end_status(&state.status)
-            && let Some(template_id) = &wave.template_id
-            && let Err(error) = aws.delete_throw_away(template_id).await
+            && let Some(template_id) = wave.template_id.take()
+            && let Err(error) = aws.delete_throw_away(&template_id).await
         {
             // No evidence is lost with it, and the sweep deletes what is left over.
             tracing::warn!(template_id, "the template stays for now: {}", error.chain());
+            wave.template_id = Some(template_id);
         }
     }
     Ok(state)
@@ -161,7 +162,7 @@ fn experiment(wave: &Wave, state: Option<&ExperimentState>) -> ExperimentFacts {
 pub(crate) fn close(drill: &mut Drill, experiments: &Experiments) {
     let has_experiment = drill.waves.iter().any(|wave| wave.experiment_id.is_some());
     match drill.state {
-        Some(DrillState::Claimed | DrillState::Waiting) => {
+        Some(DrillState::Waiting) => {
             drill.state = Some(DrillState::GaveUp);
             drill
                 .reason

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws::invocation::Invocation;
-use aws::{Aws, Error};
+use aws::{Aws, Error, InstanceListing};
 use aws::{Saved, Turn, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::cluster::{Cluster, Instance, ManagedScaling, Pool};
@@ -98,7 +98,8 @@ pub(crate) async fn wait(
     seen.pools = Some(pools.clone());
     let mut asked_of_scaling = false;
     loop {
-        let instances = match again_until(aws, asked_until, || aws.instances(cluster, &pools)).await {
+        let listing = InstanceListing::default();
+        let instances = match again_until(aws, asked_until, || aws.instances(cluster, &pools, &listing)).await {
             Ok(instances) => instances,
             Err(error) => {
                 seen.problems.push(error.chain());
@@ -175,7 +176,7 @@ pub(crate) async fn look(
     };
     let listed = async {
         let pools = aws.pools(cluster).await?;
-        aws.instances(cluster, &pools).await
+        aws.instances(cluster, &pools, &InstanceListing::default()).await
     };
     match listed.await {
         Ok(instances) => seen.instances = Some(instances),

@@ -12,7 +12,7 @@ use aws::{Found, Meter, Saved, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use report::{Missing, Report, Revision};
 use rules::cluster::Cluster;
-use rules::drill::{Claim, Drill, Finished, Written};
+use rules::drill::{Claim, Drill, DrillState, Finished, Written};
 use rules::hit::InterruptionFacts;
 use rules::interruption::Cause;
 use rules::job;
@@ -201,9 +201,12 @@ async fn finish(aws: &Aws, config: &Config, cluster_id: &str, step: &Step) -> Re
     ))
 }
 
-/// start-experiment may have gone on while we waited: what it wrote last is what counts, and it has come to its end.
+/// start-experiment may have gone on while we waited, if it worked on the drill: what it wrote last is what counts, and it has
+/// come to its end.
 async fn catch_up(aws: &Aws, config: &Config, drill: &mut Drill, experiments: &Experiments) -> Result<(), Error> {
-    if let Some(latest) = aws.drill(&config.table_name, &drill.cluster_id, &drill.step_id).await? {
+    if drill.lease_until.is_some()
+        && let Some(latest) = aws.drill(&config.table_name, &drill.cluster_id, &drill.step_id).await?
+    {
         drill.state = latest.state.or(drill.state);
         drill.reason = latest.reason;
         drill.version = latest.version;
@@ -290,6 +293,18 @@ fn revisions(older: Report, report: &Report) -> Vec<Revision> {
     revisions
 }
 
+/// The cluster's claim, let go. A drill that asked for no experiment was none that another has to keep its distance from.
+fn release(drill: &Drill, report: &Report, now: DateTime<Utc>) -> Claim {
+    let may_have_run = drill.state == Some(DrillState::Unknown) || !drill.experiments().is_empty();
+    let ended_at = report.step.ended_at.unwrap_or(now);
+    Claim {
+        cluster_id: drill.cluster_id.clone(),
+        step_id: drill.step_id.clone(),
+        until: if may_have_run { ended_at } else { DateTime::UNIX_EPOCH },
+        released: true,
+    }
+}
+
 /// Closes the drill in the ledger, and lets the cluster go. The verdict is told by whoever wrote it down there first,
 /// and again if better evidence changed it.
 async fn remember(
@@ -334,13 +349,8 @@ async fn remember(
             }
         }
     }
-    let claim = Claim {
-        cluster_id: drill.cluster_id.clone(),
-        step_id: drill.step_id.clone(),
-        until: report.step.ended_at.unwrap_or(now),
-        released: true,
-    };
-    aws.release_claim(&config.table_name, &claim, expires).await?;
+    aws.release_claim(&config.table_name, &release(&drill, &report, now), expires)
+        .await?;
     match before {
         Some(written) if !is_retry(invocation, &written) && written.verdict == verdict => {
             Ok(told_before(&report.step.id, &written))

@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/emr/latest/ManagementGuide/emr-service-limits-what-are.html>
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_emr::types::{ActionOnFailure, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig};
 use rules::cluster::{Cluster, Instance, ManagedScaling, Market, Pool, Role, ScalingLimits};
@@ -14,6 +15,22 @@ use crate::once::Once;
 /// Pages read of one listing at most: a bound for a loop that the other side controls. EMR keeps at most 256 active
 /// steps and lists 50 of most things a page.
 pub(super) const PAGES_MAX: usize = 200;
+
+/// How far a listing of a cluster's instances has come.
+#[derive(Debug, Default)]
+pub struct InstanceListing(Mutex<Listed>);
+
+#[derive(Debug, Default)]
+struct Listed {
+    found: Vec<Instance>,
+    marker: Option<String>,
+}
+
+impl InstanceListing {
+    fn lock(&self) -> MutexGuard<'_, Listed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Aws {
     /// A step; `None` when the cluster or the step does not exist.
@@ -143,25 +160,35 @@ impl Aws {
         Ok(ManagedScaling::Within(limits.unwrap_or_default()))
     }
 
-    /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them.
-    pub async fn instances(&self, cluster: &Cluster, pools: &[Pool]) -> Result<Vec<Instance>, Error> {
-        let mut pages = self
-            .emr
-            .list_instances()
-            .cluster_id(&cluster.id)
-            .into_paginator()
-            .send();
-        let mut found = Vec::new();
+    /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them. What
+    /// was listed when a page is refused stays in `listing`: asked again with it, the listing goes on with that page.
+    pub async fn instances(
+        &self,
+        cluster: &Cluster,
+        pools: &[Pool],
+        listing: &InstanceListing,
+    ) -> Result<Vec<Instance>, Error> {
         for _ in 0..PAGES_MAX {
-            let Some(page) = pages.next().await else { break };
-            let page = page.map_err(|error| Error::aws("listing the cluster's instances", error))?;
-            found.extend(
-                page.instances
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|one| instance(one, pools)),
-            );
+            let marker = listing.lock().marker.clone();
+            let page = self
+                .emr
+                .list_instances()
+                .cluster_id(&cluster.id)
+                .set_marker(marker.clone())
+                .send()
+                .await
+                .map_err(|error| Error::aws("listing the cluster's instances", error))?;
+            let instances = page.instances.unwrap_or_default().into_iter();
+            let next = page.marker.filter(|marker| !marker.is_empty());
+            let mut listed = listing.lock();
+            listed.found.extend(instances.filter_map(|one| instance(one, pools)));
+            // A marker that comes back unchanged would be followed for ever.
+            if next.is_none() || next == marker {
+                break;
+            }
+            listed.marker = next;
         }
+        let mut found = std::mem::take(&mut *listing.lock()).found;
         found.sort_by(|a, b| (a.created_at, &a.instance_id).cmp(&(b.created_at, &b.instance_id)));
         Ok(found)
     }

@@ -1,6 +1,6 @@
 //! A drill's life: the chain from a step to its experiments and to the report, as the ledger keeps it.
 //!
-//! `Claimed → Waiting → Starting → Started | GaveUp | Refused | Unknown`. What is going to be done is written before
+//! `Waiting → Starting → Started | GaveUp | Refused | Unknown`. What is going to be done is written before
 //! it is done: the step into `Starting` names the victims and the token, so that whoever finds the item after a crash
 //! asks FIS for the very same experiment, and never for a second one.
 
@@ -15,9 +15,8 @@ use crate::victim::Victim;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillState {
-    /// Somebody works on it.
-    Claimed,
-    /// Waiting for the delay and for Spot capacity.
+    /// Somebody works on it, and waits for the delay and for Spot capacity.
+    #[serde(alias = "claimed")]
     Waiting,
     /// An experiment is being asked for: it may exist, or not.
     Starting,
@@ -42,7 +41,7 @@ pub struct Wave {
     pub victims: Vec<Victim>,
     /// Let FIS resolve the victims only, and interrupt nobody.
     pub preview: bool,
-    /// The throw-away template.
+    /// The throw-away template. `None`: not made yet, or deleted.
     pub template_id: Option<String>,
     /// The experiment, once FIS has answered.
     pub experiment_id: Option<String>,

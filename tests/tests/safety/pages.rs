@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use account::journal::Kind;
 use account::spark::Workload;
-use aws::Aws;
+use aws::{Aws, InstanceListing};
 use chrono::{DateTime, TimeDelta, Utc};
+use local::fault::Faults;
 use local::world::World;
 use rules::s3_location::S3Location;
 use serde_json::json;
@@ -52,7 +54,10 @@ async fn of_cluster(aws: &Aws, table: &str, cluster_id: &str, since: DateTime<Ut
     let cluster = aws.cluster(cluster_id).await.unwrap().unwrap();
     let pools = aws.pools(&cluster).await.unwrap();
     refilled().await;
-    let instances = aws.instances(&cluster, &pools).await.unwrap();
+    let instances = aws
+        .instances(&cluster, &pools, &InstanceListing::default())
+        .await
+        .unwrap();
     let ids: Vec<String> = instances.iter().map(|one| one.instance_id.clone()).collect();
     refilled().await;
     let nodes = told("task nodes", aws.running_task_nodes(&cluster).await);
@@ -162,4 +167,45 @@ fn every_listing_comes_to_the_same_however_small_its_pages_are() {
             assert_eq!(whole.len(), paged.len());
         }
     });
+}
+
+/// A throttled account has no calls to spare for pages that were listed already.
+#[test]
+fn a_listing_of_instances_that_is_refused_half_way_goes_on_where_it_stopped() {
+    let throttled = Faults {
+        throttled_percent: 90,
+        ..no_faults()
+    };
+    in_a_world(1, &[], throttled, async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        world.lock().account.set_page(1);
+        let aws = aws(&world);
+        let cluster = again(async || aws.cluster(&cluster_id).await).await.0.unwrap();
+        let pools = again(async || aws.pools(&cluster).await).await.0;
+        let listing = InstanceListing::default();
+        let before = listed(&world);
+        let (instances, refusals) = again(async || aws.instances(&cluster, &pools, &listing).await).await;
+        assert!(refusals > 1, "{refusals}");
+        let there = cluster_of(&world.lock(), &cluster_id).instances.len();
+        assert_eq!((instances.len(), listed(&world) - before), (there, there));
+    });
+}
+
+/// The answer, and how often there was none.
+async fn again<T>(mut ask: impl AsyncFnMut() -> Result<T, aws::Error>) -> (T, usize) {
+    for refusals in 0..200 {
+        match ask().await {
+            Ok(answer) => return (answer, refusals),
+            Err(_) => refilled().await,
+        }
+    }
+    panic!("no answer");
+}
+
+/// How many pages of instances EMR has answered with.
+fn listed(world: &World) -> usize {
+    let state = world.lock();
+    let entries = state.account.journal.entries().iter();
+    let pages = entries.filter(|one| one.kind == Kind::Call && one.text.starts_with("ListInstances by"));
+    pages.filter(|one| one.data["error"].is_null()).count()
 }

@@ -168,7 +168,7 @@ fn a_warning_that_came_when_ec2_had_forgotten_the_instance_is_found() {
 
 #[test]
 fn victims_of_whom_no_warning_came_are_waited_for_until_they_are_gone() {
-    in_a_world(1, &[("DelaySeconds", "200")], no_events(), async |world| {
+    in_a_world(2, &[("DelaySeconds", "200")], no_events(), async |world| {
         let cluster_id = cluster_up(&world, workshop("c", 32)).await;
         let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
         let payload = running(&world, &cluster_id, &step_id);
