@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Found};
+use chrono::TimeDelta;
 use report::Report;
 use report::index::{Entry, Index};
 
 use crate::Config;
-use crate::recovery::RESERVE;
 
 /// A page larger than this is none that was written here.
 const BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -23,6 +23,8 @@ const TRIES_MAX: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(50);
 /// How long the whole of it may take: the verdict is told only afterwards.
 const LASTS: Duration = Duration::from_secs(20);
+/// What ending in order needs of Lambda's time.
+const RESERVE: TimeDelta = TimeDelta::seconds(30);
 
 /// The index as it lies in S3.
 pub(crate) struct Lying {

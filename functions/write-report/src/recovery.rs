@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws::invocation::Invocation;
-use aws::{Aws, Error, InstanceListing};
+use aws::{Aws, Error, INSTANCES_LISTED_MAX, InstanceListing};
 use aws::{Saved, Turn, expires_at};
 use chrono::{DateTime, TimeDelta, Utc};
 use rules::cluster::{Cluster, Instance, ManagedScaling, Pool};
@@ -119,7 +119,13 @@ pub(crate) async fn wait(
             .iter()
             .filter(|instance| expected.contains(instance.instance_id.as_str()))
             .all(|instance| instance.ended_at.is_some());
+        let may_be_cut = instances.len() >= INSTANCES_LISTED_MAX;
         seen.instances = Some(instances);
+        if may_be_cut && seen.problems.is_empty() {
+            seen.problems.push(format!(
+                "EMR lists {INSTANCES_LISTED_MAX} instances of a cluster at most, and listed as many: others that went may be missing"
+            ));
+        }
         if all_gone || aws.now() + TimeDelta::seconds(POLL_SECONDS as i64) > limit {
             return Ok(seen);
         }

@@ -100,6 +100,30 @@ impl Emr {
         }
     }
 
+    /// Gives a cluster a past: task instances that ended at these times.
+    pub fn set_past(&mut self, cluster_id: &str, ends: &[Time]) {
+        let Some(cluster) = self.cluster_mut(cluster_id) else {
+            return;
+        };
+        let Some(like) = cluster.instances.last().cloned() else {
+            return;
+        };
+        let first = cluster.instances.len();
+        let ended = (first..).zip(ends).map(|(number, at)| Instance {
+            id: format!("ci-PAST{number}"),
+            ec2_instance_id: format!("i-0past{number}"),
+            private_dns_name: format!("past-{number}"),
+            role: Role::Task,
+            state: InstanceState::Terminated,
+            created_at: *at - chrono::TimeDelta::hours(1),
+            ready_at: Some(*at - chrono::TimeDelta::minutes(58)),
+            ended_at: Some(*at),
+            in_yarn: false,
+            ..like.clone()
+        });
+        cluster.instances.splice(0..0, ended.collect::<Vec<_>>());
+    }
+
     /// Time passes for clients while the account's stands: what they may call comes back.
     pub fn refill(&mut self, milliseconds: u64) {
         self.quota.refill(milliseconds);

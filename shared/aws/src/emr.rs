@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_emr::types::{ActionOnFailure, HadoopJarStepConfig, InstanceCollectionType, MarketType, StepConfig};
 use rules::cluster::{Cluster, Instance, ManagedScaling, Market, Pool, Role, ScalingLimits};
@@ -16,6 +17,17 @@ use crate::once::Once;
 /// steps and lists 50 of most things a page.
 pub(super) const PAGES_MAX: usize = 200;
 
+/// How many instances EMR lists of a cluster at most.
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html>
+pub const INSTANCES_LISTED_MAX: usize = 2_000;
+/// So many pages of instances are asked for at once, half of what EMR allows anybody; after that, one in so long, half of what
+/// it gives back. <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
+const PAGES_AT_ONCE: usize = 5;
+const PAGES_EVERY: Duration = Duration::from_secs(4);
+/// A page was seen to have fifty, so there are no more than these; should there be, Lambda's time matters more.
+/// <https://github.com/boto/boto/issues/2771>
+const PAGES_PACED: usize = INSTANCES_LISTED_MAX / 50;
+
 /// How far a listing of a cluster's instances has come.
 #[derive(Debug, Default)]
 pub struct InstanceListing(Mutex<Listed>);
@@ -24,6 +36,7 @@ pub struct InstanceListing(Mutex<Listed>);
 struct Listed {
     found: Vec<Instance>,
     marker: Option<String>,
+    pages: usize,
 }
 
 impl InstanceListing {
@@ -160,8 +173,10 @@ impl Aws {
         Ok(ManagedScaling::Within(limits.unwrap_or_default()))
     }
 
-    /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them. What
-    /// was listed when a page is refused stays in `listing`: asked again with it, the listing goes on with that page.
+    /// The cluster's instances of all roles, those that are gone among them. EMR keeps them when EC2 has forgotten them, for thirty
+    /// days and 2,000 at most: a cluster that scales for days has many pages of them, and after the first few the others wait
+    /// for each other. What was listed when a page is refused stays in `listing`: asked again with it, the listing goes on
+    /// with that page. <https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html>
     pub async fn instances(
         &self,
         cluster: &Cluster,
@@ -169,7 +184,13 @@ impl Aws {
         listing: &InstanceListing,
     ) -> Result<Vec<Instance>, Error> {
         for _ in 0..PAGES_MAX {
-            let marker = listing.lock().marker.clone();
+            let (marker, pages) = {
+                let listed = listing.lock();
+                (listed.marker.clone(), listed.pages)
+            };
+            if (PAGES_AT_ONCE..PAGES_PACED).contains(&pages) {
+                tokio::time::sleep(PAGES_EVERY).await;
+            }
             let page = self
                 .emr
                 .list_instances()
@@ -181,6 +202,7 @@ impl Aws {
             let instances = page.instances.unwrap_or_default().into_iter();
             let next = page.marker.filter(|marker| !marker.is_empty());
             let mut listed = listing.lock();
+            listed.pages += 1;
             listed.found.extend(instances.filter_map(|one| instance(one, pools)));
             // A marker that comes back unchanged would be followed for ever.
             if next.is_none() || next == marker {

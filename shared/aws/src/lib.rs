@@ -41,7 +41,7 @@ pub use calls::Calls;
 pub use cluster_tags::Primary;
 pub use dynamodb::{Saved, expires_at};
 pub use ec2::Described;
-pub use emr::InstanceListing;
+pub use emr::{INSTANCES_LISTED_MAX, InstanceListing};
 pub use emr_listings::{ListedCluster, STEP_IDS_MAX};
 pub use fis::{ACTION, ExperimentState, ExperimentTemplate, Lever, RESOURCE_TYPE, ThrowAway};
 pub use meter::Meter;

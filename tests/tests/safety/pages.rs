@@ -191,6 +191,47 @@ fn a_listing_of_instances_that_is_refused_half_way_goes_on_where_it_stopped() {
     });
 }
 
+/// EMR lists 2,000 instances of a cluster at most, of which most ended days ago: forty calls, where it allows ten at once and
+/// gives back one in two seconds.
+/// <https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html>
+#[test]
+fn the_many_pages_of_a_cluster_that_scaled_for_weeks_leave_half_of_the_quota_to_others_and_a_report_says_that_they_may_not_be_all()
+ {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let now = world.clock.now();
+        let ends: Vec<_> = (1..=2_100)
+            .map(|number| now - TimeDelta::minutes(10 * number))
+            .collect();
+        world.lock().account.emr.set_past(&cluster_id, &ends);
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+        sleep(900).await;
+        let report = report_of(&world, &cluster_id, &step_id);
+        let why: Vec<&str> = report.missing.iter().map(|one| one.why.as_str()).collect();
+        assert!(
+            why.iter()
+                .any(|why| why.contains("2000 instances of a cluster at most")),
+            "{why:?}"
+        );
+        assert_eq!(report.interruptions.len(), 3);
+        let state = world.lock();
+        let calls = state
+            .account
+            .journal
+            .entries()
+            .iter()
+            .filter(|one| one.text.starts_with("ListInstances by spot-drill-WriteReport"));
+        let calls: Vec<_> = calls.collect();
+        assert!(calls.len() >= 40, "{}", calls.len());
+        assert!(calls.iter().all(|one| one.data["error"].is_null()), "EMR refused some");
+        for (first, last) in calls.iter().zip(&calls[10..]) {
+            let seconds = (last.at - first.at).num_seconds();
+            assert!(seconds >= 19, "eleven calls within {seconds} s");
+        }
+    });
+}
+
 /// The answer, and how often there was none.
 async fn again<T>(mut ask: impl AsyncFnMut() -> Result<T, aws::Error>) -> (T, usize) {
     for refusals in 0..200 {

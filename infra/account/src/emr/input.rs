@@ -123,8 +123,14 @@ pub(super) fn time(input: &Value, name: &str) -> Option<Time> {
     Time::from_timestamp_millis(millis)
 }
 
-/// One page of `all`: what the request's marker asks for, and the marker of the next page.
-pub(super) fn page(input: &Value, name: &str, size: usize, all: Vec<Value>) -> Result<Value, ApiError> {
+/// One page of `all`, as it is shown: what the request's marker asks for, and the marker of the next page.
+pub(super) fn page<T>(
+    input: &Value,
+    name: &str,
+    size: usize,
+    all: Vec<T>,
+    show: impl Fn(T) -> Value,
+) -> Result<Value, ApiError> {
     let start = match &input["Marker"] {
         Value::Null => 0,
         marker => {
@@ -141,7 +147,7 @@ pub(super) fn page(input: &Value, name: &str, size: usize, all: Vec<Value>) -> R
         size => size,
     };
     let more = all.len() > start + size;
-    let mut answer = json!({name: all.into_iter().skip(start).take(size).collect::<Vec<_>>()});
+    let mut answer = json!({name: all.into_iter().skip(start).take(size).map(show).collect::<Vec<_>>()});
     if more {
         answer["Marker"] = json!(format!("page-{}", start + size));
     }

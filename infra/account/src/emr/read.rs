@@ -2,15 +2,19 @@
 //!
 //! Separate from those that change something; each is a filter, an order and a page.
 
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::api::{ApiError, Time};
 
 use super::Emr;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Instance};
 use super::describe;
 use super::input::{invalid, no_such_cluster, page, states, text, texts, time, validation};
 use super::pool::Collection;
+use super::step::Step;
 
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ClusterStatus.html
 const CLUSTER_STATES: [&str; 7] = [
@@ -43,13 +47,18 @@ const INSTANCE_STATES: [&str; 5] = [
     "TERMINATED",
 ];
 
+/// For how long, and how many at most, ListInstances shows those that ended.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html
+const LISTED_FOR: TimeDelta = TimeDelta::days(30);
+const LISTED_MAX: usize = 2_000;
+
 /// Answers a reading operation; `None` if it is not one.
 pub(super) fn call(emr: &Emr, now: Time, operation: &str, input: &Value) -> Option<Result<Value, ApiError>> {
     Some(match operation {
         "DescribeCluster" => cluster(emr, input).map(|cluster| json!({"Cluster": describe::cluster(cluster, now)})),
         "ListClusters" => list_clusters(emr, input),
         "ListBootstrapActions" => list_bootstrap_actions(emr, input),
-        "ListInstances" => list_instances(emr, input),
+        "ListInstances" => list_instances(emr, now, input),
         "ListInstanceFleets" => list_pools(emr, input, Collection::Fleet),
         "ListInstanceGroups" => list_pools(emr, input, Collection::Group),
         "ListSteps" => list_steps(emr, input),
@@ -81,7 +90,8 @@ fn list_clusters(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
         input,
         "Clusters",
         emr.page,
-        clusters.map(describe::cluster_summary).collect(),
+        clusters.collect(),
+        describe::cluster_summary,
     )
 }
 
@@ -98,12 +108,12 @@ fn list_bootstrap_actions(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
         };
         json!({"Name": action["Name"], "ScriptPath": script["Path"], "Args": arguments})
     });
-    page(input, "BootstrapActions", emr.page, shown.collect())
+    page(input, "BootstrapActions", emr.page, shown.collect(), |action| action)
 }
 
 /// In the order in which they were asked for. Neither the order nor the size of a page is published: assumed.
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html
-fn list_instances(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
+fn list_instances(emr: &Emr, now: Time, input: &Value) -> Result<Value, ApiError> {
     let cluster = cluster(emr, input)?;
     let states = states(input, "InstanceStates", "Instance", &INSTANCE_STATES)?;
     let group_types = texts(input, "InstanceGroupTypes");
@@ -124,20 +134,30 @@ fn list_instances(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
         };
         return Err(invalid(format!("{kind} id '{id}' is not valid.")));
     }
-    let instances = cluster.instances.iter().filter(|instance| {
+    let instances = remembered(cluster, now).into_iter().filter(|instance| {
         (states.is_empty() || states.contains(&instance.state.as_str()))
             && (group_types.is_empty() || group_types.contains(&instance.role.as_str()))
             && fleet_type.is_none_or(|role| role == instance.role.as_str())
             && fleet.or(group).is_none_or(|id| id == instance.pool_id)
     });
-    page(
-        input,
-        "Instances",
-        emr.page,
-        instances
-            .map(|instance| describe::instance(cluster, instance))
-            .collect(),
-    )
+    page(input, "Instances", emr.page, instances.collect(), |instance| {
+        describe::instance(cluster, instance)
+    })
+}
+
+/// The instances that live, and those that ended in the last thirty days; of more than 2,000, which ones is not published:
+/// assumed is that those that ended first are left out.
+//= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListInstances.html
+fn remembered(cluster: &Cluster, now: Time) -> Vec<&Instance> {
+    let is_listed = |one: &&Instance| one.ended_at.is_none_or(|ended| now - ended <= LISTED_FOR);
+    let mut listed: Vec<&Instance> = cluster.instances.iter().filter(is_listed).collect();
+    if let Some(over @ 1..) = listed.len().checked_sub(LISTED_MAX) {
+        let mut by_end = listed.clone();
+        by_end.sort_by_key(|one| one.ended_at.unwrap_or(Time::MAX_UTC));
+        let forgotten: BTreeSet<&str> = by_end[..over].iter().map(|one| one.id.as_str()).collect();
+        listed.retain(|one| !forgotten.contains(one.id.as_str()));
+    }
+    listed
 }
 
 fn list_pools(emr: &Emr, input: &Value, asked: Collection) -> Result<Value, ApiError> {
@@ -147,12 +167,12 @@ fn list_pools(emr: &Emr, input: &Value, asked: Collection) -> Result<Value, ApiE
     }
     match asked {
         Collection::Fleet => {
-            let fleets = cluster.pools.iter().map(|pool| describe::fleet(cluster, pool));
-            page(input, "InstanceFleets", emr.page, fleets.collect())
+            let show = |pool| describe::fleet(cluster, pool);
+            page(input, "InstanceFleets", emr.page, cluster.pools.iter().collect(), show)
         }
         Collection::Group => {
-            let groups = cluster.pools.iter().map(|pool| describe::group(cluster, pool));
-            page(input, "InstanceGroups", emr.page, groups.collect())
+            let show = |pool| describe::group(cluster, pool);
+            page(input, "InstanceGroups", emr.page, cluster.pools.iter().collect(), show)
         }
     }
 }
@@ -206,11 +226,11 @@ fn list_steps(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
         (states.is_empty() || states.contains(&step.state.as_str()))
             && (ids.is_empty() || ids.contains(&step.id.as_str()))
     });
-    let mut shown: Vec<Value> = steps.map(|step| describe::step(cluster, step)).collect();
+    let mut shown: Vec<&Step> = steps.collect();
     if states.is_empty() && ids.is_empty() {
         shown.reverse();
     }
-    page(input, "Steps", emr.page, shown)
+    page(input, "Steps", emr.page, shown, |step| describe::step(cluster, step))
 }
 
 fn describe_step(emr: &Emr, input: &Value) -> Result<Value, ApiError> {

@@ -138,3 +138,38 @@ fn the_same_seed_gives_the_same_journal() {
     assert_eq!(run(21), run(21));
     assert_ne!(run(21), run(22));
 }
+
+#[test]
+fn instances_that_ended_a_month_ago_are_not_listed_and_2000_at_most_are() {
+    let (mut world, id) = World::workshop(1);
+    let living = world.cluster().instances.len();
+    let now = world.now;
+    let listed = |world: &mut World| {
+        let (mut all, mut marker) = (Vec::new(), Value::Null);
+        loop {
+            let mut input = json!({"ClusterId": id});
+            if !marker.is_null() {
+                input["Marker"] = marker;
+            }
+            let page = world.ask("ListInstances", &input);
+            all.extend(page["Instances"].as_array().unwrap().clone());
+            marker = page["Marker"].clone();
+            if marker.is_null() {
+                return all;
+            }
+        }
+    };
+    let before = |hours: i64| now - TimeDelta::hours(hours);
+    world.emr.set_past(&id, &[before(24 * 29), before(24 * 31)]);
+    assert_eq!(listed(&mut world).len(), living + 1);
+    let ends: Vec<Time> = (1..=600).flat_map(|hours| [before(hours); 4]).collect();
+    world.emr.set_past(&id, &ends);
+    let all = listed(&mut world);
+    assert_eq!(all.len(), 2_000);
+    let is_living = |one: &&Value| one["Status"]["State"] != "TERMINATED";
+    assert_eq!(all.iter().filter(is_living).count(), living);
+    let ended = |one: &Value| one["Status"]["Timeline"]["EndDateTime"].as_f64();
+    let first = all.iter().filter_map(ended).min_by(f64::total_cmp).unwrap();
+    let hours_ago = (now.timestamp() as f64 - first) / 3_600.0;
+    assert!((hours_ago * 4.0 - (2_000 - living) as f64).abs() < 4.0, "{hours_ago}");
+}
