@@ -20,7 +20,7 @@ use account::emr::{Cluster, Step};
 use account::spark::{ApplicationTruth, SideJob};
 use chrono::{DateTime, TimeDelta, Utc};
 use local::run::{Run, StepRun};
-use local::truth;
+use local::truth::ReportsDue;
 use local::world::State;
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ impl<'a> Case<'a> {
     pub fn wrongs<F: FnOnce() -> Option<Run>>(&self, calm: &mut Calm<F>) -> Vec<String> {
         let Some(report) = &self.report else {
             return match self.application {
-                Some(_) if truth::report_is_due(self.state, self.cluster, self.step) => {
+                Some(_) if ReportsDue::of(self.state).is_due(self.cluster, self.step) => {
                     vec![format!("report: step {} has none", self.step.id)]
                 }
                 _ => Vec::new(),

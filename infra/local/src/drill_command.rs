@@ -116,6 +116,9 @@ pub fn run(drill: &Drill) -> anyhow::Result<ExitCode> {
     Ok(status)
 }
 
+/// Virtual minutes of the busy Region between two lines of progress, where nobody sees a bar.
+const MINUTES_A_LINE: u64 = 12 * 60;
+
 /// Tells of a busy Region, and says what was counted. There are too many reports to keep any.
 fn tell_region(drill: &Drill) -> anyhow::Result<ExitCode> {
     let asked = [
@@ -145,6 +148,9 @@ fn tell_region(drill: &Drill) -> anyhow::Result<ExitCode> {
         if let Some(bar) = &progress {
             bar.set_length(of);
             bar.set_position(minute);
+        } else if minute > 0 && minute % MINUTES_A_LINE == 0 {
+            // A log has no bar, and a fortnight takes half an hour.
+            eprintln!("{} of {} virtual hours", minute / 60, of / 60);
         }
     })?;
     if let Some(bar) = progress {

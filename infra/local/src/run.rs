@@ -1,6 +1,7 @@
 //! A story from begin to report: deploys, makes the cluster, submits the step, lets the twist happen, waits for the
 //! reports.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 
 use account::api::Time;
@@ -15,7 +16,7 @@ use crate::fault::Faults;
 use crate::scenario::{DATA_BUCKET, Scenario};
 use crate::settings::Settings;
 use crate::strangers::{self, Veil};
-use crate::truth;
+use crate::truth::ReportsDue;
 use crate::world::{State, World};
 
 /// The stack that is deployed: the project's own.
@@ -199,6 +200,7 @@ fn waits_for(state: &State) -> Option<String> {
 
 /// Of what nobody is told yet, the first of it in words: steps that are not over, reports of Spark steps that are due.
 pub(crate) fn untold(state: &State) -> Option<String> {
+    let due = LazyCell::new(|| ReportsDue::of(state));
     let (mut has_steps, mut may_have_steps) = (false, false);
     for cluster in state.account.emr.clusters() {
         // One that nobody has started yet, or that ended before its step came, has none.
@@ -208,7 +210,7 @@ pub(crate) fn untold(state: &State) -> Option<String> {
             if step.ended_at.is_none() {
                 return Some(format!("step {} of {} is {:?}", step.id, cluster.id, step.state));
             }
-            let needs_report = || step.application_id.is_some() && truth::report_is_due(state, cluster, step);
+            let needs_report = || step.application_id.is_some() && due.is_due(cluster, step);
             if !has_report(state, &cluster.id, &step.id) && needs_report() {
                 return Some(format!("step {} of {} has no report", step.id, cluster.id));
             }

@@ -1,6 +1,8 @@
 //! What really happened around a step, read from the simulated services' own state and never from what the functions
 //! recorded. Tests hold reports against it.
 
+use std::collections::BTreeMap;
+
 use account::api::Time;
 use account::ec2::{Cause, Instance};
 use account::emr::{Cluster, Role, Step};
@@ -97,35 +99,55 @@ pub fn whole_again_at(cluster: &Cluster, pool_id: &str, lost_at: Time, until: Ti
         .find(|at| *at > lost_at && *at <= until && ready_at(*at) >= target_at(*at))
 }
 
-/// Whether a step's cluster was opted in as long as the step ran, or the deployment reports on every step. Where the tag
-/// came or went meanwhile, a report may be there and may be missing.
-pub fn report_is_due(state: &State, cluster: &Cluster, step: &Step) -> bool {
-    let environment = state.template.functions.get("WriteReport").map(|one| &one.environment);
-    let is = |name: &str| {
-        environment
-            .and_then(|all| all.get(name))
-            .is_some_and(|value| value == "all")
-    };
-    is("CLUSTERS") || is("REPORT_ON") || was_opted_in(state, cluster, step)
+/// Which steps are due a report: those of clusters that were opted in as long as the step ran, and all where the deployment
+/// reports on every step. Where the tag came or went meanwhile, a report may be there and may be missing.
+#[derive(Debug)]
+pub struct ReportsDue<'a> {
+    of_all: bool,
+    /// When the tag came (`true`) and went, by cluster: what it was asked for with is not among them.
+    tagged: BTreeMap<&'a str, Vec<(Time, bool)>>,
 }
 
-fn was_opted_in(state: &State, cluster: &Cluster, step: &Step) -> bool {
-    let (Some(began), Some(ended)) = (step.started_at, step.ended_at) else {
-        return false;
-    };
-    let mut is_on = cluster.request_tag("spot-drill") == Some("on");
-    for entry in state.account.journal.entries() {
-        if entry.at > ended {
-            break;
+impl<'a> ReportsDue<'a> {
+    /// Reads the journal once.
+    pub fn of(state: &'a State) -> Self {
+        let environment = state.template.functions.get("WriteReport").map(|one| &one.environment);
+        let is_all = |name: &str| {
+            let value = environment.and_then(|all| all.get(name));
+            value.is_some_and(|value| value == "all")
+        };
+        let mut tagged: BTreeMap<&str, Vec<(Time, bool)>> = BTreeMap::new();
+        for entry in state.account.journal.entries() {
+            let is_on = match entry.text.as_str() {
+                "tag spot-drill=on added" => true,
+                "tag spot-drill removed" => false,
+                _ => continue,
+            };
+            tagged.entry(&entry.subject).or_default().push((entry.at, is_on));
         }
-        if entry.subject != cluster.id {
-            continue;
-        }
-        match entry.text.as_str() {
-            "tag spot-drill=on added" if entry.at <= began => is_on = true,
-            "tag spot-drill removed" => is_on = false,
-            _ => {}
+        Self {
+            of_all: is_all("CLUSTERS") || is_all("REPORT_ON"),
+            tagged,
         }
     }
-    is_on
+
+    /// Is one due on this step?
+    pub fn is_due(&self, cluster: &Cluster, step: &Step) -> bool {
+        self.of_all || self.was_opted_in(cluster, step)
+    }
+
+    fn was_opted_in(&self, cluster: &Cluster, step: &Step) -> bool {
+        let (Some(began), Some(ended)) = (step.started_at, step.ended_at) else {
+            return false;
+        };
+        let mut was_on = cluster.request_tag("spot-drill") == Some("on");
+        for (at, is_on) in self.tagged.get(cluster.id.as_str()).into_iter().flatten() {
+            match is_on {
+                true if *at <= began => was_on = true,
+                false if *at <= ended => was_on = false,
+                _ => {}
+            }
+        }
+        was_on
+    }
 }

@@ -8,7 +8,7 @@ use account::journal::{Entry, Kind};
 use chrono::TimeDelta;
 
 use crate::run::has_report;
-use crate::truth;
+use crate::truth::ReportsDue;
 use crate::world::State;
 
 /// The functions whose invocations are counted.
@@ -85,13 +85,14 @@ impl Seen {
     }
 
     fn count_steps(&mut self, state: &State) {
+        let due = ReportsDue::of(state);
         for cluster in state.account.emr.clusters() {
             for step in &cluster.steps {
                 if step.state != StepState::Completed {
                     self.not_completed.push(step.id.clone());
                 }
                 let has = has_report(state, &cluster.id, &step.id);
-                match (truth::report_is_due(state, cluster, step), has) {
+                match (due.is_due(cluster, step), has) {
                     (true, true) => self.watched += 1,
                     (true, false) => {
                         self.watched += 1;
