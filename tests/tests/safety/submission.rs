@@ -4,7 +4,11 @@ use aws::invocation::Invocation;
 use chrono::TimeDelta;
 use clap::Parser;
 use local::fault::{AtCall, Fate, Faults};
+use local::scenario::DATA_BUCKET;
 use local::world::World;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use rules::ledger::ActiveStep;
 use serde_json::{Value, json};
 
@@ -134,5 +138,52 @@ fn objects_that_s3_does_not_delete_are_an_error_that_names_them() {
             error.contains("resultsspot/old: AccessDenied") && has_old(&world),
             "{error}"
         );
+    });
+}
+
+/// A place as somebody may write it, or any text.
+fn places() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "(s3|s3a|S3N|http)://(emr-spot-workshop-data|EMR-spot-workshop-data|other)/?(resultsspot|RESULTSSPOT|raw|\\.\\./raw|resultsspot/\\.\\./raw)?[-a-z/.*%]{0,4}",
+        Just(RESULTS.to_owned()),
+        any::<String>(),
+    ]
+}
+
+#[test]
+fn whatever_a_schedule_asks_for_nothing_is_emptied_but_what_may_be() {
+    const ASKED: usize = 300;
+    in_a_world(1, &[], no_events(), async |world| {
+        let cluster_id = cluster_up(&world, small("c")).await;
+        let mut runner = TestRunner::deterministic();
+        let mut emptied = 0;
+        for number in 0..ASKED {
+            let now = world.clock.now();
+            let put = |key: &str| {
+                let uri = format!("s3://{DATA_BUCKET}/{key}");
+                world.lock().account.s3.put(&uri, "x", now).unwrap();
+                uri
+            };
+            let old = put("resultsspot/old");
+            let others = [
+                "resultsspots/kept",
+                "RESULTSSPOT/kept",
+                "raw/kept",
+                "resultsspot",
+                "kept",
+            ]
+            .map(put);
+            let results = places().new_tree(&mut runner).unwrap().current();
+            let asked =
+                json!({"cluster_name": cluster_id, "results": results, "step": {"name": "nothing", "args": ["true"]}});
+            // It may be refused.
+            let _ = invoke(&world, "SubmitStep", &format!("request-{number}"), asked).await;
+            for other in others {
+                assert!(world.lock().account.s3.get(&other).is_ok(), "{results:?} took {other}");
+            }
+            emptied += usize::from(world.lock().account.s3.get(&old).is_err());
+            sleep(120).await;
+        }
+        assert!((ASKED / 5..ASKED).contains(&emptied), "{emptied}");
     });
 }
