@@ -45,6 +45,20 @@ pub(crate) struct Recovery {
     pub problems: Vec<String>,
 }
 
+impl Recovery {
+    /// What the ledger knows, before EMR is asked.
+    async fn by_the_ledger(aws: &Aws, config: &Config, drill: &Drill) -> Result<Self, Error> {
+        Ok(Self {
+            instances: None,
+            pools: None,
+            scaling: None,
+            warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
+            observed_at: aws.now(),
+            problems: Vec::new(),
+        })
+    }
+}
+
 /// For how long an EMR that does not answer is asked again: its buckets are full after less, if nobody empties them.
 /// <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
 const ASKED_AGAIN: TimeDelta = TimeDelta::minutes(3);
@@ -74,14 +88,7 @@ pub(crate) async fn wait(
         invocation,
         TimeDelta::seconds(i64::from(config.recovery_seconds_max)),
     );
-    let mut seen = Recovery {
-        instances: None,
-        pools: None,
-        scaling: None,
-        warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
-        observed_at: aws.now(),
-        problems: Vec::new(),
-    };
+    let mut seen = Recovery::by_the_ledger(aws, config, drill).await?;
     let Some(cluster) = cluster else {
         seen.problems.push("EMR no longer knows the cluster".into());
         return Ok(seen);
@@ -168,14 +175,7 @@ pub(crate) async fn look(
     cluster: Option<&Cluster>,
     drill: &Drill,
 ) -> Result<Recovery, Error> {
-    let mut seen = Recovery {
-        instances: None,
-        pools: None,
-        scaling: None,
-        warnings: aws.interruptions(&config.table_name, &drill.cluster_id).await?,
-        observed_at: aws.now(),
-        problems: Vec::new(),
-    };
+    let mut seen = Recovery::by_the_ledger(aws, config, drill).await?;
     let Some(cluster) = cluster else {
         seen.problems.push("EMR no longer knows the cluster".into());
         return Ok(seen);
