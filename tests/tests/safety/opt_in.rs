@@ -137,6 +137,30 @@ fn a_cluster_that_is_opted_out_while_its_step_runs_gets_its_report_and_no_later_
     });
 }
 
+/// What the sweep finds by itself, too: no event tells of any of these steps.
+#[test]
+fn of_who_opts_out_the_sweep_finds_no_later_step() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let id = cluster_up(&world, small("ours")).await;
+        sleep(1800).await;
+        let before = run_step(&world, &id, short()).await;
+        ended(&world, &id, &before).await;
+        sleep(3600).await;
+        assert!(has_report(&world.lock(), &id, &before));
+        emr(
+            &world,
+            "RemoveTags",
+            json!({"ResourceId": id, "TagKeys": ["spot-drill"]}),
+        );
+        sleep(1800).await;
+        let after = run_step(&world, &id, short()).await;
+        ended(&world, &id, &after).await;
+        sleep(3 * 3600).await;
+        assert!(!has_report(&world.lock(), &id, &after));
+    });
+}
+
 #[test]
 fn a_transient_cluster_of_which_nobody_told_the_begin_gets_its_report() {
     in_a_world(1, &[], no_events(), async |world| {

@@ -331,3 +331,23 @@ fn a_cluster_that_is_seen_alive_again_is_looked_at_again() {
         assert!(has_report(&world.lock(), &cluster_id, &step_id));
     });
 }
+
+/// The ledger has a step for active until its end is seen; but after more than a day nobody is told of it any more.
+#[test]
+fn a_step_that_ended_longer_ago_than_the_sweep_looks_back_is_let_go_without_a_report() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let id = cluster_up(&world, small("ours")).await;
+        let step_id = run_step(&world, &id, short()).await;
+        let event = running(&world, &id, &step_id);
+        invoke(&world, "StartExperiment", "one", event).await.unwrap();
+        // EMR has trouble with the cluster for so long that no sweep sees the step's end.
+        world.lock().account.emr.break_cluster(Some(&id));
+        sleep(26 * 3600).await;
+        world.lock().account.emr.break_cluster(None);
+        assert_eq!(noted(&world).await, [step_id.clone()]);
+        sleep(3 * 3600).await;
+        assert!(!has_report(&world.lock(), &id, &step_id));
+        assert!(noted(&world).await.is_empty());
+    });
+}

@@ -2,6 +2,7 @@
 
 use account::ec2::{Market, State as Ec2State};
 use account::emr::{InstanceState, Role};
+use account::wire::Service;
 use local::world::World;
 use serde_json::{Value, json};
 use tests::tell;
@@ -111,6 +112,47 @@ fn an_instance_that_emr_still_sets_up_is_no_victim() {
         }
     }
     assert!(waited > 0, "the stories interrupt somebody");
+}
+
+/// EMR calls an instance RUNNING for some seconds after EC2 has begun to take it away.
+#[test]
+fn an_instance_that_ec2_takes_away_is_no_victim_though_emr_calls_it_running_still() {
+    let mut lagged = 0;
+    for seed in 1..5 {
+        in_a_world(seed, &[], no_events(), async |world| {
+            let mut cluster = workshop("c", 32);
+            cluster.as_object_mut().unwrap().remove("ManagedScalingPolicy");
+            let id = cluster_up(&world, cluster).await;
+            let step_id = run_step(&world, &id, spark(&[OUT])).await;
+            sleep(95).await;
+            let all = may_be_hit(&world, &id);
+            let (stay, go) = all.split_at(3);
+            assert!(go.len() > 1, "{all:?}");
+            call(&world, Service::Ec2, "TerminateInstances", json!({"InstanceId": go}));
+            lagged += {
+                let state = world.lock();
+                let mut instances = cluster_of(&state, &id).instances.iter();
+                usize::from(
+                    instances.any(|one| go.contains(&one.ec2_instance_id) && one.state == InstanceState::Running),
+                )
+            };
+            let payload = running(&world, &id, &step_id);
+            invoke(&world, "StartExperiment", "one", payload).await.unwrap();
+            let drill = drill_of(&world, &id, &step_id).await;
+            let victims: Vec<&String> = drill
+                .waves
+                .iter()
+                .flat_map(|wave| &wave.victims)
+                .map(|one| &one.instance_id)
+                .collect();
+            assert!(
+                victims.iter().all(|id| !go.contains(id)),
+                "seed {seed}: {victims:?} of {go:?}, {stay:?} stay"
+            );
+            assert_eq!(victims.len(), 3, "seed {seed}: {:?}", drill.reason);
+        });
+    }
+    assert!(lagged > 0, "EMR knew at once");
 }
 
 #[test]
