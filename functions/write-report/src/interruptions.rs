@@ -215,3 +215,67 @@ fn weigh(around: &Around<'_>, interrupted: Vec<Interrupted>) -> Vec<Interruption
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::TimeDelta;
+    use rules::application::RunWitness;
+    use rules::cluster::Role;
+
+    use super::*;
+
+    /// What is asked for in Spot units.
+    fn asked(units: u32) -> Vec<Pool> {
+        vec![Pool {
+            id: "if-1".into(),
+            role: Role::Task,
+            target_spot_units: units,
+            target_on_demand_units: 0,
+            weights: BTreeMap::new(),
+            scales: false,
+            spot_strategy: None,
+        }]
+    }
+
+    /// Managed scaling lowers what is asked for when a step ends, and nobody sees what an application that runs on is asked for
+    /// at its own end.
+    #[test]
+    fn a_run_that_outlives_its_step_is_measured_by_what_was_asked_for_at_the_steps_end() {
+        let ended: DateTime<Utc> = "2026-11-20T14:10:00Z".parse().unwrap();
+        let mut step: Step = serde_json::from_value(
+            serde_json::json!({"id": "s-1", "name": "s", "state": "COMPLETED", "jar": "j",
+            "args": [], "properties": {}, "failure": null, "created_at": null, "started_at": null, "ended_at": ended,
+            "log_uri": null, "application_ids": []}),
+        )
+        .unwrap();
+        let mut drill = Drill::new("j-1", "s-1");
+        (drill.pools, drill.pools_at_end) = (asked(32), asked(16));
+        let units = |drill: &Drill, step: &Step, after_seconds: i64| {
+            let run = Run {
+                began_at: ended - TimeDelta::minutes(5),
+                begin_told_by: RunWitness::EventLog,
+                ended_at: ended + TimeDelta::seconds(after_seconds),
+                end_told_by: RunWitness::EventLog,
+                began_by: None,
+                ran_until: None,
+                may_go_on: false,
+            };
+            let (first, last) = asked_for(drill, step, &run);
+            let of = |pools: Option<&[Pool]>| pools.map(|pools| pools[0].target_spot_units);
+            (of(first), of(last))
+        };
+        assert_eq!(units(&drill, &step, -5), (Some(32), Some(16)));
+        assert_eq!(
+            units(&drill, &step, 10),
+            (Some(32), Some(16)),
+            "seconds are the clocks'"
+        );
+        assert_eq!(units(&drill, &step, 11), (Some(16), None));
+        drill.pools_at_end.clear();
+        assert_eq!(units(&drill, &step, 11), (Some(32), None));
+        step.ended_at = None;
+        assert_eq!(units(&drill, &step, -5), (Some(32), None));
+    }
+}
