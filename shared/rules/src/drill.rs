@@ -15,7 +15,7 @@ use crate::victim::Victim;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillState {
-    /// Somebody works on it, and waits for the delay and for Spot capacity.
+    /// Somebody works on it, and waits for the delay and for Spot capacity. Older items say `claimed` before the wait.
     #[serde(alias = "claimed")]
     Waiting,
     /// An experiment is being asked for: it may exist, or not.
@@ -260,6 +260,17 @@ mod tests {
         assert!(!drill.may_take("second", at(60)));
         assert!(!drill.may_take("second", at(900)), "until then the holder can be alive");
         assert!(drill.may_take("second", at(901)));
+    }
+
+    #[test]
+    fn a_drill_that_an_older_version_claimed_waits() {
+        for word in ["claimed", "waiting"] {
+            assert_eq!(
+                serde_json::from_value::<DrillState>(word.into()).unwrap(),
+                DrillState::Waiting
+            );
+        }
+        assert_eq!(serde_json::to_value(DrillState::Waiting).unwrap(), "waiting");
     }
 
     #[test]
