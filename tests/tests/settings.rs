@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
-use clap::{Command, CommandFactory, Parser};
+use clap::{Command, Parser};
 use proptest::prelude::*;
 
 /// What a function cannot do without, so that one setting at a time is looked at.
@@ -19,28 +19,21 @@ struct Function {
     read: fn(&[String]) -> Result<(), clap::Error>,
 }
 
-fn read<T: Parser>(arguments: &[String]) -> Result<(), clap::Error> {
-    T::try_parse_from(arguments).map(drop)
+impl Function {
+    fn of<T: Parser>() -> Self {
+        Self {
+            command: T::command(),
+            read: |arguments| T::try_parse_from(arguments).map(drop),
+        }
+    }
 }
 
 fn functions() -> [Function; 4] {
     [
-        Function {
-            command: start_experiment::Config::command(),
-            read: read::<start_experiment::Config>,
-        },
-        Function {
-            command: record_interruption::Config::command(),
-            read: read::<record_interruption::Config>,
-        },
-        Function {
-            command: write_report::Config::command(),
-            read: read::<write_report::Config>,
-        },
-        Function {
-            command: submit_step::Config::command(),
-            read: read::<submit_step::Config>,
-        },
+        Function::of::<start_experiment::Config>(),
+        Function::of::<record_interruption::Config>(),
+        Function::of::<write_report::Config>(),
+        Function::of::<submit_step::Config>(),
     ]
 }
 

@@ -7,6 +7,7 @@ use account::api::Time;
 use account::emr::{Cluster, ClusterState, Step, StepState};
 use account::spark::Workload;
 use account::wire::Service;
+use aws::ThrowAway;
 use chrono::DateTime;
 use local::fault::Faults;
 use local::run;
@@ -238,6 +239,21 @@ pub(crate) fn report_of(world: &World, cluster_id: &str, step_id: &str) -> Repor
 pub(crate) async fn drill_of(world: &World, cluster_id: &str, step_id: &str) -> Drill {
     let found = aws(world).drill(&table(world), cluster_id, step_id).await.unwrap();
     found.expect("the ledger knows the step's drill")
+}
+
+/// A throw-away template of a step's that nobody deleted.
+pub(crate) async fn leave_a_template(world: &World, step_id: &str) {
+    let aws = aws(world);
+    let id = world.lock().account.fis.templates().next().unwrap().id.clone();
+    let policy = aws.experiment_template(&id).await.unwrap().unwrap();
+    let arn = "arn:aws:ec2:us-sim-1:000000000000:instance/i-0123456789abcdef0".to_owned();
+    let whose = ThrowAway {
+        cluster_id: "j-A",
+        step_id,
+        wave: 1,
+        token: step_id,
+    };
+    aws.create_throw_away(&policy, &[arn], whose).await.unwrap();
 }
 
 /// When each instance got a notice, by its id.

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use account::emr::{ClusterState, StepState};
 use account::journal::Kind;
-use aws::ThrowAway;
 use local::world::World;
 use rules::cluster::{ManagedScaling, ScalingLimits};
 use serde_json::{Value, json};
@@ -72,7 +71,7 @@ fn a_cluster_that_emr_has_trouble_with_hides_no_other_and_is_named() {
         // The first of them in the sweep's order.
         let broken = clusters.keys().next().unwrap().clone();
         world.lock().account.emr.break_cluster(Some(&broken));
-        leave_a_template(&world).await;
+        leave_a_template(&world, "s-A").await;
         sleep(3 * 3600).await;
         let reported = |state: &local::world::State| {
             let has = |(id, step): (&String, &String)| has_report(state, id, step);
@@ -103,20 +102,6 @@ fn a_sweep_that_can_do_nothing_at_all_fails() {
     });
 }
 
-async fn leave_a_template(world: &World) {
-    let aws = aws(world);
-    let id = world.lock().account.fis.templates().next().unwrap().id.clone();
-    let policy = aws.experiment_template(&id).await.unwrap().unwrap();
-    let arn = "arn:aws:ec2:us-sim-1:000000000000:instance/i-0123456789abcdef0".to_owned();
-    let whose = ThrowAway {
-        cluster_id: "j-A",
-        step_id: "s-A",
-        wave: 1,
-        token: "t",
-    };
-    aws.create_throw_away(&policy, &[arn], whose).await.unwrap();
-}
-
 fn templates_left(world: &World) -> usize {
     let state = world.lock();
     let templates = state.account.fis.templates();
@@ -128,7 +113,7 @@ fn templates_left(world: &World) -> usize {
 #[test]
 fn a_template_that_a_crash_left_is_deleted_once_no_drill_can_need_it() {
     in_a_world(1, &[], no_faults(), async |world| {
-        leave_a_template(&world).await;
+        leave_a_template(&world, "s-A").await;
         sleep(3600).await;
         assert_eq!(templates_left(&world), 1, "a drill may still need it");
         sleep(2 * 3600).await;
