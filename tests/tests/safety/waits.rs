@@ -3,11 +3,12 @@
 
 use account::emr::{StepState, Whims};
 use account::spark::Workload;
+use account::wire::Service;
 use aws::Saved;
 use chrono::TimeDelta;
 use local::fault::{AtCall, Fate, Faults};
 use local::world::World;
-use rules::drill::{Claim, DrillState, Wave};
+use rules::drill::{Claim, Drill, DrillState, Wave};
 use serde_json::{Value, json};
 
 use crate::staging::*;
@@ -136,9 +137,17 @@ fn a_report_asks_emr_again_while_others_have_its_quota() {
     });
 }
 
-/// A drill whose invocation dies at its experiment, before FIS hears of it or after, and that nobody takes up again for eleven
-/// minutes; then what `holds` says has to hold of the answer, by how often that was.
-fn is_taken_up_late(fate: Fate, holds: impl AsyncFn(&World, &str, Value)) -> usize {
+/// Minutes after which a client token is not used again.
+const LATE: u64 = 11;
+
+/// A drill whose invocation dies at its experiment, before FIS hears of it or after, and that nobody takes up again for so many
+/// minutes, while `meanwhile` happens; then what `holds` says has to hold of the answer, by how often that was.
+fn is_taken_up_later(
+    fate: Fate,
+    minutes: u64,
+    meanwhile: impl Fn(&World, &Drill),
+    holds: impl AsyncFn(&World, &str, Value),
+) -> usize {
     let mut tried = 0;
     for call in 14..40 {
         let at_call = AtCall {
@@ -169,8 +178,9 @@ fn is_taken_up_late(fate: Fate, holds: impl AsyncFn(&World, &str, Value)) -> usi
                 return;
             }
             tried += 1;
+            meanwhile(&world, &drill);
             // Of the same invocation, whose lease is its own.
-            sleep(11 * 60).await;
+            sleep(minutes * 60).await;
             assert_eq!(step_of(&world.lock(), &cluster_id, &step_id).state, StepState::Running);
             let answer = invoke(&world, "StartExperiment", "one", payload).await.unwrap();
             holds(&world, &cluster_id, answer).await;
@@ -182,28 +192,67 @@ fn is_taken_up_late(fate: Fate, holds: impl AsyncFn(&World, &str, Value)) -> usi
 /// FIS's memory of client tokens has no documented length: <https://docs.aws.amazon.com/fis/latest/APIReference/API_StartExperiment.html>
 #[test]
 fn an_experiment_that_was_asked_for_long_ago_is_not_asked_for_again_and_its_cluster_not_let_go() {
-    let tried = is_taken_up_late(Fate::CrashBefore, async |world, cluster_id, answer| {
-        assert_eq!(answer["outcome"], "gave_up", "{answer}");
-        assert_eq!(world.lock().account.fis.experiments().count(), 0);
-        // Nobody knows that nobody is hit.
-        let claim = Claim {
-            cluster_id: cluster_id.to_owned(),
-            step_id: "s-OTHER".into(),
-            until: world.clock.now(),
-            released: false,
-        };
-        let expires = aws::expires_at(world.clock.now(), 1);
-        let saved = aws(world).claim_cluster(&table(world), &claim, expires).await.unwrap();
-        assert!(matches!(&saved, Saved::No(other) if !other.released), "{saved:?}");
-    });
+    let tried = is_taken_up_later(
+        Fate::CrashBefore,
+        LATE,
+        |_, _| (),
+        async |world, cluster_id, answer| {
+            assert_eq!(answer["outcome"], "gave_up", "{answer}");
+            assert_eq!(world.lock().account.fis.experiments().count(), 0);
+            // Nobody knows that nobody is hit.
+            let claim = Claim {
+                cluster_id: cluster_id.to_owned(),
+                step_id: "s-OTHER".into(),
+                until: world.clock.now(),
+                released: false,
+            };
+            let expires = aws::expires_at(world.clock.now(), 1);
+            let saved = aws(world).claim_cluster(&table(world), &claim, expires).await.unwrap();
+            assert!(matches!(&saved, Saved::No(other) if !other.released), "{saved:?}");
+        },
+    );
     assert!(tried > 0, "no attempt died before its experiment");
 }
 
 #[test]
 fn an_experiment_of_which_nobody_heard_is_found_by_its_template() {
-    let tried = is_taken_up_late(Fate::CrashAfter, async |world, _, answer| {
-        assert_eq!(answer["outcome"], "drilled", "{answer}");
-        assert_eq!(world.lock().account.fis.experiments().count(), 1);
-    });
+    let tried = is_taken_up_later(
+        Fate::CrashAfter,
+        LATE,
+        |_, _| (),
+        async |world, _, answer| {
+            assert_eq!(answer["outcome"], "drilled", "{answer}");
+            assert_eq!(world.lock().account.fis.experiments().count(), 1);
+        },
+    );
     assert!(tried > 0, "no attempt died after its experiment had begun");
+}
+
+#[test]
+fn victims_that_went_while_nobody_worked_on_the_drill_are_not_asked_for_and_no_others_in_their_place() {
+    let take_one = |world: &World, drill: &Drill| {
+        let gone = &drill.waves[0].victims[0].instance_id;
+        call(world, Service::Ec2, "TerminateInstances", json!({"InstanceId": [gone]}));
+    };
+    let tried = is_taken_up_later(Fate::CrashBefore, 3, take_one, async |world, _, answer| {
+        assert_eq!(answer["outcome"], "gave_up", "{answer}");
+        assert!(
+            answer["reason"].as_str().unwrap().contains("running no more"),
+            "{answer}"
+        );
+        let state = world.lock();
+        assert_eq!(state.account.fis.experiments().count(), 0);
+        assert_eq!(state.account.fis.templates().count(), 1, "the throw-away is deleted");
+    });
+    assert!(tried > 0, "no attempt died before its experiment");
+    let tried = is_taken_up_later(
+        Fate::CrashBefore,
+        3,
+        |_, _| (),
+        async |world, _, answer| {
+            assert_eq!(answer["outcome"], "drilled", "{answer}");
+            assert_eq!(world.lock().account.fis.experiments().count(), 1);
+        },
+    );
+    assert!(tried > 0, "no attempt died before its experiment");
 }
