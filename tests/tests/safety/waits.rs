@@ -51,6 +51,35 @@ fn what_says_no_is_read_again_when_the_nodes_come_minutes_after_the_first_look()
     });
 }
 
+/// FIS would refuse the experiment; but nothing is asked of it, and a template that changed meanwhile it would take.
+#[test]
+fn what_fis_says_is_read_again_when_the_instances_come_minutes_after_the_first_look() {
+    in_a_world(1, &[("DelaySeconds", "10")], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 0)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        let calls = |operation: &str| {
+            let state = world.lock();
+            let entries = state.account.journal.entries().iter();
+            let by_us = entries.filter(|entry| entry.data["caller"] == "spot-drill-StartExperiment");
+            by_us.filter(|entry| entry.subject == operation).count()
+        };
+        while calls("GetExperimentTemplate") == 0 {
+            sleep(1).await;
+        }
+        world.lock().account.fis.set_safety_lever(true, "change freeze");
+        sleep(1000).await;
+        let drill = drill_of(&world, &cluster_id, &step_id).await;
+        let reason = drill.reason.unwrap_or_default();
+        assert_eq!(drill.state, Some(DrillState::Refused), "{reason}");
+        assert!(reason.contains("change freeze"), "{reason}");
+        assert!(
+            calls("GetExperimentTemplate") == 1 && calls("GetSafetyLever") == 2,
+            "it was read once"
+        );
+        assert_eq!(calls("CreateExperimentTemplate"), 0);
+    });
+}
+
 #[test]
 fn a_wait_that_is_shorter_than_the_delay_lasts_until_the_delay_is_over() {
     let parameters = [("DelaySeconds", "120"), ("WaitSecondsMax", "60")];
