@@ -330,7 +330,7 @@ fn a_step_that_ended_longer_ago_than_the_sweep_looks_back_is_let_go_without_a_re
         world.lock().account.emr.break_cluster(Some(&id));
         sleep(26 * 3600).await;
         world.lock().account.emr.break_cluster(None);
-        assert_eq!(noted(&world).await, [step_id.clone()]);
+        assert_eq!(noted(&world).await, std::slice::from_ref(&step_id));
         sleep(3 * 3600).await;
         assert!(!has_report(&world.lock(), &id, &step_id));
         assert!(noted(&world).await.is_empty());
