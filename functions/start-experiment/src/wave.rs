@@ -280,19 +280,13 @@ async fn follow(work: &mut Work<'_>, number: u32) -> Result<(), Error> {
             (pause * 2).min(TARGETS_AFTER_MAX)
         };
     }
-    let mut template_id = wave.template_id;
-    if is_end_status(&status)
-        && let Some(id) = template_id.take()
-        && let Err(error) = work.aws.delete_throw_away(&id).await
-    {
-        tracing::warn!(template_id = id, "the template stays for now: {}", error.chain());
-        template_id = Some(id);
-    }
     if let Some(wave) = work.drill.wave_mut(number) {
         wave.status = Some(status);
         wave.reason = reason;
         wave.resolved = resolved;
-        wave.template_id = template_id;
+        if wave.is_over() {
+            work.aws.delete_template_of(wave).await;
+        }
     }
     // The last wave's end is written with the drill's.
     if number < work.config.waves {

@@ -127,13 +127,8 @@ async fn read_wave(aws: &Aws, wave: &mut Wave, problems: &mut Vec<String>) -> Re
                 Err(error) => problems.push(error.chain()),
             }
         }
-        if is_end_status(&state.status)
-            && let Some(template_id) = wave.template_id.take()
-            && let Err(error) = aws.delete_throw_away(&template_id).await
-        {
-            // No evidence is lost with it, and the sweep deletes what is left over.
-            tracing::warn!(template_id, "the template stays for now: {}", error.chain());
-            wave.template_id = Some(template_id);
+        if wave.is_over() {
+            aws.delete_template_of(wave).await;
         }
     }
     Ok(state)

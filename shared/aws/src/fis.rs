@@ -12,6 +12,7 @@ use aws_sdk_fis::types::{
     SafetyLeverStatus, StartExperimentExperimentOptionsInput,
 };
 use chrono::{DateTime, Utc};
+use rules::drill::Wave;
 use rules::victim::INSTANCES_PER_ACTION;
 
 use super::{Aws, required, time};
@@ -265,6 +266,17 @@ impl Aws {
                 Ok(())
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Deletes the template of a wave whose experiment is over, once. Where that fails no evidence is lost: the wave keeps it, and
+    /// the sweep deletes what is left over.
+    pub async fn delete_template_of(&self, wave: &mut Wave) {
+        if let Some(template_id) = wave.template_id.take()
+            && let Err(error) = self.delete_throw_away(&template_id).await
+        {
+            tracing::warn!(template_id, "the template stays for now: {}", error.chain());
+            wave.template_id = Some(template_id);
         }
     }
 

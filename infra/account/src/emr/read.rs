@@ -99,7 +99,7 @@ fn list_clusters(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
 //= https://docs.aws.amazon.com/emr/latest/APIReference/API_ListBootstrapActions.html
 fn list_bootstrap_actions(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
     let actions = cluster(emr, input)?.request["BootstrapActions"].as_array();
-    let shown = actions.into_iter().flatten().map(|action| {
+    let show = |action: &Value| {
         let script = &action["ScriptBootstrapAction"];
         let arguments = if script["Args"].is_array() {
             script["Args"].clone()
@@ -107,8 +107,9 @@ fn list_bootstrap_actions(emr: &Emr, input: &Value) -> Result<Value, ApiError> {
             json!([])
         };
         json!({"Name": action["Name"], "ScriptPath": script["Path"], "Args": arguments})
-    });
-    page(input, "BootstrapActions", emr.page, shown.collect(), |action| action)
+    };
+    let actions = actions.into_iter().flatten().collect();
+    page(input, "BootstrapActions", emr.page, actions, show)
 }
 
 /// In the order in which they were asked for. Neither the order nor the size of a page is published: assumed.
