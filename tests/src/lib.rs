@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! * [`safety`]: whom a drill may hit; [`ledger`]: what is kept; [`index`]: the page over all reports;
-//! * [`spark`]: what the report says of Spark;
+//! * [`submission`]: what a schedule's step may empty and add; [`spark`]: what the report says of Spark;
 //! * [`model`]: which verdicts and causes are right, by rules of its own;
 //! * [`story`]: stories that are drawn from a seed; [`trial`]: what goes wrong in them besides.
 
@@ -26,6 +26,7 @@ pub mod model;
 pub mod safety;
 pub mod spark;
 pub mod story;
+pub mod submission;
 pub mod trial;
 
 /// A world with the stack in it and no cluster, on a paused runtime.
@@ -97,6 +98,7 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
     let mut wrongs = safety::wrongs(&state);
     wrongs.extend(ledger::wrongs(&state));
+    wrongs.extend(submission::wrongs(run, &state));
     // Of an event that nobody should send, an invocation may fail.
     let faults = &run.stage.faults;
     if faults.answers_each_call() && faults.mangled_percent == 0 {

@@ -48,7 +48,8 @@ impl<F: FnOnce() -> Option<Run>> Calm<F> {
         }
     }
 
-    /// How the application of the step of this number ends there. `None`: it does not, or never began.
+    /// How the application of the step of this number ends there, if it is one of the story's own cluster, which is the
+    /// first. `None`: it does not, or never began.
     fn status(&mut self, number: usize) -> Option<String> {
         if let Some(tell) = self.tell.take() {
             self.run = tell();

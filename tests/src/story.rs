@@ -2,6 +2,7 @@
 //!
 //! Separate from the model that says what is right in them: a story knows nothing of verdicts.
 
+mod check;
 mod deeds;
 mod job;
 mod shape;
@@ -14,6 +15,7 @@ use local::plot::{Deed, Moment, Plot, What};
 use local::run::{Run, Stage};
 use local::scenario::DATA_BUCKET;
 
+pub use check::{CHECKS, RESULTS};
 use job::Job;
 use shape::Shape;
 
@@ -116,6 +118,7 @@ impl Story {
         let plot = Plot {
             stage,
             cluster,
+            beside: Vec::new(),
             workloads,
             objects,
             // A thousand pages of logs show nothing more.
@@ -129,7 +132,9 @@ impl Story {
             experiment_fails,
             deeds,
         };
-        Self { seed, plot, kinds }
+        let mut story = Self { seed, plot, kinds };
+        check::draw(&mut story);
+        story
     }
 
     /// Tells it. The error says why it has no end.

@@ -15,6 +15,8 @@ const FUNCTIONS: [&str; 3] = [
     "spot-drill-WriteReport",
 ];
 
+const SUBMIT_STEP: &str = "spot-drill-SubmitStep";
+
 /// Which of a function's calls it dies at, at most: more than most stories make.
 const CALLS_MAX: u32 = 40;
 
@@ -71,6 +73,7 @@ impl Trial {
         if let Some(gone) = faults.gone.as_mut().filter(|gone| gone.what == Resource::Table) {
             gone.comes_back_empty = Chance::new(seed ^ 0x5eed_0fe4_9717_0000).percent(50);
         }
+        draw_of_submit_step(&mut story);
         // The first page of every listing is empty, and not the last.
         if chance.percent(15) {
             story.plot.page = Some(0);
@@ -142,6 +145,22 @@ impl Trial {
     }
 }
 
+/// Where a schedule submits steps, half of what a function dies of meets that one; with a chance of its own.
+fn draw_of_submit_step(story: &mut Story) {
+    let mut chance = Chance::new(story.seed ^ 0x5eed_05b3_17e0_0000);
+    if !story.kinds.contains(&"check") || chance.percent(50) {
+        return;
+    }
+    let faults = &mut story.plot.stage.faults;
+    if let Some(at) = &mut faults.at_call {
+        at.function = SUBMIT_STEP.into();
+        at.call = chance.between(1, 14);
+    }
+    if let Some(early) = &mut faults.ended_early {
+        early.function = SUBMIT_STEP.into();
+    }
+}
+
 /// The word for the kind of what is wrong.
 pub fn kind(wrong: &str) -> &str {
     wrong.split(':').next().unwrap_or_default()
@@ -190,7 +209,7 @@ mod tests {
             .filter_map(|trial| trial.faults().at_call.clone())
             .map(|death| (death.function, death.fate == Fate::CrashAfter))
             .collect();
-        assert_eq!(deaths.len(), 2 * FUNCTIONS.len(), "{deaths:?}");
+        assert_eq!(deaths.len(), 2 * (FUNCTIONS.len() + 1), "{deaths:?}");
         for trial in trials() {
             let all = trial.names();
             let without = EACH

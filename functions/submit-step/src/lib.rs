@@ -4,32 +4,25 @@
 //! schedule has an item in the ledger, and the step carries the execution's id among its properties: after a crash
 //! between adding the step and remembering it, the step itself tells that it is there.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod results;
+
 use std::time::Duration;
 
 use aws::config::Clients;
 use aws::invocation::Invocation;
 use aws::{Aws, Error, Outcome};
-use aws::{STEP_IDS_MAX, Saved, expires_at};
-use chrono::TimeDelta;
+use aws::{Saved, expires_at};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Parser;
 use rules::event::is_cluster_id;
 use rules::ledger::{ActiveStep, Submission};
-use rules::place::{self, Place};
+use rules::place;
 use rules::s3_location::S3Location;
 use rules::step::Step;
 use serde::Deserialize;
 
 /// The step's property that carries the execution's id.
 const PROPERTY: &str = "spot-drill.execution-id";
-
-/// Steps that EMR is asked for at most, one by one, because the ledger says that they stand in the way.
-const NOTED_MAX: usize = 40;
-/// The time between two calls to EMR where the ledger does not know what steps write to: half of what `ListSteps` gets
-/// back. <https://docs.aws.amazon.com/general/latest/gr/emr.html#limits_emr>
-const PAUSE: Duration = Duration::from_secs(4);
-/// What emptying a place and adding a step need of Lambda's time.
-const RESERVE: TimeDelta = TimeDelta::seconds(60);
 
 /// Settings, from the environment.
 #[derive(Debug, Clone, Parser)]
@@ -93,26 +86,33 @@ fn continue_() -> String {
 pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Result<Outcome, Error> {
     let request: Request = serde_json::from_value(invocation.payload.clone())
         .map_err(|error| Error::Refused(format!("reading the schedule's input: {error}")))?;
-    let results = allowed(config, &request)?;
-    let now = aws.now();
-    let mut submission = Submission {
-        execution_id: request
-            .execution_id
-            .clone()
-            .unwrap_or_else(|| invocation.request_id.clone()),
-        holder: invocation.request_id.clone(),
-        lease_until: invocation.deadline + TimeDelta::seconds(1),
-        step: None,
-    };
-    let expires_at = expires_at(now, config.retention_days);
-    let earlier = aws.submission(&config.table_name, &submission.execution_id).await?;
+    let results = results::allowed(config, &request)?;
+    let execution_id = request.execution_id.clone();
+    let execution_id = execution_id.unwrap_or_else(|| invocation.request_id.clone());
+    let earlier = aws.submission(&config.table_name, &execution_id).await?;
     if let Some((cluster_id, step_id)) = earlier.as_ref().and_then(|earlier| earlier.step.clone()) {
         return Ok(Outcome::ignored(format!(
             "this execution has added step {step_id} on {cluster_id}"
         )));
     }
+    let again = earlier.is_some();
+    let submission = Submission {
+        execution_id,
+        holder: invocation.request_id.clone(),
+        lease_until: invocation.deadline + TimeDelta::seconds(1),
+        cluster_ids: earlier.map(|earlier| earlier.cluster_ids).unwrap_or_default(),
+        step: None,
+    };
+    let now = aws.now();
+    let work = Work {
+        aws,
+        config,
+        request: &request,
+        expires_at: expires_at(now, config.retention_days),
+        again,
+    };
     if let Saved::No(other) = aws
-        .begin_submission(&config.table_name, &submission, now, expires_at)
+        .begin_submission(&config.table_name, &submission, now, work.expires_at)
         .await?
     {
         return Ok(Outcome::ignored(format!(
@@ -120,136 +120,94 @@ pub async fn handle(aws: &Aws, config: &Config, invocation: Invocation) -> Resul
             other.holder
         )));
     }
-    let cluster_id = cluster(aws, &request.cluster_name).await?;
-    let step = &request.step;
-    let active = aws.active_steps_of(&cluster_id).await?;
-    if earlier.is_some()
-        && let Some(step_id) = added_before(aws, &cluster_id, &active, &submission.execution_id).await?
-    {
-        submission.step = Some((cluster_id.clone(), step_id.clone()));
-        aws.end_submission(&config.table_name, &submission, expires_at).await?;
-        note(aws, config, &cluster_id, &step_id, step).await;
-        return Ok(Outcome::Submitted {
-            cluster_id,
-            step_id,
-            objects_deleted: 0,
-        });
-    }
-    let objects_deleted = match &results {
-        None => 0,
-        Some(results) => empty(aws, config, &invocation, results, &active).await?,
-    };
-    let properties = [(PROPERTY, submission.execution_id.as_str())];
-    let step_id = aws
-        .add_step(
+    work.submit(&invocation, results.as_ref(), submission).await
+}
+
+/// What one invocation does for its execution.
+struct Work<'a> {
+    aws: &'a Aws,
+    config: &'a Config,
+    request: &'a Request,
+    expires_at: DateTime<Utc>,
+    /// Has another invocation worked on this execution before?
+    again: bool,
+}
+
+impl Work<'_> {
+    async fn submit(
+        &self,
+        invocation: &Invocation,
+        results: Option<&S3Location>,
+        mut submission: Submission,
+    ) -> Result<Outcome, Error> {
+        for cluster_id in &submission.cluster_ids {
+            if let Some(step_id) = added_before(self.aws, cluster_id, &submission.execution_id).await? {
+                let cluster_id = cluster_id.clone();
+                return self.end(submission, cluster_id, step_id, 0).await;
+            }
+        }
+        let cluster_id = cluster(self.aws, &self.request.cluster_name).await?;
+        if !submission.cluster_ids.contains(&cluster_id) {
+            // An older version wrote down no clusters.
+            if self.again
+                && let Some(step_id) = added_before(self.aws, &cluster_id, &submission.execution_id).await?
+            {
+                return self.end(submission, cluster_id, step_id, 0).await;
+            }
+            submission.cluster_ids.insert(cluster_id.clone());
+            self.save(&submission).await?;
+        }
+        let objects_deleted = match results {
+            None => 0,
+            Some(results) => results::empty(self.aws, self.config, invocation, results, &cluster_id).await?,
+        };
+        let step = &self.request.step;
+        let properties = [(PROPERTY, submission.execution_id.as_str())];
+        let added = self.aws.add_step(
             &cluster_id,
             &step.name,
             &step.jar,
             &step.args,
             &properties,
             &step.action_on_failure,
-        )
-        .await?;
-    submission.step = Some((cluster_id.clone(), step_id.clone()));
-    aws.end_submission(&config.table_name, &submission, expires_at).await?;
-    note(aws, config, &cluster_id, &step_id, step).await;
-    Ok(Outcome::Submitted {
-        cluster_id,
-        step_id,
-        objects_deleted,
-    })
-}
+        );
+        let step_id = added.await?;
+        self.end(submission, cluster_id, step_id, objects_deleted).await
+    }
 
-/// Empties the results' place, unless a step that is active names it, a place above it, or one below it: on this
-/// cluster, of which EMR tells all steps, or on another, of which the ledger does.
-async fn empty(
-    aws: &Aws,
-    config: &Config,
-    invocation: &Invocation,
-    results: &S3Location,
-    active: &[Step],
-) -> Result<usize, Error> {
-    let place = Place::from(results);
-    let names_it = |places: &BTreeSet<Place>| places.iter().any(|one| one.overlaps(&place));
-    if let Some(writer) = active.iter().find(|step| names_it(&place::named_in(step.words()))) {
-        return Err(in_the_way(results, writer, "this cluster"));
-    }
-    let noted = aws.active_steps(&config.table_name).await?;
-    // An older version's notes say only whether the step is watched.
-    let is_read = |step: &ActiveStep| step.watched && !step.unread;
-    let (mut noted, unread): (Vec<ActiveStep>, Vec<ActiveStep>) = noted.into_iter().partition(is_read);
-    noted.retain(|step| names_it(&step.places));
-    if noted.len() > NOTED_MAX {
-        return Err(Error::Refused(format!(
-            "emptying {results}: {} steps that were active when they were last seen name that place, more than are asked \
-             for; nothing was deleted or added",
-            noted.len()
-        )));
-    }
-    for one in noted {
-        // An item may outlive its step: whoever deletes it may have died. EMR knows.
-        match aws.step(&one.cluster_id, &one.step_id).await? {
-            Some(writer) if !writer.is_over() => return Err(in_the_way(results, &writer, &one.cluster_id)),
-            _ => {
-                aws.forget_active(&config.table_name, &one.cluster_id, &one.step_id)
-                    .await?;
-            }
+    /// Writes down, before anything is deleted or added, where a step may be found if this invocation dies.
+    async fn save(&self, submission: &Submission) -> Result<(), Error> {
+        let ended = self
+            .aws
+            .end_submission(&self.config.table_name, submission, self.expires_at);
+        match ended.await? {
+            Saved::Yes => Ok(()),
+            Saved::No(other) => Err(Error::NotYet(format!(
+                "another invocation, {}, has taken over this execution; nothing was deleted or added",
+                other.holder
+            ))),
         }
     }
-    let known: BTreeSet<&str> = active.iter().map(|step| step.id.as_str()).collect();
-    let others = unread.into_iter().filter(|step| !known.contains(step.step_id.as_str()));
-    if let Some((cluster_id, writer)) = unread_writer(aws, config, invocation, others, names_it).await? {
-        return Err(in_the_way(results, &writer, &cluster_id));
-    }
-    aws.empty(results).await
-}
 
-/// Of steps that nobody watches, and of those that have just begun, the ledger does not know the places: EMR is asked for
-/// them, ten of a cluster a call, with pauses. The first that has not ended and names the place, with its cluster.
-async fn unread_writer(
-    aws: &Aws,
-    config: &Config,
-    invocation: &Invocation,
-    unread: impl Iterator<Item = ActiveStep>,
-    names_it: impl Fn(&BTreeSet<Place>) -> bool,
-) -> Result<Option<(String, Step)>, Error> {
-    let mut by_cluster: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for step in unread {
-        by_cluster.entry(step.cluster_id).or_default().push(step.step_id);
+    /// The step is there.
+    async fn end(
+        &self,
+        mut submission: Submission,
+        cluster_id: String,
+        step_id: String,
+        objects_deleted: usize,
+    ) -> Result<Outcome, Error> {
+        submission.step = Some((cluster_id.clone(), step_id.clone()));
+        self.aws
+            .end_submission(&self.config.table_name, &submission, self.expires_at)
+            .await?;
+        note(self.aws, self.config, &cluster_id, &step_id, &self.request.step).await;
+        Ok(Outcome::Submitted {
+            cluster_id,
+            step_id,
+            objects_deleted,
+        })
     }
-    for (cluster_id, ids) in &by_cluster {
-        for ids in ids.chunks(STEP_IDS_MAX) {
-            if invocation.time_left(aws.now(), RESERVE) <= TimeDelta::zero() {
-                return Err(Error::Refused(format!(
-                    "emptying the results: steps run on {} clusters that are not opted in, more than EMR can be asked for \
-                     what they write to; nothing was deleted or added",
-                    by_cluster.len()
-                )));
-            }
-            let steps = match aws.steps_by_id(cluster_id, ids).await {
-                Ok(steps) => steps,
-                Err(error) if error.is_code("InvalidRequestException") => Vec::new(),
-                Err(error) => return Err(error),
-            };
-            for step in steps {
-                if step.is_over() {
-                    aws.forget_active(&config.table_name, cluster_id, &step.id).await?;
-                } else if names_it(&place::named_in(step.words())) {
-                    return Ok(Some((cluster_id.clone(), step)));
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-    Ok(None)
-}
-
-fn in_the_way(results: &S3Location, writer: &Step, cluster: &str) -> Error {
-    Error::Refused(format!(
-        "emptying {results}: step {} ({}) of {cluster}, which is {}, names that place, one above it or one below it; \
-         nothing was deleted or added",
-        writer.id, writer.name, writer.state
-    ))
 }
 
 /// Notes the step that was added, so that nobody empties what it writes to before its event has come. The event notes
@@ -268,24 +226,6 @@ async fn note(aws: &Aws, config: &Config, cluster_id: &str, step_id: &str, step:
     if let Err(error) = aws.note_active(&config.table_name, &active).await {
         tracing::warn!(step_id, error = error.chain(), "the step that was added is not noted");
     }
-}
-
-/// The place to empty, if it may be emptied.
-fn allowed(config: &Config, request: &Request) -> Result<Option<S3Location>, Error> {
-    let Some(results) = &request.results else {
-        return Ok(None);
-    };
-    let place: S3Location = results
-        .parse()
-        .map_err(|words| Error::Refused(format!("emptying the results: {words}")))?;
-    if config.results_locations.iter().any(|location| location.holds(&place)) {
-        return Ok(Some(place));
-    }
-    let allowed: Vec<String> = config.results_locations.iter().map(S3Location::to_string).collect();
-    Err(Error::Refused(format!(
-        "emptying {place}: only what lies in {} may be emptied",
-        allowed.join(", ")
-    )))
 }
 
 /// The one active cluster of this name.
@@ -320,18 +260,10 @@ async fn cluster(aws: &Aws, name: &str) -> Result<String, Error> {
 }
 
 /// The step that an earlier invocation of this execution added and could not remember.
-async fn added_before(
-    aws: &Aws,
-    cluster_id: &str,
-    active: &[Step],
-    execution_id: &str,
-) -> Result<Option<String>, Error> {
-    let carries = |step: &&Step| step.properties.get(PROPERTY).is_some_and(|id| id == execution_id);
-    if let Some(step) = active.iter().find(carries) {
-        return Ok(Some(step.id.clone()));
-    }
+async fn added_before(aws: &Aws, cluster_id: &str, execution_id: &str) -> Result<Option<String>, Error> {
     let since = aws.now() - TimeDelta::days(1);
     let recent = aws.steps_since(cluster_id, since, Duration::ZERO).await?;
+    let carries = |step: &&Step| step.properties.get(PROPERTY).is_some_and(|id| id == execution_id);
     Ok(recent.iter().find(carries).map(|step| step.id.clone()))
 }
 
@@ -340,36 +272,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn config() -> Config {
-        Config::try_parse_from([
-            "submit-step",
-            "--table-name",
-            "t",
-            "--results-locations",
-            "s3://bucket/results/,s3://bucket/more/",
-        ])
-        .unwrap()
-    }
-
-    fn request(results: &str) -> Request {
-        serde_json::from_value(json!({"cluster_name": "c", "results": results, "step": {"name": "s", "args": []}}))
-            .unwrap()
-    }
-
-    #[test]
-    fn only_what_lies_in_an_allowed_place_is_emptied() {
-        assert!(allowed(&config(), &request("s3://bucket/results/today/")).is_ok());
-        for bad in [
-            "s3://bucket/",
-            "s3://bucket",
-            "s3://other/results/",
-            "s3://bucket/results-of-others/",
-            "",
-        ] {
-            assert!(allowed(&config(), &request(bad)).is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_wrong_input_names_the_field() {

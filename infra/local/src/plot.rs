@@ -28,6 +28,8 @@ pub struct Plot {
     pub stage: Stage,
     /// The cluster, as `RunJobFlow` takes it.
     pub cluster: Value,
+    /// Other clusters that are asked for after it, of which the story tells no more.
+    pub beside: Vec<Value>,
     /// What each script does, by its URI.
     pub workloads: Vec<(String, Workload)>,
     /// What lies in S3 before it begins, by URI.
@@ -140,6 +142,9 @@ impl Plot {
             .as_str()
             .context("RunJobFlow answers an id")?
             .to_owned();
+        for other in self.beside {
+            emr(&world, "RunJobFlow", other)?;
+        }
         let mut left: Vec<(Deed, Option<Time>)> = self.deeds.into_iter().map(|deed| (deed, None)).collect();
         for _ in 0..HOURS_MAX * 3600 {
             let now = world.clock.now();

@@ -167,6 +167,9 @@ pub struct Submission {
     pub holder: String,
     /// Until when that invocation can be alive.
     pub lease_until: DateTime<Utc>,
+    /// The clusters that any invocation was about to add the step to: the one of that name may be another one by now.
+    #[serde(default)]
+    pub cluster_ids: BTreeSet<String>,
     /// The cluster and the step, once EMR has answered.
     pub step: Option<(String, String)>,
 }

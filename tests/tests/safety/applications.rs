@@ -122,3 +122,27 @@ fn a_steps_own_log_lies_where_the_step_says_and_not_where_its_cluster_does() {
         }
     });
 }
+
+#[test]
+fn a_rolled_log_is_found_beside_the_single_ones_of_steps_before_it() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        hide_applications(&world);
+        let script = format!("s3://{DATA_BUCKET}/script.py");
+        world.lock().account.emr.set_workload(&script, Workload::short());
+        let mut cluster = workshop("c", 16);
+        cluster["LogUri"] = json!("s3://logs-of-nobody/emr/");
+        cluster["StepConcurrencyLevel"] = json!(1);
+        let cluster_id = cluster_up(&world, cluster).await;
+        let rolling = ["--conf", "spark.eventLog.rolling.enabled=true"];
+        let words = ["spark-submit", "--deploy-mode", "cluster"];
+        let single = step(&[&words, [script.as_str(), OUT].as_slice()].concat());
+        let rolled = step(&[&words, rolling.as_slice(), &[&script, OUT]].concat());
+        for step in [single, rolled] {
+            let step_id = add_steps(&world, &cluster_id, json!([step])).remove(0);
+            until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+            let (told, truth) = told_and_true(&world, &cluster_id, &step_id);
+            assert!(truth.is_some());
+            assert_eq!(told, truth);
+        }
+    });
+}

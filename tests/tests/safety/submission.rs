@@ -9,7 +9,7 @@ use local::world::World;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use rules::ledger::ActiveStep;
+use rules::ledger::{ActiveStep, Submission};
 use serde_json::{Value, json};
 
 use crate::places::{has_old, put_old, submit};
@@ -185,5 +185,111 @@ fn whatever_a_schedule_asks_for_nothing_is_emptied_but_what_may_be() {
             sleep(120).await;
         }
         assert!((ASKED / 5..ASKED).contains(&emptied), "{emptied}");
+    });
+}
+
+#[test]
+fn a_step_on_a_cluster_that_ended_is_not_added_to_the_next_one_of_its_name() {
+    let mut tried = 0;
+    for call in 3..16 {
+        let at_call = AtCall {
+            function: "spot-drill-SubmitStep".into(),
+            call,
+            fate: Fate::CrashAfter,
+        };
+        let faults = Faults {
+            at_call: Some(at_call),
+            ..no_faults()
+        };
+        in_a_world(1, &[], faults, async |world| {
+            let first = cluster_up(&world, small("checks")).await;
+            let payload = input("checks", "e-1");
+            let dies = invoke(&world, "SubmitStep", "one", payload.clone()).await.is_err();
+            if !dies || steps(&world, &first) == 0 {
+                return;
+            }
+            tried += 1;
+            emr(&world, "TerminateJobFlows", json!({"JobFlowIds": [first]}));
+            until(&world, |state| cluster_of(state, &first).state.is_over()).await;
+            // Whether there is another cluster of its name by then or not.
+            invoke(&world, "SubmitStep", "one", payload.clone()).await.ok();
+            let second = cluster_up(&world, small("checks")).await;
+            sleep(1200).await;
+            let answer = invoke(&world, "SubmitStep", "other", payload).await;
+            assert_eq!(steps(&world, &second), 0, "dies after call {call}: {answer:?}");
+        });
+    }
+    assert!(tried > 0, "no attempt died after it had added the step");
+}
+
+/// Where many steps of other clusters have to be asked for one after another, that takes as long as this.
+#[test]
+fn who_begins_to_write_while_others_are_asked_for_is_seen() {
+    for on_the_same_cluster in [true, false] {
+        in_a_world(1, &[], no_events(), async |world| {
+            put_old(&world);
+            let checks = cluster_up(&world, small("checks")).await;
+            let elsewhere = cluster_up(&world, small("writer")).await;
+            for number in 0..12 {
+                note(&world, &format!("j-{number:013}"), "s-1A2B3C4D5E6F7".into(), true).await;
+            }
+            let begin_to_write = async {
+                sleep(40).await;
+                if on_the_same_cluster {
+                    add_steps(&world, &checks, json!([spark(&[RESULTS])]));
+                } else {
+                    let step_id = add_steps(&world, &elsewhere, json!([spark(&[RESULTS])])).remove(0);
+                    note(&world, &elsewhere, step_id, false).await;
+                }
+            };
+            let (answer, ()) = tokio::join!(submit(&world, "checks", "e-1"), begin_to_write);
+            let error = answer.expect_err("somebody writes there");
+            assert!(error.contains("names that place"), "{error}");
+            assert!(has_old(&world));
+        });
+    }
+}
+
+#[test]
+fn a_step_that_an_older_version_added_and_could_not_remember_is_found() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, small("checks")).await;
+        let mut added = spark(&[RESULTS]);
+        added["HadoopJarStep"]["Properties"] = json!([{"Key": "spot-drill.execution-id", "Value": "e-1"}]);
+        add_steps(&world, &cluster_id, json!([added]));
+        let now = world.clock.now();
+        let submission = Submission {
+            execution_id: "e-1".into(),
+            holder: "an earlier invocation".into(),
+            lease_until: now - TimeDelta::seconds(1),
+            cluster_ids: Default::default(),
+            step: None,
+        };
+        let expires = now + TimeDelta::days(1);
+        let (aws, table) = (aws(&world), table(&world));
+        aws.begin_submission(&table, &submission, now, expires).await.unwrap();
+        let answer = submit(&world, "checks", "e-1").await.unwrap();
+        assert_eq!(steps(&world, &cluster_id), 1, "{answer}");
+    });
+}
+
+#[test]
+fn who_was_frozen_until_another_took_over_adds_nothing() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let cluster_id = cluster_up(&world, small("checks")).await;
+        let table = table(&world);
+        let config = submit_step::Config::parse_from(["", "--table-name", &table, "--results-locations", RESULTS]);
+        let aws = aws(&world);
+        let invocation = |request_id: &str, seconds: i64| Invocation {
+            request_id: request_id.into(),
+            deadline: world.clock.now() + TimeDelta::seconds(seconds),
+            payload: input("checks", "e-1"),
+        };
+        let frozen = submit_step::handle(&aws, &config, invocation("frozen", -10));
+        let other = submit_step::handle(&aws, &config, invocation("other", 900));
+        let (frozen, other) = tokio::join!(frozen, other);
+        assert!(frozen.unwrap_err().chain().contains("has taken over"));
+        other.unwrap();
+        assert_eq!(steps(&world, &cluster_id), 1);
     });
 }

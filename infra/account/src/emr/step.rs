@@ -107,6 +107,14 @@ pub struct Step {
     pub(super) ending: bool,
 }
 
+impl Step {
+    /// A property that its request gave it.
+    pub fn property(&self, key: &str) -> Option<&str> {
+        let pairs = self.config["Properties"].as_array()?;
+        pairs.iter().find(|pair| pair["Key"] == key)?["Value"].as_str()
+    }
+}
+
 /// What a step's process wrote.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {

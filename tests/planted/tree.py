@@ -1,0 +1,52 @@
+"""A copy of this tree with something planted in it, and the tests built from it."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def tracked() -> dict[str, bytes]:
+    """The tree as git knows it, with what is not committed."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
+    names = [name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()]
+    return {name: (ROOT / name).read_bytes() for name in names}
+
+
+def write(files: dict[str, bytes], copy: pathlib.Path) -> None:
+    """Leaves alone what is as it should be, so that the next build compiles only what changed."""
+    for name, content in files.items():
+        target = copy / name
+        if target.is_file() and target.read_bytes() == content:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+        target.chmod((ROOT / name).stat().st_mode)
+
+
+def messages(cargo: list[str], copy: pathlib.Path, target: pathlib.Path) -> tuple[int, list[dict]]:
+    """What cargo says of a build, which tells of its progress itself, and its status."""
+    command = ["cargo", *cargo, "--workspace", "--profile", "faults", "--locked", "--message-format=json"]
+    environment = os.environ | {"CARGO_TARGET_DIR": str(target), "CARGO_INCREMENTAL": "0"}
+    build = subprocess.Popen(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True)
+    said = [json.loads(line) for line in build.stdout]
+    return build.wait(), said
+
+
+def built(copy: pathlib.Path, target: pathlib.Path) -> dict[str, str] | None:
+    """Test binaries and the program `faults`, by name. `None`: it does not build."""
+    status, said = messages(["test", "--no-run"], copy, target)
+    found = {}
+    for message in said:
+        if message.get("reason") != "compiler-artifact" or not message.get("executable"):
+            continue
+        kind, name = message["target"]["kind"][0], message["target"]["name"]
+        if kind == "bin" and name == "faults" and not message["profile"]["test"]:
+            found["trials"] = message["executable"]
+        elif kind == "test":
+            found[name] = message["executable"]
+        elif kind == "lib" and message["profile"]["test"]:
+            found[f"unit tests of {name}"] = message["executable"]
+    return None if status else found
