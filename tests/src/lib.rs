@@ -96,7 +96,7 @@ pub fn hold(run: &Run, story: &str, calm: impl FnOnce() -> Option<Run>) {
 /// Everything that is wrong with a run: each begins with the word for its kind.
 pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
-    let mut wrongs = safety::wrongs(&state);
+    let mut wrongs = safety::wrongs(run, &state);
     wrongs.extend(ledger::wrongs(&state));
     wrongs.extend(submission::wrongs(run, &state));
     // Of an event that nobody should send, an invocation may fail.

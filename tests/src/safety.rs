@@ -7,6 +7,7 @@ use account::emr::{Cluster, Instance as Node, Role};
 use account::fis::Experiment;
 use chrono::{DateTime, TimeDelta, Utc};
 use local::fault::Kind as Fault;
+use local::run::Run;
 use local::strangers::is_stranger;
 use local::world::State;
 
@@ -17,16 +18,19 @@ const STALE: TimeDelta = TimeDelta::seconds(60);
 /// Between the last look at the step, the cluster's tags and the lever, and the start of an experiment.
 const LAST_LOOK: TimeDelta = TimeDelta::seconds(4);
 
+/// The one thing that a drill does.
+const ACTION: &str = "aws:ec2:send-spot-instance-interruptions";
 /// What a drill's experiment says of itself.
 pub const STEP_TAG: &str = "spot-drill:step";
 const CLUSTER_TAG: &str = "spot-drill:cluster";
 
 /// Everything wrong with whom the drills chose and hit.
-pub fn wrongs(state: &State) -> Vec<String> {
+pub fn wrongs(run: &Run, state: &State) -> Vec<String> {
     let mut wrongs = Vec::new();
     for experiment in state.account.fis.experiments() {
         if experiment.tags.contains_key(STEP_TAG) {
             wrongs.extend(experiment_wrongs(state, experiment));
+            wrongs.extend(against_the_settings(run, experiment));
         }
     }
     for machine in state.account.ec2.instances() {
@@ -69,10 +73,44 @@ fn experiment_wrongs(state: &State, experiment: &Experiment) -> Vec<String> {
     wrongs
 }
 
-/// The owner takes back the opt-in, or engages the lever: from then on nobody is hit. The journal says when.
+/// The deployment says whether there are drills and how many instances one may hit; and all that one does is to interrupt.
+fn against_the_settings(run: &Run, experiment: &Experiment) -> Vec<String> {
+    let id = &experiment.id;
+    let parameter = |name: &str| run.stage.parameters.get(name).map(String::as_str);
+    let mut wrongs = Vec::new();
+    if parameter("Mode") == Some("off") {
+        wrongs.push(format!("safety: experiment {id} was started though drills are off"));
+    }
+    let arns = experiment
+        .definition
+        .targets
+        .values()
+        .flat_map(|target| &target.resource_arns);
+    let (victims, most) = (
+        arns.count(),
+        parameter("InstancesToInterrupt").and_then(|most| most.parse().ok()),
+    );
+    if most.is_some_and(|most: usize| victims > most) {
+        wrongs.push(format!(
+            "safety: experiment {id} was to hit {victims}, more than {most:?}"
+        ));
+    }
+    for action in experiment
+        .definition
+        .actions
+        .values()
+        .filter(|action| action.action_id != ACTION)
+    {
+        wrongs.push(format!("safety: experiment {id} also does {}", action.action_id));
+    }
+    wrongs
+}
+
+/// The owner takes back the opt-in, or engages the lever, or an alarm is on that stops experiments: from then on nobody is
+/// hit. The journal says when.
 fn against_the_owners_word(state: &State, cluster: &Cluster, experiment: &Experiment) -> Option<String> {
     let mut opted_in = cluster.request_tag("spot-drill") == Some("on");
-    let mut lever = false;
+    let (mut lever, mut alarm) = (false, false);
     let before = experiment.created_at - LAST_LOOK;
     for entry in state
         .account
@@ -86,11 +124,15 @@ fn against_the_owners_word(state: &State, cluster: &Cluster, experiment: &Experi
             (true, "tag spot-drill removed") => opted_in = false,
             (_, "safety lever engaged") => lever = true,
             (_, "safety lever disengaged") => lever = false,
+            (_, "deed: Alarm(true)") => alarm = true,
+            (_, "deed: Alarm(false)") => alarm = false,
             _ => {}
         }
     }
     let why = if lever {
         "the safety lever was engaged"
+    } else if alarm {
+        "an alarm was on that stops experiments"
     } else if opted_in {
         return None;
     } else {

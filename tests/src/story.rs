@@ -2,7 +2,7 @@
 //!
 //! Separate from the model that says what is right in them: a story knows nothing of verdicts.
 
-mod check;
+pub(crate) mod check;
 mod deeds;
 mod job;
 mod shape;
@@ -132,9 +132,7 @@ impl Story {
             experiment_fails,
             deeds,
         };
-        let mut story = Self { seed, plot, kinds };
-        check::draw(&mut story);
-        story
+        Self { seed, plot, kinds }
     }
 
     /// Tells it. The error says why it has no end.

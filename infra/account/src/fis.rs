@@ -188,6 +188,7 @@ impl Fis {
             Template {
                 id: id.clone(),
                 created_at: ctx.now,
+                updated_at: ctx.now,
                 definition,
             },
         );

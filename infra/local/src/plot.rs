@@ -97,6 +97,8 @@ pub enum What {
     Lever,
     /// The cluster's owner takes the opt-in back.
     OptOut,
+    /// Somebody adds an action to the stack's experiment template that no drill takes.
+    EditTemplate,
     /// A step's end is told once more.
     TellEndAgain(usize),
     /// The sweep runs.

@@ -8,7 +8,19 @@ use crate::api::{ApiError, Ctx};
 use crate::ec2::Ec2;
 use crate::fis::action::{KINDS, Kind};
 use crate::fis::experiment::{Experiment, Status};
+use crate::fis::template::Definition;
 use crate::fis::{Controls, Fis, arn, not_found, template, validation};
+
+/// The parts of a template that UpdateExperimentTemplate replaces; of its options it takes one.
+const UPDATED: [&str; 7] = [
+    "description",
+    "stopConditions",
+    "targets",
+    "actions",
+    "roleArn",
+    "logConfiguration",
+    "experimentReportConfiguration",
+];
 
 impl Fis {
     /// Does one API call. The input is the body and the parameters of path and query by their member names; the answer
@@ -24,6 +36,7 @@ impl Fis {
                 Ok(json!({"experimentTemplate": self.template(&id)?.show()}))
             }
             "GetExperimentTemplate" => Ok(json!({"experimentTemplate": self.template(id)?.show()})),
+            "UpdateExperimentTemplate" => self.update_template(ctx, id, input),
             "DeleteExperimentTemplate" => self.delete_template(ctx, id),
             "ListExperimentTemplates" => {
                 let items = self.templates.values().map(|it| (it.id.clone(), it.summary()));
@@ -54,6 +67,30 @@ impl Fis {
             "ListTagsForResource" => Ok(json!({"tags": self.tags_of(input)?})),
             _ => Err(ApiError::not_implemented("FIS", operation)),
         }
+    }
+
+    //= https://docs.aws.amazon.com/fis/latest/APIReference/API_UpdateExperimentTemplate.html
+    /// What the request names takes the place of what the template had. Tags are for other calls; experiments that were
+    /// started from it go on as they were.
+    fn update_template(&mut self, ctx: &mut Ctx, id: &str, input: &Value) -> Result<Value, ApiError> {
+        let mut definition = json!(self.template(id)?.definition);
+        for part in UPDATED.into_iter().filter(|part| !input[*part].is_null()) {
+            definition[part] = input[part].clone();
+        }
+        let mode = &input["experimentOptions"]["emptyTargetResolutionMode"];
+        if !mode.is_null() {
+            definition["experimentOptions"]["emptyTargetResolutionMode"] = mode.clone();
+        }
+        let definition = Definition::parse(&definition)?;
+        let template = self
+            .templates
+            .get_mut(id)
+            .ok_or_else(|| not_found(format!("{id} is gone")))?;
+        template.definition = definition;
+        template.updated_at = ctx.now;
+        let shown = template.show();
+        ctx.transition("fis", id, "template updated", Value::Null);
+        Ok(json!({"experimentTemplate": shown}))
     }
 
     //= https://docs.aws.amazon.com/fis/latest/APIReference/API_DeleteExperimentTemplate.html

@@ -26,6 +26,8 @@ pub struct Template {
     pub id: String,
     /// When it was created.
     pub created_at: Time,
+    /// When it was last changed; when it was made, if it never was.
+    pub updated_at: Time,
     /// What it was created with.
     pub definition: Definition,
 }
@@ -244,7 +246,7 @@ impl Template {
         shown["id"] = self.id.clone().into();
         shown["arn"] = self.arn().into();
         shown["creationTime"] = epoch_seconds(self.created_at);
-        shown["lastUpdateTime"] = epoch_seconds(self.created_at);
+        shown["lastUpdateTime"] = epoch_seconds(self.updated_at);
         shown["targetAccountConfigurationsCount"] = 0.into();
         shown
     }
@@ -253,7 +255,7 @@ impl Template {
     pub(super) fn summary(&self) -> Value {
         json!({
             "id": self.id, "arn": self.arn(), "description": self.definition.description,
-            "creationTime": epoch_seconds(self.created_at), "lastUpdateTime": epoch_seconds(self.created_at),
+            "creationTime": epoch_seconds(self.created_at), "lastUpdateTime": epoch_seconds(self.updated_at),
             "tags": self.definition.tags,
         })
     }

@@ -62,6 +62,7 @@ fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow:
             let input = json!({"id": "default", "state": {"status": "engaged", "reason": "change freeze"}});
             call(Service::Fis, "UpdateSafetyLeverState", input)
         }
+        What::EditTemplate => edited(state).and_then(|input| call(Service::Fis, "UpdateExperimentTemplate", input)),
         What::Reclaim(whom) | What::Experiment(whom) | What::Terminate(whom) => {
             let ids = choose(state, cluster, *whom);
             return hit(state, what, &ids, now);
@@ -93,6 +94,15 @@ fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow:
         answer.with_context(|| format!("{operation} of the plot"))?;
     }
     Ok(())
+}
+
+/// The request that has the stack's experiment template wait a minute, too.
+fn edited(state: &State) -> Option<Value> {
+    let mut templates = state.account.fis.templates();
+    let of_the_stack = templates.find(|one| !one.definition.tags.contains_key(STEP_TAG))?;
+    let mut actions = json!(of_the_stack.definition.actions);
+    actions["Wait"] = json!({"actionId": "aws:fis:wait", "parameters": {"duration": "PT1M"}});
+    Some(json!({"id": of_the_stack.id, "actions": actions}))
 }
 
 /// The request that sets the Spot target of the cluster's task capacity.

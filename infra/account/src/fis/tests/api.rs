@@ -123,9 +123,35 @@ fn a_template_that_cannot_work_is_refused() {
         let refused = world.call("CreateExperimentTemplate", input.clone());
         assert_eq!(refused.map_err(|it| it.code), Err(code.to_owned()), "{input}");
     }
+}
+
+#[test]
+fn an_update_replaces_what_it_names_and_what_cannot_work_is_refused() {
+    let mut world = World::new(1);
+    let id = world.template(template(running_task_nodes("COUNT(1)")));
+    let before = world.call("GetExperimentTemplate", json!({"id": id})).unwrap()["experimentTemplate"].clone();
+    world.wait(60);
+    let update =
+        json!({"id": id, "description": "another", "experimentOptions": {"emptyTargetResolutionMode": "skip"}});
+    let after = world.call("UpdateExperimentTemplate", update).unwrap()["experimentTemplate"].clone();
     assert_eq!(
-        world.call("UpdateExperimentTemplate", json!({})).unwrap_err().status,
-        501
+        (after["description"].as_str(), &after["targets"]),
+        (Some("another"), &before["targets"])
+    );
+    assert_eq!(after["experimentOptions"]["emptyTargetResolutionMode"], "skip");
+    assert_eq!(after["creationTime"], before["creationTime"]);
+    assert!(after["lastUpdateTime"].as_f64() > before["lastUpdateTime"].as_f64());
+    for (update, code) in [
+        (json!({"id": id, "targets": {}}), "ValidationException"),
+        (json!({"id": id, "actions": {}}), "ValidationException"),
+        (json!({"id": "EXT1", "description": "x"}), "ResourceNotFoundException"),
+    ] {
+        let refused = world.call("UpdateExperimentTemplate", update.clone());
+        assert_eq!(refused.map_err(|it| it.code), Err(code.to_owned()), "{update}");
+    }
+    assert_eq!(
+        world.call("GetExperimentTemplate", json!({"id": id})).unwrap()["experimentTemplate"],
+        after
     );
 }
 
