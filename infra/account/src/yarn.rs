@@ -58,6 +58,8 @@ pub struct Yarn {
     ended: usize,
     truth: Vec<ApplicationTruth>,
     objects: Vec<(String, Vec<u8>)>,
+    /// When a driver next has something to do: asked for at every turn of the account's, of hundreds of them.
+    next: Option<Time>,
 }
 
 impl Yarn {
@@ -72,6 +74,7 @@ impl Yarn {
             ended: 0,
             truth: Vec::new(),
             objects: Vec::new(),
+            next: None,
         }
     }
 
@@ -245,6 +248,15 @@ impl Yarn {
 
     /// When something happens next.
     pub fn due(&self) -> Option<Time> {
+        debug_assert_eq!(
+            self.next,
+            self.next_of_drivers(),
+            "something changed after it was scheduled"
+        );
+        self.next
+    }
+
+    fn next_of_drivers(&self) -> Option<Time> {
         self.applications[self.ended..]
             .iter()
             .filter_map(|application| application.driver.as_ref()?.due())

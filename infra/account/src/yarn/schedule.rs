@@ -50,9 +50,10 @@ impl Yarn {
                 waiting.sort_by_key(|index| self.nodes.memory_held_mb(*index));
             }
             if !waiting.into_iter().any(|index| self.grant_one(ctx, index)) {
-                return;
+                break;
             }
         }
+        self.next = self.next_of_drivers();
     }
 
     /// Places the application master of an application that has none.

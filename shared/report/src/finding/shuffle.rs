@@ -57,6 +57,9 @@ fn migration(seen: &Seen<'_>) -> (String, Vec<String>) {
         None => "Which Spark ran is not known: from 3.4 on it can hand blocks over in the two minutes.".to_owned(),
         Some(_) if is_yarn && has_service => {
             settings.push("spark.shuffle.service.enabled=false".into());
+            if seen.is_true("spark.dynamicAllocation.enabled") {
+                settings.push("spark.dynamicAllocation.shuffleTracking.enabled=true".into());
+            }
             "Or let executors hand their blocks over in the two minutes. On YARN that needs the external shuffle service off; here it \
              is on, and Spark then ignores the rest. Dynamic allocation without the service needs \
              spark.dynamicAllocation.shuffleTracking.enabled=true."
@@ -67,9 +70,6 @@ fn migration(seen: &Seen<'_>) -> (String, Vec<String>) {
         }
         Some(_) => "Or let executors hand their blocks over in the two minutes.".to_owned(),
     };
-    if has_service && seen.is_true("spark.dynamicAllocation.enabled") && !settings.is_empty() {
-        settings.push("spark.dynamicAllocation.shuffleTracking.enabled=true".into());
-    }
     (said, settings)
 }
 
