@@ -88,7 +88,9 @@ fn against_the_settings(run: &Run, experiment: &Experiment) -> Vec<String> {
         .flat_map(|target| &target.resource_arns);
     let (victims, most) = (
         arns.count(),
-        parameter("InstancesToInterrupt").and_then(|most| most.parse().ok()),
+        parameter("Victims")
+            .or(parameter("InstancesToInterrupt"))
+            .and_then(|most| most.parse().ok()),
     );
     if most.is_some_and(|most: usize| victims > most) {
         wrongs.push(format!(

@@ -12,7 +12,7 @@ use local::run::Run;
 use local::scenario::DATA_BUCKET;
 use local::world::State;
 
-use crate::story::{CHECKS, RESULTS};
+use crate::story::RESULTS;
 
 const SUBMIT_STEP: &str = "spot-drill-SubmitStep";
 /// What a step of its own carries.
@@ -25,6 +25,7 @@ const NOTED: TimeDelta = TimeDelta::seconds(30);
 /// Everything wrong with what was submitted and emptied.
 pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
     let submitted: Vec<(&Cluster, &Step, &str)> = submitted(state).collect();
+    let checks = called(run);
     let mut wrongs = Vec::new();
     let mut by_execution: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (cluster, step, execution) in &submitted {
@@ -35,7 +36,7 @@ pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
             .clusters()
             .filter(|one| one.name == cluster.name)
             .count();
-        if cluster.name != CHECKS || called_so != 1 {
+        if cluster.name != checks || called_so != 1 {
             wrongs.push(format!(
                 "submission: step {} is on {}, one of {called_so}",
                 step.id, cluster.name
@@ -49,6 +50,12 @@ pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
     }
     wrongs.extend(nothing_is_added_for_nothing(run, state, submitted.len()));
     wrongs
+}
+
+/// The name of the cluster that steps are submitted to.
+fn called(run: &Run) -> &str {
+    let name = run.stage.parameters.get("CheckClusterName");
+    name.map_or("emr-spot-workshop", String::as_str)
 }
 
 /// The steps that submit-step added, with the executions that they carry.
@@ -101,7 +108,7 @@ fn writes(step: &Step) -> bool {
 /// EMR tells of its own cluster's steps; of another cluster's the ledger does, once an event told it, unless it was lost.
 fn stood_in_the_way(run: &Run, cluster: &Cluster, step: &Step, at: DateTime<Utc>) -> bool {
     let ended = step.ended_at.is_some_and(|ended| ended <= at);
-    if cluster.name == CHECKS {
+    if cluster.name == called(run) {
         return !ended && step.created_at + LOOK < at;
     }
     let faults = &run.stage.faults;
@@ -114,7 +121,7 @@ fn stood_in_the_way(run: &Run, cluster: &Cluster, step: &Step, at: DateTime<Utc>
 fn nothing_is_added_for_nothing(run: &Run, state: &State, submitted: usize) -> Option<String> {
     let faults = &run.stage.faults;
     let clusters = || state.account.emr.clusters();
-    let alone = clusters().filter(|cluster| cluster.name == CHECKS).count() == 1;
+    let alone = clusters().filter(|cluster| cluster.name == called(run)).count() == 1;
     let mut steps = clusters().flat_map(|cluster| &cluster.steps);
     let in_the_way = steps.any(|step| writes(step) && step.property(EXECUTION).is_none());
     let began =

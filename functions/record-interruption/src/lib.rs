@@ -164,3 +164,17 @@ fn interruption(warning: &InterruptionWarning, described: Option<&Described>, la
         seen: 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_recorded_warnings_latency_is_counted() {
+        let recorded = Recorded {
+            latencies_ms: vec![900, 1_100],
+            ..Recorded::default()
+        };
+        assert_eq!(Figures::from(&recorded).warning_latencies_ms, [900, 1_100]);
+    }
+}

@@ -306,4 +306,26 @@ mod tests {
         assert_eq!(declared(&lines[1]), [("NotRecovered".to_owned(), "Count".to_owned())]);
         assert_eq!(lines[1]["NotRecovered"], 2);
     }
+
+    #[test]
+    fn what_a_sweep_wrote_and_what_it_misses_is_counted() {
+        let swept = Outcome::Swept {
+            steps: 2,
+            reported: vec![report()],
+            not_recovered: vec![crate::outcome::NotRecovered {
+                sentence: "Not recovered after 60 minutes.".into(),
+                report: "s3://b/interim/j-1/s-1/".into(),
+                minutes: 60,
+            }],
+            templates_deleted: 0,
+            clusters: 1,
+            clusters_left: 0,
+            problems: Vec::new(),
+        };
+        let figures = Figures::from(&swept);
+        assert_eq!((figures.reports.len(), figures.not_recovered), (1, 1));
+        let reported = Outcome::Reported(report());
+        let figures = Figures::from(&reported);
+        assert_eq!((figures.reports.len(), figures.not_recovered), (1, 0));
+    }
 }

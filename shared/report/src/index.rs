@@ -380,6 +380,14 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn findings_stand_on_the_page_without_what_turns_the_text_around() {
+        let mut hostile = entry("job", 1, Verdict::Degraded);
+        hostile.findings = vec!["Shuffle \u{202e}files went.".into()];
+        let page = render(&[hostile]);
+        assert!(page.contains("files went.") && !page.contains('\u{202e}'));
+    }
+
+    #[test]
     fn a_reports_entry_has_its_job_and_its_verdict() {
         let report = crate::sample::workshop();
         let entry = Entry::of(&report, "workshop/report.html".into());

@@ -83,6 +83,22 @@ mod tests {
     use crate::sample::workshop;
 
     #[test]
+    fn an_amount_that_is_there_is_never_nothing() {
+        let told = [0.0, 0.001, 0.009_99, 0.01, 0.025, 3.0].map(usd);
+        assert_eq!(
+            told,
+            [
+                "0.00 USD",
+                "less than 0.01 USD",
+                "less than 0.01 USD",
+                "0.01 USD",
+                "0.03 USD",
+                "3.00 USD"
+            ]
+        );
+    }
+
+    #[test]
     fn an_action_is_at_most_five_instances_and_each_begun_minute_counts() {
         let mut experiments = workshop().drill.experiments;
         assert_eq!(fis_action_minutes(&experiments), 1);

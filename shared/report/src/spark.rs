@@ -262,3 +262,26 @@ impl StageRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_attempts_before_the_last_are_rows_of_their_own() {
+        let attempt = |id: &str, host: &str| SparkRun {
+            attempt_id: Some(id.into()),
+            driver_host: Some(host.into()),
+            started_at_ms: Some(1_000),
+            ..SparkRun::default()
+        };
+        let attempts = [attempt("1", "gone"), attempt("2", "there"), attempt("3", "there")];
+        let rows = earlier(Application { attempts: &attempts }, |host| host == "gone");
+        let told: Vec<(Option<&str>, Option<bool>)> = rows
+            .iter()
+            .map(|row| (row.attempt.as_deref(), row.driver_was_interrupted))
+            .collect();
+        assert_eq!(told, [(Some("1"), Some(true)), (Some("2"), Some(false))]);
+        assert!(earlier(Application { attempts: &[] }, |_| true).is_empty());
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Chance, Story};
 
 /// The name of the clusters that checks are submitted to.
-pub const CHECKS: &str = "checks";
+const CHECKS: &str = "checks";
 /// The folder of the results that a check empties first.
 pub const RESULTS: &str = "resultsspot/";
 
