@@ -126,6 +126,7 @@ fn no_invocation_fails(run: &Run, state: &local::world::State) -> Vec<String> {
     let entries = state.account.journal.entries().iter();
     entries
         .filter(|entry| entry.kind == Kind::Invocation && entry.text.starts_with("fails") && !died(entry))
+        .filter(|entry| !submission::is_refusal(run, state, entry))
         .map(|entry| format!("invocation: {} {}: {}", entry.at, entry.source, entry.text))
         .collect()
 }

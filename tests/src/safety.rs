@@ -29,7 +29,7 @@ pub fn wrongs(run: &Run, state: &State) -> Vec<String> {
     let mut wrongs = Vec::new();
     for experiment in state.account.fis.experiments() {
         if experiment.tags.contains_key(STEP_TAG) {
-            wrongs.extend(experiment_wrongs(state, experiment));
+            wrongs.extend(experiment_wrongs(run, state, experiment));
             wrongs.extend(against_the_settings(run, experiment));
         }
     }
@@ -44,7 +44,7 @@ fn cluster_of<'a>(state: &'a State, experiment: &Experiment) -> Option<&'a Clust
     state.account.emr.cluster(experiment.tags.get(CLUSTER_TAG)?)
 }
 
-fn experiment_wrongs(state: &State, experiment: &Experiment) -> Vec<String> {
+fn experiment_wrongs(run: &Run, state: &State, experiment: &Experiment) -> Vec<String> {
     let id = &experiment.id;
     let Some(cluster) = cluster_of(state, experiment) else {
         return vec![format!("safety: experiment {id} is of a cluster that does not exist")];
@@ -69,7 +69,7 @@ fn experiment_wrongs(state: &State, experiment: &Experiment) -> Vec<String> {
             ));
         }
     }
-    wrongs.extend(against_the_owners_word(state, cluster, experiment));
+    wrongs.extend(against_the_owners_word(run, state, cluster, experiment));
     wrongs
 }
 
@@ -110,7 +110,7 @@ fn against_the_settings(run: &Run, experiment: &Experiment) -> Vec<String> {
 
 /// The owner takes back the opt-in, or engages the lever, or an alarm is on that stops experiments: from then on nobody is
 /// hit. The journal says when.
-fn against_the_owners_word(state: &State, cluster: &Cluster, experiment: &Experiment) -> Option<String> {
+fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experiment: &Experiment) -> Option<String> {
     let mut opted_in = cluster.request_tag("spot-drill") == Some("on");
     let (mut lever, mut alarm) = (false, false);
     let before = experiment.created_at - LAST_LOOK;
@@ -133,7 +133,8 @@ fn against_the_owners_word(state: &State, cluster: &Cluster, experiment: &Experi
     }
     let why = if lever {
         "the safety lever was engaged"
-    } else if alarm {
+    } else if alarm && run.stage.faults.answers_each_call() {
+        // Where CloudWatch does not say, the drill begins, says so, and leaves it to FIS.
         "an alarm was on that stops experiments"
     } else if opted_in {
         return None;

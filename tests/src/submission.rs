@@ -120,15 +120,27 @@ fn stood_in_the_way(run: &Run, cluster: &Cluster, step: &Step, at: DateTime<Utc>
 /// Where AWS answers, one cluster has the name and nobody stands in the way, each execution adds its step.
 fn nothing_is_added_for_nothing(run: &Run, state: &State, submitted: usize) -> Option<String> {
     let faults = &run.stage.faults;
-    let clusters = || state.account.emr.clusters();
-    let alone = clusters().filter(|cluster| cluster.name == called(run)).count() == 1;
-    let mut steps = clusters().flat_map(|cluster| &cluster.steps);
-    let in_the_way = steps.any(|step| writes(step) && step.property(EXECUTION).is_none());
     let began =
         state.account.journal.entries().iter().any(|entry| {
             entry.kind == Kind::Invocation && entry.source == SUBMIT_STEP && entry.text.starts_with("ends")
         });
     let hindered = !faults.answers_each_call() || !faults.lets_each_live() || faults.mangled_percent > 0;
-    (began && alone && !in_the_way && !hindered && submitted == 0)
+    (began && !may_be_refused(run, state) && !hindered && submitted == 0)
         .then(|| "submission: executions ended, and no step was added".to_owned())
+}
+
+/// Does what a function failed for lie in what it was asked to do: no cluster has the name, or two, or somebody writes to
+/// the results?
+pub(crate) fn is_refusal(run: &Run, state: &State, failed: &Entry) -> bool {
+    let words = ["fails: finding the cluster", "fails: emptying"];
+    failed.source == SUBMIT_STEP
+        && words.iter().any(|words| failed.text.starts_with(words))
+        && may_be_refused(run, state)
+}
+
+fn may_be_refused(run: &Run, state: &State) -> bool {
+    let clusters = || state.account.emr.clusters();
+    let mut steps = clusters().flat_map(|cluster| &cluster.steps);
+    // Its own steps of earlier executions write there, too.
+    clusters().filter(|cluster| cluster.name == called(run)).count() != 1 || steps.any(writes)
 }
