@@ -4,7 +4,7 @@
 
 use account::ec2::{Cause, Instance as Machine, Market};
 use account::emr::{Cluster, Instance as Node, Role};
-use account::fis::Experiment;
+use account::fis::{Experiment, Status};
 use chrono::{DateTime, TimeDelta, Utc};
 use local::fault::Kind as Fault;
 use local::run::Run;
@@ -31,6 +31,7 @@ pub fn wrongs(run: &Run, state: &State) -> Vec<String> {
         if experiment.tags.contains_key(STEP_TAG) {
             wrongs.extend(experiment_wrongs(run, state, experiment));
             wrongs.extend(against_the_settings(run, experiment));
+            wrongs.extend(astray(run, state, experiment));
         }
     }
     for machine in state.account.ec2.instances() {
@@ -71,6 +72,40 @@ fn experiment_wrongs(run: &Run, state: &State, experiment: &Experiment) -> Vec<S
     }
     wrongs.extend(against_the_owners_word(run, state, cluster, experiment));
     wrongs
+}
+
+/// An experiment that FIS resolves to somebody else than was chosen is stopped, and its report says so, if there is one that
+/// knows of it.
+fn astray(run: &Run, state: &State, experiment: &Experiment) -> Option<String> {
+    strays(experiment).next()?;
+    let id = &experiment.id;
+    let entries = state.account.journal.entries().iter();
+    let asked = entries.filter(|entry| entry.subject == "StopExperiment" && entry.at >= experiment.created_at);
+    let stopped = asked.count() > 0 || experiment.state.status != Status::Completed;
+    if run.stage.faults.lets_each_live() && !run.stage.faults.refuses_or_garbles() && !stopped {
+        return Some(format!(
+            "safety: experiment {id} hit somebody who was not chosen, and nobody stopped it"
+        ));
+    }
+    let step = run
+        .steps
+        .iter()
+        .find(|one| Some(&one.step_id) == experiment.tags.get(STEP_TAG))?;
+    let drill = step.report().ok()?.drill;
+    let told = drill
+        .experiments
+        .iter()
+        .find(|one| one.experiment_id.as_deref() == Some(id))?;
+    told.resolved_are_victims
+        .then(|| format!("safety: the report of {id} says that FIS resolved those that were chosen"))
+}
+
+/// Whom FIS resolved and nobody chose.
+fn strays(experiment: &Experiment) -> impl Iterator<Item = &String> {
+    let targets = experiment.definition.targets.values();
+    let chosen: Vec<&String> = targets.flat_map(|target| &target.resource_arns).collect();
+    let resolved = experiment.resolved.values().flatten();
+    resolved.filter(move |id| !chosen.iter().any(|arn| arn.ends_with(id.as_str())))
 }
 
 /// The deployment says whether there are drills and how many instances one may hit; and all that one does is to interrupt.
@@ -133,8 +168,7 @@ fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experime
     }
     let why = if lever {
         "the safety lever was engaged"
-    } else if alarm && run.stage.faults.answers_each_call() {
-        // Where CloudWatch does not say, the drill begins, says so, and leaves it to FIS.
+    } else if alarm && !alarm_was_not_known(run, experiment) {
         "an alarm was on that stops experiments"
     } else if opted_in {
         return None;
@@ -142,6 +176,17 @@ fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experime
         "its cluster was not opted in"
     };
     Some(format!("safety: experiment {} was started though {why}", experiment.id))
+}
+
+/// Where CloudWatch does not say, the drill begins, says so, and leaves it to FIS. Where nobody could read the drill's item,
+/// its report cannot say so.
+fn alarm_was_not_known(run: &Run, experiment: &Experiment) -> bool {
+    let step = run
+        .steps
+        .iter()
+        .find(|one| Some(&one.step_id) == experiment.tags.get(STEP_TAG));
+    let drill = step.and_then(|step| step.report().ok()).map(|report| report.drill);
+    drill.is_none_or(|drill| drill.experiments.is_empty() || drill.alarm_unknown.is_some())
 }
 
 /// Why an instance is none that a drill of this cluster may choose at this time.
@@ -190,7 +235,8 @@ fn hit_wrongly(state: &State, machine: &Machine) -> Option<String> {
         return None;
     };
     let experiment = state.account.fis.experiments().find(|one| one.id == *experiment)?;
-    if !experiment.tags.contains_key(STEP_TAG) {
+    // What FIS does of its own is not the drill's choice.
+    if !experiment.tags.contains_key(STEP_TAG) || strays(experiment).any(|id| *id == machine.instance_id) {
         return None;
     }
     let id = &machine.instance_id;

@@ -3,8 +3,9 @@
 //! Separate from stories because in these AWS always answers; here a verdict may come later, and an invocation may fail, but
 //! nobody may be hit, nothing lost and nothing told that is wrong.
 
+use account::emr::Role;
 use local::fault::{AtCall, EndedEarly, Fate, Faults, Gone, Resource};
-use local::plot::{Deed, Moment, What};
+use local::plot::{Deed, Moment, What, Whom};
 use local::run::Run;
 
 use crate::story::{Chance, Story, check};
@@ -77,6 +78,9 @@ impl Trial {
         check::draw(&mut story);
         draw_of_submit_step(&mut story);
         edit_the_template(&mut story);
+        change_the_mind(&mut story);
+        sound_the_alarm(&mut story);
+        let_fis_go_astray(&mut story);
         // The first page of every listing is empty, and not the last.
         if chance.percent(15) {
             story.plot.page = Some(0);
@@ -174,6 +178,61 @@ fn edit_the_template(story: &mut Story) {
             seconds: chance.between(0, 120),
             what: What::EditTemplate,
         });
+    }
+}
+
+/// The alarm that stops experiments is on when the drill comes to its first; with a chance of its own.
+fn sound_the_alarm(story: &mut Story) {
+    let mut chance = Chance::new(story.seed ^ 0x5eed_0a1a_8300_0003);
+    if chance.percent(6) {
+        story.kinds.push("alarm in the wait");
+        story.plot.deeds.push(Deed {
+            after: Moment::StepBegan(0),
+            seconds: chance.between(0, 60),
+            what: What::Alarm(true),
+        });
+    }
+}
+
+/// FIS resolves somebody whom the drill has not chosen; with a chance of its own.
+fn let_fis_go_astray(story: &mut Story) {
+    let mut chance = Chance::new(story.seed ^ 0x5eed_057a_a700_0004);
+    if chance.percent(6) {
+        story.kinds.push("astray");
+        story.plot.deeds.push(Deed {
+            after: Moment::StepBegan(0),
+            seconds: 0,
+            what: What::Stray,
+        });
+    }
+}
+
+/// All Spot task nodes are gone when the drill begins; while it waits for others, the owner takes back the opt-in or engages
+/// the lever; with a chance of its own.
+fn change_the_mind(story: &mut Story) {
+    let mut chance = Chance::new(story.seed ^ 0x5eed_0313_d000_000a);
+    if !chance.percent(8) {
+        return;
+    }
+    story.kinds.push("changes the mind");
+    let all = Whom::Nodes {
+        role: Role::Task,
+        count: 9,
+        from: 0,
+    };
+    let changed = chance.between(40, 120);
+    let word = if chance.percent(50) { What::Lever } else { What::OptOut };
+    for (after, seconds, what) in [
+        (Moment::Ready, 0, What::Capacity(Some(0))),
+        (Moment::Ready, 0, What::Reclaim(all)),
+        (Moment::StepBegan(0), changed, word),
+        (
+            Moment::StepBegan(0),
+            changed.saturating_sub(chance.between(0, 60)),
+            What::Capacity(None),
+        ),
+    ] {
+        story.plot.deeds.push(Deed { after, seconds, what });
     }
 }
 

@@ -99,6 +99,8 @@ pub enum What {
     OptOut,
     /// Somebody adds an action to the stack's experiment template that no drill takes.
     EditTemplate,
+    /// The next experiment also resolves to an instance of a neighbour's, whatever its template names.
+    Stray,
     /// A step's end is told once more.
     TellEndAgain(usize),
     /// The sweep runs.

@@ -13,6 +13,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{Deed, STEP_TAG, What, Whom};
+use crate::strangers::is_stranger;
 use crate::world::{State, World};
 
 /// Does a deed now.
@@ -69,6 +70,15 @@ fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow:
         }
         What::Capacity(launches) => {
             state.account.ec2.set_spot_capacity(*launches);
+            None
+        }
+        What::Stray => {
+            let neighbours = state.account.emr.clusters().filter(|cluster| is_stranger(cluster));
+            let mut nodes = neighbours
+                .flat_map(|cluster| &cluster.instances)
+                .map(|node| &node.ec2_instance_id);
+            let stray = nodes.find(|id| state.account.ec2.can_be_interrupted(id)).cloned();
+            stray.iter().for_each(|id| state.account.fis.resolve_also(id));
             None
         }
         What::Alarm(on) => {
