@@ -218,7 +218,55 @@ impl Aws {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use aws_sdk_s3::config::BehaviorVersion;
+    use aws_smithy_runtime_api::client::http::{
+        HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_types::body::SdkBody;
+    use aws_types::SdkConfig;
+    use aws_types::region::Region;
+
     use super::*;
+
+    /// Answers each request with the next of these.
+    #[derive(Debug)]
+    struct Bodies(Mutex<VecDeque<&'static str>>);
+
+    impl HttpConnector for Bodies {
+        fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+            let body = self.0.lock().unwrap().pop_front().unwrap_or_default();
+            let status = 206.try_into().unwrap();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
+        }
+    }
+
+    /// The four bytes of an object whose answers are these.
+    fn read_from(bodies: &[&'static str]) -> Result<Vec<u8>, Error> {
+        let bodies = Bodies(Mutex::new(bodies.iter().copied().collect()));
+        let connector = SharedHttpConnector::new(bodies);
+        let credentials = Credentials::new("simulated", "simulated", None, None, "test");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        runtime.unwrap().block_on(Aws::new(&config).tail("b", &object(4), 9))
+    }
+
+    #[test]
+    fn a_range_that_comes_in_part_is_asked_for_twice_more() {
+        assert_eq!(read_from(&["four"]).unwrap(), b"four");
+        assert_eq!(read_from(&["fo", "", "four"]).unwrap(), b"four");
+        let error = read_from(&["fo", "fou", "f", "four"]).unwrap_err().chain();
+        assert!(error.contains("1 bytes came") && error.contains("s3://b/k"), "{error}");
+    }
 
     fn object(bytes: u64) -> Object {
         Object {
