@@ -106,17 +106,16 @@ impl Story {
             0
         });
         let steps_interrupted = chance.percent(30);
-        let stage = Stage {
-            parameters,
-            faults: faults(&mut chance, &mut kinds),
-            seed,
-        };
         let workloads = jobs
             .iter()
             .map(|job| (job.script.clone(), job.workload.clone()))
             .collect();
         let plot = Plot {
-            stage,
+            stage: Stage {
+                parameters,
+                faults: faults(&mut chance, &mut kinds),
+                seed,
+            },
             cluster,
             beside: Vec::new(),
             workloads,

@@ -73,12 +73,9 @@ fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow:
             None
         }
         What::Stray => {
-            let neighbours = state.account.emr.clusters().filter(|cluster| is_stranger(cluster));
-            let mut nodes = neighbours
-                .flat_map(|cluster| &cluster.instances)
-                .map(|node| &node.ec2_instance_id);
-            let stray = nodes.find(|id| state.account.ec2.can_be_interrupted(id)).cloned();
-            stray.iter().for_each(|id| state.account.fis.resolve_also(id));
+            if let Some(id) = neighbour(state) {
+                state.account.fis.resolve_also(&id);
+            }
             None
         }
         What::Alarm(on) => {
@@ -104,6 +101,15 @@ fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow:
         answer.with_context(|| format!("{operation} of the plot"))?;
     }
     Ok(())
+}
+
+/// An instance of a neighbour's that EC2 could interrupt.
+fn neighbour(state: &State) -> Option<String> {
+    let neighbours = state.account.emr.clusters().filter(|cluster| is_stranger(cluster));
+    let mut ids = neighbours
+        .flat_map(|cluster| &cluster.instances)
+        .map(|node| &node.ec2_instance_id);
+    ids.find(|id| state.account.ec2.can_be_interrupted(id)).cloned()
 }
 
 /// The request that has the stack's experiment template wait a minute, too.

@@ -55,7 +55,6 @@ fn limits(report: &mut Report, unit: &str, most: Option<u32>, on_demand_most: Op
         unit: Some(unit.into()),
         most,
         on_demand_most,
-        ..ScalingLimits::default()
     }));
 }
 
