@@ -143,11 +143,11 @@ fn against_the_settings(run: &Run, experiment: &Experiment) -> Vec<String> {
     wrongs
 }
 
-/// The owner takes back the opt-in, or engages the lever, or an alarm is on that stops experiments: from then on nobody is
-/// hit. The journal says when.
+/// The owner takes back the opt-in, engages the lever, or has the template do something else; or an alarm is on that stops
+/// experiments: from then on nobody is hit. The journal says when.
 fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experiment: &Experiment) -> Option<String> {
     let mut opted_in = cluster.request_tag("spot-drill") == Some("on");
-    let (mut lever, mut alarm) = (false, false);
+    let (mut lever, mut alarm, mut edited) = (false, false, false);
     let before = experiment.created_at - LAST_LOOK;
     for entry in state
         .account
@@ -161,6 +161,7 @@ fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experime
             (true, "tag spot-drill removed") => opted_in = false,
             (_, "safety lever engaged") => lever = true,
             (_, "safety lever disengaged") => lever = false,
+            (_, "template updated") => edited = true,
             (_, "deed: Alarm(true)") => alarm = true,
             (_, "deed: Alarm(false)") => alarm = false,
             _ => {}
@@ -168,6 +169,8 @@ fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experime
     }
     let why = if lever {
         "the safety lever was engaged"
+    } else if edited {
+        "the stack's template had an action that no drill takes"
     } else if alarm && !alarm_was_not_known(run, experiment) {
         "an alarm was on that stops experiments"
     } else if opted_in {
