@@ -132,21 +132,21 @@ fn a_hundred_instances_are_a_page_and_a_thousand_are_grouped() {
     assert!(thousand.matches("class=\"lane").count() < 20);
 }
 
-/// The samples: the README leads to the first two, and the others are of stories that say something else. What a page says
-/// was read when it was written; `SAMPLES=write` renews them.
-const SAMPLES: [&str; 7] = [
-    "workshop",
-    "driver-on-victim",
-    "cancelled-step",
-    "no-event-log",
-    "no-replacement",
-    "short-job",
-    "waves",
+/// The samples that the README leads to, and those of stories that say something else, of which only what stands on the page
+/// is kept. What a page says was read when it was written; `SAMPLES=write` renews them.
+const SAMPLES: [(&str, &str); 7] = [
+    ("workshop", "html"),
+    ("driver-on-victim", "html"),
+    ("cancelled-step", "body.html"),
+    ("no-event-log", "body.html"),
+    ("no-replacement", "body.html"),
+    ("short-job", "body.html"),
+    ("waves", "body.html"),
 ];
 
 #[test]
 fn the_sample_pages_are_what_their_reports_make() {
-    for name in SAMPLES {
+    for (name, ending) in SAMPLES {
         let file = |ending: &str| format!("{}/samples/{name}.{ending}", env!("CARGO_MANIFEST_DIR"));
         let report: Report = serde_json::from_slice(&std::fs::read(file("json")).unwrap()).unwrap();
         assert_eq!(
@@ -155,10 +155,16 @@ fn the_sample_pages_are_what_their_reports_make() {
             "{name}: run its drill anew"
         );
         let html = report.to_html().unwrap();
+        let begin = if ending == "html" {
+            0
+        } else {
+            html.find("<body").unwrap()
+        };
+        let page = &html[begin..];
         if std::env::var_os("SAMPLES").is_some() {
-            std::fs::write(file("html"), &html).unwrap();
+            std::fs::write(file(ending), page).unwrap();
         }
-        let is_as_written = std::fs::read_to_string(file("html")).is_ok_and(|written| written == html);
+        let is_as_written = std::fs::read_to_string(file(ending)).is_ok_and(|written| written == page);
         assert!(is_as_written, "{name}: renew it by SAMPLES=write cargo test -p report");
     }
 }
