@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use local::fault::Kind as Fault;
+use local::run::Run;
 use local::world::{EMPTIED, State};
 use serde_json::{Value, json};
 
@@ -13,8 +14,9 @@ use crate::safety::STEP_TAG;
 use crate::whole_seconds;
 
 /// Everything wrong with what is kept.
-pub(crate) fn wrongs(state: &State) -> Vec<String> {
+pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
     let mut wrongs = at_most_one_experiment_for_each_wave(state);
+    wrongs.extend(each_warning_is_its_clusters(run, state));
     wrongs.extend(every_warning_is_kept_once(state));
     wrongs.extend(no_throw_away_template_is_left(state));
     wrongs
@@ -33,8 +35,8 @@ fn at_most_one_experiment_for_each_wave(state: &State) -> Vec<String> {
         .collect()
 }
 
-/// The ledger's recorded interruptions, by instance and time of the notice.
-pub fn recorded(state: &State) -> BTreeMap<(String, DateTime<Utc>), u64> {
+/// All items of the ledger's.
+fn items(state: &State) -> Vec<Value> {
     let table = state.template.tables.values().next().expect("the template has a table");
     let mut request = json!({"TableName": table.name});
     let mut items = Vec::new();
@@ -48,8 +50,13 @@ pub fn recorded(state: &State) -> BTreeMap<(String, DateTime<Utc>), u64> {
             None => break,
         }
     }
+    items
+}
+
+/// The ledger's recorded interruptions, by instance and time of the notice.
+pub fn recorded(state: &State) -> BTreeMap<(String, DateTime<Utc>), u64> {
     let mut found = BTreeMap::new();
-    for item in items {
+    for item in items(state) {
         let sort_key = item["sk"]["S"].as_str().unwrap_or_default();
         if !sort_key.starts_with("interruption#") {
             continue;
@@ -120,6 +127,22 @@ fn every_warning_is_kept_once(state: &State) -> Vec<String> {
         wrongs.push(format!("ledger: a warning was never seen: {recorded:?}"));
     }
     wrongs
+}
+
+/// Where EC2 answers and no warning is hours late, each is kept with the cluster whose node it is of.
+fn each_warning_is_its_clusters(run: &Run, state: &State) -> Vec<String> {
+    let faults = &run.stage.faults;
+    if !faults.answers_each_call() || faults.hours_late_percent > 0 {
+        return Vec::new();
+    }
+    let nodes = state.account.emr.clusters().flat_map(|cluster| &cluster.instances);
+    let nodes: BTreeSet<&str> = nodes.map(|node| node.ec2_instance_id.as_str()).collect();
+    let items = items(state).into_iter();
+    items
+        .filter_map(|item| item["pk"]["S"].as_str()?.strip_prefix("instance#").map(str::to_owned))
+        .filter(|id| nodes.contains(id.as_str()))
+        .map(|id| format!("ledger: nobody knows whose the warning of {id} is"))
+        .collect()
 }
 
 /// Whether an instance's warning lies in a dead-letter queue.

@@ -97,7 +97,7 @@ pub fn hold(run: &Run, story: &str, calm: impl FnOnce() -> Option<Run>) {
 pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
     let mut wrongs = safety::wrongs(run, &state);
-    wrongs.extend(ledger::wrongs(&state));
+    wrongs.extend(ledger::wrongs(run, &state));
     wrongs.extend(submission::wrongs(run, &state));
     // Of an event that nobody should send, an invocation may fail.
     let faults = &run.stage.faults;
