@@ -220,6 +220,9 @@ fn change_the_mind(story: &mut Story) {
         count: 9,
         from: 0,
     };
+    // The steps that end after that are told of too.
+    let parameters = &mut story.plot.stage.parameters;
+    parameters.insert("ReportOn".into(), "all".into());
     let changed = chance.between(40, 120);
     let word = if chance.percent(50) { What::Lever } else { What::OptOut };
     for (after, seconds, what) in [
