@@ -41,6 +41,9 @@ def fis(c, ec2):
     c.call("ListExperimentResolvedTargets", experimentId=experiment["id"])
     c.call("ListExperiments")
     c.call("StopExperiment", id=experiment["id"])
+    updated = c.call("UpdateExperimentTemplate", id=template["id"], description="changed")["experimentTemplate"]
+    check("fis an update changes what it names alone",
+          (updated["description"], updated["targets"]) == ("changed", template["targets"]), updated)
     c.call("TagResource", resourceArn=template["arn"], tags={"x": "y"})
     tags = c.call("ListTagsForResource", resourceArn=template["arn"])["tags"]
     check("fis tags are kept", tags == {"Name": "boto", "x": "y"}, tags)
