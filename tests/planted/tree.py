@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -50,3 +51,13 @@ def built(copy: pathlib.Path, target: pathlib.Path) -> dict[str, str] | None:
         elif kind == "lib" and message["profile"]["test"]:
             found[f"unit tests of {name}"] = message["executable"]
     return None if status else found
+
+
+def crate(test: str, copy: pathlib.Path) -> pathlib.Path:
+    """The folder of the crate that a test binary belongs to."""
+    name = test.removeprefix("unit tests of ").replace("_", "-")
+    for manifest in [copy / "tests/Cargo.toml", *copy.glob("*/*/Cargo.toml")]:
+        folder = manifest.parent
+        if f'name = "{name}"' in manifest.read_text() or (folder / "tests" / f"{test}.rs").exists():
+            return folder
+    sys.exit(f"{test} is of no crate")

@@ -87,17 +87,19 @@ fn astray(run: &Run, state: &State, experiment: &Experiment) -> Option<String> {
             "safety: experiment {id} hit somebody who was not chosen, and nobody stopped it"
         ));
     }
-    let step = run
-        .steps
-        .iter()
-        .find(|one| Some(&one.step_id) == experiment.tags.get(STEP_TAG))?;
-    let drill = step.report().ok()?.drill;
-    let told = drill
+    let told = drill_told(run, experiment)?
         .experiments
-        .iter()
+        .into_iter()
         .find(|one| one.experiment_id.as_deref() == Some(id))?;
     told.resolved_are_victims
         .then(|| format!("safety: the report of {id} says that FIS resolved those that were chosen"))
+}
+
+/// What the report of an experiment's step says of its drill. `None`: it has none.
+fn drill_told(run: &Run, experiment: &Experiment) -> Option<report::DrillFacts> {
+    let step_id = experiment.tags.get(STEP_TAG)?;
+    let step = run.steps.iter().find(|one| one.step_id == *step_id)?;
+    Some(step.report().ok()?.drill)
 }
 
 /// Whom FIS resolved and nobody chose.
@@ -184,12 +186,7 @@ fn against_the_owners_word(run: &Run, state: &State, cluster: &Cluster, experime
 /// Where CloudWatch does not say, the drill begins, says so, and leaves it to FIS. Where nobody could read the drill's item,
 /// its report cannot say so.
 fn alarm_was_not_known(run: &Run, experiment: &Experiment) -> bool {
-    let step = run
-        .steps
-        .iter()
-        .find(|one| Some(&one.step_id) == experiment.tags.get(STEP_TAG));
-    let drill = step.and_then(|step| step.report().ok()).map(|report| report.drill);
-    drill.is_none_or(|drill| drill.experiments.is_empty() || drill.alarm_unknown.is_some())
+    drill_told(run, experiment).is_none_or(|drill| drill.experiments.is_empty() || drill.alarm_unknown.is_some())
 }
 
 /// Why an instance is none that a drill of this cluster may choose at this time.

@@ -15,7 +15,7 @@ use local::plot::{Deed, Moment, Plot, What};
 use local::run::{Run, Stage};
 use local::scenario::DATA_BUCKET;
 
-pub use check::RESULTS;
+pub use check::{RESULTS, small_cluster};
 use job::Job;
 use shape::Shape;
 

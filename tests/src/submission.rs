@@ -30,12 +30,7 @@ pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
     let mut by_execution: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (cluster, step, execution) in &submitted {
         by_execution.entry(execution).or_default().push(&step.id);
-        let called_so = state
-            .account
-            .emr
-            .clusters()
-            .filter(|one| one.name == cluster.name)
-            .count();
+        let called_so = called_so(state, &cluster.name);
         if cluster.name != checks || called_so != 1 {
             wrongs.push(format!(
                 "submission: step {} is on {}, one of {called_so}",
@@ -56,6 +51,11 @@ pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
 fn called(run: &Run) -> &str {
     let name = run.stage.parameters.get("CheckClusterName");
     name.map_or("emr-spot-workshop", String::as_str)
+}
+
+/// How many clusters ever had this name.
+fn called_so(state: &State, name: &str) -> usize {
+    state.account.emr.clusters().filter(|one| one.name == name).count()
 }
 
 /// The steps that submit-step added, with the executions that they carry.
@@ -139,8 +139,7 @@ pub(crate) fn is_refusal(run: &Run, state: &State, failed: &Entry) -> bool {
 }
 
 fn may_be_refused(run: &Run, state: &State) -> bool {
-    let clusters = || state.account.emr.clusters();
-    let mut steps = clusters().flat_map(|cluster| &cluster.steps);
+    let mut steps = state.account.emr.clusters().flat_map(|cluster| &cluster.steps);
     // Its own steps of earlier executions write there, too.
-    clusters().filter(|cluster| cluster.name == called(run)).count() != 1 || steps.any(writes)
+    called_so(state, called(run)) != 1 || steps.any(writes)
 }

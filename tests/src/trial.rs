@@ -77,10 +77,8 @@ impl Trial {
         }
         check::draw(&mut story);
         draw_of_submit_step(&mut story);
-        edit_the_template(&mut story);
+        act_at_wrong_moments(&mut story);
         change_the_mind(&mut story);
-        sound_the_alarm(&mut story);
-        let_fis_go_astray(&mut story);
         // The first page of every listing is empty, and not the last.
         if chance.percent(15) {
             story.plot.page = Some(0);
@@ -168,42 +166,26 @@ fn draw_of_submit_step(story: &mut Story) {
     }
 }
 
-/// Somebody adds to the stack's experiment template what no drill does; with a chance of its own.
-fn edit_the_template(story: &mut Story) {
-    let mut chance = Chance::new(story.seed ^ 0x5eed_07e3_9100_0000);
-    if chance.percent(6) {
-        story.kinds.push("template edited");
-        story.plot.deeds.push(Deed {
-            after: Moment::StepBegan(0),
-            seconds: chance.between(0, 120),
-            what: What::EditTemplate,
-        });
-    }
-}
+/// What is done at a wrong moment after the step's begin: its chance, its kind, how many seconds later at most, and what. None of
+/// the trials that once showed something has one of them.
+const AT_WRONG_MOMENTS: [(u64, &str, u32, What); 3] = [
+    (0x5eed_07e3_9100_0000, "template edited", 120, What::EditTemplate),
+    (0x5eed_0a1a_8300_0003, "alarm in the wait", 60, What::Alarm(true)),
+    (0x5eed_057a_a700_0004, "astray", 0, What::Stray),
+];
 
-/// The alarm that stops experiments is on when the drill comes to its first; with a chance of its own.
-fn sound_the_alarm(story: &mut Story) {
-    let mut chance = Chance::new(story.seed ^ 0x5eed_0a1a_8300_0003);
-    if chance.percent(6) {
-        story.kinds.push("alarm in the wait");
-        story.plot.deeds.push(Deed {
-            after: Moment::StepBegan(0),
-            seconds: chance.between(0, 60),
-            what: What::Alarm(true),
-        });
-    }
-}
-
-/// FIS resolves somebody whom the drill has not chosen; with a chance of its own.
-fn let_fis_go_astray(story: &mut Story) {
-    let mut chance = Chance::new(story.seed ^ 0x5eed_057a_a700_0004);
-    if chance.percent(6) {
-        story.kinds.push("astray");
-        story.plot.deeds.push(Deed {
-            after: Moment::StepBegan(0),
-            seconds: 0,
-            what: What::Stray,
-        });
+/// Each with a chance of its own.
+fn act_at_wrong_moments(story: &mut Story) {
+    for (salt, kind, seconds_max, what) in AT_WRONG_MOMENTS {
+        let mut chance = Chance::new(story.seed ^ salt);
+        if chance.percent(6) {
+            story.kinds.push(kind);
+            story.plot.deeds.push(Deed {
+                after: Moment::StepBegan(0),
+                seconds: chance.between(0, seconds_max),
+                what,
+            });
+        }
     }
 }
 

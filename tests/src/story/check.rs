@@ -42,11 +42,11 @@ pub(crate) fn draw(story: &mut Story) {
     }
     let writer = chance.percent(50).then(|| writer(&mut chance, &mut plot.workloads));
     let mut clusters: Vec<Value> = (0..chance.one(&[1, 1, 1, 1, 1, 0, 2]))
-        .map(|_| cluster(CHECKS, true))
+        .map(|_| small_cluster(CHECKS, true))
         .collect();
     if let Some(step) = writer {
         if clusters.is_empty() || chance.percent(50) {
-            clusters.push(cluster("writer", chance.percent(70)));
+            clusters.push(small_cluster("writer", chance.percent(70)));
         }
         let at = clusters.len() - 1;
         clusters[at]["Steps"] = json!([step]);
@@ -85,7 +85,8 @@ fn step(arguments: &[String]) -> Value {
         "HadoopJarStep": {"Jar": "command-runner.jar", "Args": arguments}})
 }
 
-fn cluster(name: &str, opted_in: bool) -> Value {
+/// A cluster of a primary and a core node, which is cheap.
+pub fn small_cluster(name: &str, opted_in: bool) -> Value {
     let tag = if opted_in { "on" } else { "off" };
     json!({"Name": name, "ReleaseLabel": "emr-7.10.0", "StepConcurrencyLevel": 2,
         "Tags": [{"Key": "spot-drill", "Value": tag}],

@@ -17,6 +17,7 @@ use local::world::{State, World};
 use report::Report;
 use rules::drill::Drill;
 use serde_json::{Value, json};
+use tests::story::small_cluster;
 
 /// The results that submit-step may empty.
 pub(crate) const RESULTS: &str = "s3://emr-spot-workshop-data/resultsspot/";
@@ -81,11 +82,7 @@ pub(crate) fn workshop(name: &str, units: u32) -> Value {
 
 /// A cluster of a primary and a core node, which is cheap.
 pub(crate) fn small(name: &str) -> Value {
-    json!({"Name": name, "ReleaseLabel": "emr-7.10.0", "StepConcurrencyLevel": 2,
-        "Tags": [{"Key": "spot-drill", "Value": "on"}],
-        "Instances": {"KeepJobFlowAliveWhenNoSteps": true, "InstanceGroups": [
-            {"InstanceRole": "MASTER", "Market": "ON_DEMAND", "InstanceType": "m5.xlarge", "InstanceCount": 1},
-            {"InstanceRole": "CORE", "Market": "ON_DEMAND", "InstanceType": "r5.2xlarge", "InstanceCount": 1}]}})
+    small_cluster(name, true)
 }
 
 /// A step that `command-runner.jar` runs.
