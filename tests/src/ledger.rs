@@ -19,6 +19,7 @@ pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
     wrongs.extend(each_warning_is_its_clusters(run, state));
     wrongs.extend(every_warning_is_kept_once(state));
     wrongs.extend(no_throw_away_template_is_left(state));
+    wrongs.extend(each_reported_drill_is_over(state));
     wrongs
 }
 
@@ -36,7 +37,7 @@ fn at_most_one_experiment_for_each_wave(state: &State) -> Vec<String> {
 }
 
 /// All items of the ledger's.
-fn items(state: &State) -> Vec<Value> {
+pub(crate) fn items(state: &State) -> Vec<Value> {
     let table = state.template.tables.values().next().expect("the template has a table");
     let mut request = json!({"TableName": table.name});
     let mut items = Vec::new();
@@ -161,5 +162,16 @@ fn no_throw_away_template_is_left(state: &State) -> Vec<String> {
     templates
         .filter(|template| template.definition.tags.contains_key(STEP_TAG))
         .map(|template| format!("ledger: the throw-away template {} is left", template.id))
+        .collect()
+}
+
+/// Once its step is reported a drill waits for nothing, and asks for nothing.
+fn each_reported_drill_is_over(state: &State) -> Vec<String> {
+    let drills = items(state).into_iter().filter(|item| item["report"]["M"].is_object());
+    let open = drills.filter(|drill| {
+        let state = drill["state"]["S"].as_str().unwrap_or_default();
+        ["claimed", "waiting", "starting"].contains(&state)
+    });
+    open.map(|drill| format!("ledger: a drill whose step is reported is not over: {drill}"))
         .collect()
 }

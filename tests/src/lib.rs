@@ -21,6 +21,7 @@ use report::Report;
 
 pub mod calls;
 pub mod index;
+mod invocation;
 pub mod ledger;
 pub mod model;
 pub mod safety;
@@ -28,6 +29,7 @@ pub mod spark;
 pub mod story;
 pub mod submission;
 pub mod trial;
+mod warning;
 
 /// A world with the stack in it and no cluster, on a paused runtime.
 pub fn in_a_world<F: Future<Output = ()>>(seed: u64, faults: Faults, story: impl FnOnce(World) -> F) {
@@ -98,7 +100,9 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
     let state = run.world.lock();
     let mut wrongs = safety::wrongs(run, &state);
     wrongs.extend(ledger::wrongs(run, &state));
+    wrongs.extend(warning::wrongs(run, &state));
     wrongs.extend(submission::wrongs(run, &state));
+    wrongs.extend(reports_that_know_less(run, &state));
     // Of an event that nobody should send, an invocation may fail.
     let faults = &run.stage.faults;
     if faults.answers_each_call() && faults.mangled_percent == 0 {
@@ -115,6 +119,20 @@ pub fn wrongs(run: &Run, calm: impl FnOnce() -> Option<Run>) -> Vec<String> {
         }
     }
     wrongs
+}
+
+/// What was told once is not told again with less, whatever is gone by then.
+fn reports_that_know_less(run: &Run, state: &local::world::State) -> Vec<String> {
+    let entries = state.account.journal.entries().iter();
+    let aside = entries.filter(|entry| entry.text == "deed: Logs(false)");
+    let told = aside.flat_map(|entry| entry.data.as_object().into_iter().flatten());
+    told.filter_map(|(step_id, lacked)| {
+        let step = run.steps.iter().find(|step| step.step_id == *step_id)?;
+        let lacks = step.report().ok()?.missing.len() as u64;
+        (lacked.as_u64()? < lacks)
+            .then(|| format!("report: that of {step_id} lacked {lacked} pieces, and lacks {lacks} now"))
+    })
+    .collect()
 }
 
 /// Where AWS answers, a function has nothing to fail for, whatever it refuses or ignores: on AWS each failure is an

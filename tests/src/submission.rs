@@ -12,15 +12,15 @@ use local::run::Run;
 use local::scenario::DATA_BUCKET;
 use local::world::State;
 
+use crate::invocation::Invocation;
 use crate::story::RESULTS;
 
 const SUBMIT_STEP: &str = "spot-drill-SubmitStep";
+const START_EXPERIMENT: &str = "spot-drill-StartExperiment";
 /// What a step of its own carries.
 const EXECUTION: &str = "spot-drill.execution-id";
 /// Between the look at who writes and the last object that is deleted lie some calls, which may be throttled.
 const LOOK: TimeDelta = TimeDelta::seconds(30);
-/// An event of a step has been told of and noted by then, where none is lost or late.
-const NOTED: TimeDelta = TimeDelta::seconds(30);
 
 /// Everything wrong with what was submitted and emptied.
 pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
@@ -86,7 +86,7 @@ fn deleted_wrongly(run: &Run, state: &State, entry: &Entry) -> Vec<String> {
         for step in cluster
             .steps
             .iter()
-            .filter(|step| writes(step) && stood_in_the_way(run, cluster, step, entry.at))
+            .filter(|step| writes(step) && stood_in_the_way(run, state, cluster, step, entry.at))
         {
             wrongs.push(format!(
                 "submission: results were deleted at {} while step {} of {} was there, since {}",
@@ -105,16 +105,17 @@ fn writes(step: &Step) -> bool {
         .any(|word| word.ends_with(&places[0]) || word.contains(&places[1]))
 }
 
-/// EMR tells of its own cluster's steps; of another cluster's the ledger does, once an event told it, unless it was lost.
-fn stood_in_the_way(run: &Run, cluster: &Cluster, step: &Step, at: DateTime<Utc>) -> bool {
+/// EMR tells of its own cluster's steps; of another cluster's the ledger does, once start-experiment was told of its begin,
+/// where the ledger is what it was then.
+fn stood_in_the_way(run: &Run, state: &State, cluster: &Cluster, step: &Step, at: DateTime<Utc>) -> bool {
     let ended = step.ended_at.is_some_and(|ended| ended <= at);
     if cluster.name == called(run) {
         return !ended && step.created_at + LOOK < at;
     }
     let faults = &run.stage.faults;
-    let is_told = faults.lost_percent == 0 && faults.delay_ms_max < 2_000 && faults.hours_late_percent == 0;
-    let is_noted = is_told && faults.answers_each_call() && faults.lets_each_live();
-    !ended && is_noted && step.started_at.is_some_and(|began| began + LOOK + NOTED < at)
+    let begins = Invocation::all(state, START_EXPERIMENT);
+    let was_told = |one: &Invocation<'_>| one.is_about(&step.id) && one.did_all() && one.ended_at() + LOOK < at;
+    !ended && faults.gone.is_none() && faults.mangled_percent == 0 && begins.iter().any(was_told)
 }
 
 /// Where AWS answers, one cluster has the name and nobody stands in the way, each execution adds its step.

@@ -79,6 +79,7 @@ impl Trial {
         draw_of_submit_step(&mut story);
         act_at_wrong_moments(&mut story);
         change_the_mind(&mut story);
+        tell_with_less(&mut story);
         // The first page of every listing is empty, and not the last.
         if chance.percent(15) {
             story.plot.page = Some(0);
@@ -218,6 +219,28 @@ fn change_the_mind(story: &mut Story) {
         ),
     ] {
         story.plot.deeds.push(Deed { after, seconds, what });
+    }
+}
+
+/// Once the first step is reported, event logs are gone for a while, and its end is told again; with a chance of its own, as
+/// above.
+fn tell_with_less(story: &mut Story) {
+    let mut chance = Chance::new(story.seed ^ 0x5eed_01e5_5000_0011);
+    if !chance.percent(8) {
+        return;
+    }
+    story.kinds.push("logs gone for a while");
+    let again = chance.between(5, 60);
+    for (seconds, what) in [
+        (chance.between(0, again), What::Logs(false)),
+        (again, What::TellEndAgain(0)),
+        (again + 600, What::Logs(true)),
+    ] {
+        story.plot.deeds.push(Deed {
+            after: Moment::Reported(0),
+            seconds,
+            what,
+        });
     }
 }
 

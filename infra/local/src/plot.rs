@@ -101,6 +101,8 @@ pub enum What {
     EditTemplate,
     /// The next experiment also resolves to an instance of a neighbour's, whatever its template names.
     Stray,
+    /// What lies where event logs are written is moved aside, and back. The journal keeps what each report lacks at that time.
+    Logs(bool),
     /// A step's end is told once more.
     TellEndAgain(usize),
     /// The sweep runs.

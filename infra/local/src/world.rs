@@ -32,7 +32,8 @@ use crate::fault::{Faults, Kind as Fault};
 use crate::functions::Function;
 use crate::world::deployed::cloudformation::Stacks;
 
-pub use fate::EMPTIED;
+pub use bus::MANGLED;
+pub use fate::{EMPTIED, FAULT};
 
 /// The simulated world. Clones share it.
 #[derive(Clone)]

@@ -7,12 +7,14 @@ use account::ec2::Market;
 use account::emr::{Cluster, Role, Units};
 use account::fis::instance_arn;
 use account::journal::Kind;
+use account::s3::Encryption;
 use account::template::Destination;
 use account::wire::Service;
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::{Deed, STEP_TAG, What, Whom};
+use crate::scenario::DATA_BUCKET;
 use crate::strangers::is_stranger;
 use crate::world::{State, World};
 
@@ -21,9 +23,13 @@ pub(super) fn act(world: &World, cluster_id: &str, deed: &Deed) -> anyhow::Resul
     let now = world.clock.now();
     let mut state = world.lock();
     let text = format!("deed: {:?}", deed.what);
+    let data = match deed.what {
+        What::Logs(_) => lacking(&state),
+        _ => Value::Null,
+    };
     state
         .account
-        .note(now, Kind::Transition, "story", cluster_id, text, Value::Null);
+        .note(now, Kind::Transition, "story", cluster_id, text, data);
     do_it(&mut state, cluster_id, &deed.what, now)?;
     drop(state);
     world.changed();
@@ -36,69 +42,110 @@ fn do_it(state: &mut State, cluster_id: &str, what: &What, now: Time) -> anyhow:
         .emr
         .cluster(cluster_id)
         .context("the story's cluster is there")?;
-    if cluster.state.is_over() && !matches!(what, What::TellEndAgain(_) | What::Sweep) {
+    if cluster.state.is_over() && !matches!(what, What::TellEndAgain(_) | What::Sweep | What::Logs(_)) {
+        return Ok(());
+    }
+    if let Some((service, operation, input)) = call(state, cluster, what) {
+        let answer = state.account.call(now, service, operation, input);
+        answer.with_context(|| format!("{operation} of the plot"))?;
         return Ok(());
     }
     let step_id = |number: usize| cluster.steps.get(number).map(|step| step.id.clone());
-    let call = |service: Service, operation: &str, input: Value| Some((service, operation.to_owned(), input));
-    let asked = match what {
-        What::AddStep(step) => call(
-            Service::Emr,
-            "AddJobFlowSteps",
-            json!({"JobFlowId": cluster_id, "Steps": [step]}),
-        ),
-        What::EndCluster => call(Service::Emr, "TerminateJobFlows", json!({"JobFlowIds": [cluster_id]})),
-        What::OptOut => {
-            let input = json!({"ResourceId": cluster_id, "TagKeys": ["spot-drill"]});
-            call(Service::Emr, "RemoveTags", input)
-        }
-        What::Cancel(number) => step_id(*number).and_then(|id| {
-            let input = json!({"ClusterId": cluster_id, "StepIds": [id], "StepCancellationOption": "SEND_INTERRUPT"});
-            call(Service::Emr, "CancelSteps", input)
-        }),
-        What::Target(spot) => {
-            target(cluster, *spot).and_then(|(operation, input)| call(Service::Emr, operation, input))
-        }
-        What::Lever => {
-            let input = json!({"id": "default", "state": {"status": "engaged", "reason": "change freeze"}});
-            call(Service::Fis, "UpdateSafetyLeverState", input)
-        }
-        What::EditTemplate => edited(state).and_then(|input| call(Service::Fis, "UpdateExperimentTemplate", input)),
+    match what {
         What::Reclaim(whom) | What::Experiment(whom) | What::Terminate(whom) => {
             let ids = choose(state, cluster, *whom);
-            return hit(state, what, &ids, now);
+            hit(state, what, &ids, now)?;
         }
-        What::Capacity(launches) => {
-            state.account.ec2.set_spot_capacity(*launches);
-            None
-        }
+        What::Capacity(launches) => state.account.ec2.set_spot_capacity(*launches),
         What::Stray => {
             if let Some(id) = neighbour(state) {
                 state.account.fis.resolve_also(&id);
             }
-            None
         }
         What::Alarm(on) => {
             let alarm = state.template.experiment_template["stopConditions"][0]["value"].clone();
             state.account.fis.set_alarm(alarm.as_str().unwrap_or_default(), *on);
-            None
         }
+        What::Logs(back) => move_logs(state, *back)?,
         What::TellEndAgain(number) => {
             let end = step_id(*number).and_then(|id| end_of(state, &id));
             if let Some(end) = end {
                 state.put_event(now, &end)?;
             }
-            None
         }
         What::Sweep => {
             let sweep = json!({"sweep": true});
             state.schedule_delivery(now, &Destination::Function("WriteReport".into()), &sweep);
-            None
         }
-    };
-    if let Some((service, operation, input)) = asked {
-        let answer = state.account.call(now, service, &operation, input);
-        answer.with_context(|| format!("{operation} of the plot"))?;
+        // Of what is not there, no call asks for anything.
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The call that anybody could make for a deed. `None`: there is none, or nothing to call it for.
+fn call(state: &State, cluster: &Cluster, what: &What) -> Option<(Service, &'static str, Value)> {
+    match what {
+        What::AddStep(step) => {
+            let input = json!({"JobFlowId": cluster.id, "Steps": [step]});
+            Some((Service::Emr, "AddJobFlowSteps", input))
+        }
+        What::EndCluster => Some((Service::Emr, "TerminateJobFlows", json!({"JobFlowIds": [cluster.id]}))),
+        What::OptOut => {
+            let input = json!({"ResourceId": cluster.id, "TagKeys": ["spot-drill"]});
+            Some((Service::Emr, "RemoveTags", input))
+        }
+        What::Cancel(number) => {
+            let id = &cluster.steps.get(*number)?.id;
+            let input = json!({"ClusterId": cluster.id, "StepIds": [id], "StepCancellationOption": "SEND_INTERRUPT"});
+            Some((Service::Emr, "CancelSteps", input))
+        }
+        What::Target(spot) => {
+            let (operation, input) = target(cluster, *spot)?;
+            Some((Service::Emr, operation, input))
+        }
+        What::Lever => {
+            let input = json!({"id": "default", "state": {"status": "engaged", "reason": "change freeze"}});
+            Some((Service::Fis, "UpdateSafetyLeverState", input))
+        }
+        What::EditTemplate => Some((Service::Fis, "UpdateExperimentTemplate", edited(state)?)),
+        _ => None,
+    }
+}
+
+/// How many pieces each report had to do without, by its step.
+fn lacking(state: &State) -> Value {
+    let bucket = &state.template.buckets["ReportBucket"];
+    let keys = state.account.s3.list(bucket, "reports/").unwrap_or_default();
+    let reports = keys.into_iter().filter_map(|key| {
+        let step_id = key.strip_suffix("/report.json")?.rsplit('/').next()?.to_owned();
+        let object = state.account.s3.get(&format!("s3://{bucket}/{key}")).ok()?;
+        let report: Value = serde_json::from_slice(&object.bytes).ok()?;
+        Some((step_id, report["missing"].as_array()?.len().into()))
+    });
+    Value::Object(reports.collect())
+}
+
+/// Those that are encrypted stay, since they would not be any more.
+fn move_logs(state: &State, back: bool) -> anyhow::Result<()> {
+    let s3 = &state.account.s3;
+    let (logs, aside) = (
+        format!("s3://{DATA_BUCKET}/spark-events/"),
+        format!("s3://{DATA_BUCKET}/aside/"),
+    );
+    let (from, to) = if back { (aside, logs) } else { (logs, aside) };
+    let (bucket, prefix) = from["s3://".len()..].split_once('/').unwrap_or_default();
+    for key in s3.list(bucket, prefix)? {
+        let uri = format!("s3://{bucket}/{key}");
+        let object = s3.get(&uri)?;
+        if !matches!(object.headers.encryption, Some(Encryption::Kms(_))) {
+            s3.put(
+                &format!("{to}{}", &key[prefix.len()..]),
+                object.bytes,
+                object.last_modified,
+            )?;
+            s3.delete(&uri)?;
+        }
     }
     Ok(())
 }

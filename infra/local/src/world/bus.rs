@@ -2,16 +2,18 @@
 //!
 //! Separate from the world because it is EventBridge's part of it.
 
-use account::api::{ApiError, BusEvent, Time};
+use account::api::{ApiError, Time};
 use account::event_bus;
 use account::journal::Kind;
 use account::template::Destination;
 use chrono::TimeDelta;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Delivery, State};
 use crate::fault::{Kind as Fault, LATE_MS};
 
+/// Who sends what nobody should, says the journal.
+pub const MANGLED: &str = "mangled";
 /// How late a second delivery may be.
 const AGAIN_MS_MAX: u64 = 90_000;
 /// How late a delivery is that is hours late: EventBridge tries for a day.
@@ -25,8 +27,14 @@ impl State {
             let lost = self.account.rng().u32(..100) < self.faults.lost_percent;
             let envelope = event_bus::envelope(&mut self.account.ctx(now), &event);
             let text = format!("{}{}", event.detail_type, if lost { ", and it is lost" } else { "" });
-            self.account
-                .note(now, Kind::Event, event.source, &subject(&event), text, envelope.clone());
+            self.account.note(
+                now,
+                Kind::Event,
+                event.source,
+                subject(&event.detail).unwrap_or_default(),
+                text,
+                envelope.clone(),
+            );
             if lost {
                 self.inject(Fault::EventLost);
                 continue;
@@ -69,8 +77,12 @@ impl State {
             self.deliver_after(now, delay, destination.clone(), payload.clone());
         }
         if self.meets(self.faults.mangled_percent)
-            && let Some((destination, payload)) = self.mangled(destination, payload)
+            && let Some((way, destination, payload)) = self.mangled(destination, payload)
         {
+            let told = json!({"to": format!("{destination:?}"), "event": payload});
+            let subject = subject(&payload["detail"]).unwrap_or_default().to_owned();
+            let text = format!("{way:?}");
+            self.account.note(now, Kind::Event, MANGLED, &subject, text, told);
             let delay = self.account.rng().u64(100..=delay_ms_max);
             self.deliver_after(now, delay, destination, payload);
         }
@@ -94,18 +106,15 @@ impl State {
     }
 }
 
-/// The resource that an event is about, for the journal.
-fn subject(event: &BusEvent) -> String {
-    [
+/// The resource that an event is about, for the journal, by its detail.
+pub(super) fn subject(detail: &Value) -> Option<&str> {
+    let keys = [
         "stepId",
         "instance-id",
         "experiment-id",
         "instanceFleetId",
         "instanceGroupId",
         "clusterId",
-    ]
-    .iter()
-    .find_map(|key| event.detail[*key].as_str())
-    .unwrap_or_default()
-    .to_owned()
+    ];
+    keys.into_iter().find_map(|key| detail[key].as_str())
 }

@@ -14,6 +14,8 @@ use serde_json::Value;
 use super::State;
 use crate::fault::{Fate, Faults, Gone, Kind as Fault, OF_FIS, Refusal, Resource};
 
+/// What meets a call, says the journal, was drawn as a fault of the run.
+pub const FAULT: &str = "fault";
 /// What the journal says of a table that is made anew.
 pub const EMPTIED: &str = "deleted and made anew, without its items";
 
@@ -39,6 +41,9 @@ impl State {
         }
         if let Some(fault) = fate.fault() {
             self.inject(fault);
+            let text = format!("{fault:?}");
+            self.account
+                .note(now, journal::Kind::Transition, FAULT, caller, text, Value::Null);
         }
         fate
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinError;
 
-use super::{State, World};
+use super::{State, World, bus};
 use crate::fault::Kind as Fault;
 
 /// How an attempt ended.
@@ -123,9 +123,10 @@ impl World {
             )
         };
         let begun_at = self.clock.now();
+        let about = json!({"about": about(&payload)});
         self.lock()
             .account
-            .note(begun_at, Kind::Invocation, &name, request_id, "begins", Value::Null);
+            .note(begun_at, Kind::Invocation, &name, request_id, "begins", about);
         let deadline = begun_at + TimeDelta::from_std(timeout).unwrap_or_default();
         let died = Arc::new(Notify::new());
         let aws = self.aws(&name, died.clone());
@@ -185,6 +186,15 @@ impl State {
             *running -= 1;
         }
     }
+}
+
+/// The resources that an invocation is about: of the event that it comes with, or of each of a batch.
+fn about(payload: &Value) -> Vec<String> {
+    let messages = payload["Records"].as_array().into_iter().flatten();
+    let bodies = messages.filter_map(|message| serde_json::from_str(message["body"].as_str()?).ok());
+    let events: Vec<Value> = bodies.chain([payload.clone()]).collect();
+    let of = |event: &Value| bus::subject(&event["detail"]).map(str::to_owned);
+    events.iter().filter_map(of).collect()
 }
 
 /// What the journal says of an invocation's end: the outcome's or the error's own word, where it has one.

@@ -28,8 +28,8 @@ const LARGE_BYTES: usize = 250_000;
 const DEPTH: usize = 300;
 
 impl State {
-    /// A mangled copy of an event, and where it goes; `None` of what is no event.
-    pub(super) fn mangled(&mut self, destination: &Destination, event: &Value) -> Option<(Destination, Value)> {
+    /// A mangled copy of an event: how, and where it goes; `None` of what is no event.
+    pub(super) fn mangled(&mut self, destination: &Destination, event: &Value) -> Option<(Kind, Destination, Value)> {
         event["detail"].as_object()?;
         let way = WAYS[self.account.rng().usize(..WAYS.len())];
         let mut copy = event.clone();
@@ -68,7 +68,7 @@ impl State {
             }
         }
         self.inject(way);
-        Some((to, copy))
+        Some((way, to, copy))
     }
 
     /// Does something to a field of the event's envelope, or of its detail.
