@@ -269,7 +269,10 @@ impl Simulation<'_> {
             .collect();
         self.strand_readers(|executor| here.contains(&executor));
         let mut left: Vec<u32> = Vec::new();
-        for id in &here {
+        // Those that have yet to come hold nothing, and come elsewhere.
+        let has_come = |id: &&u32| self.executors[**id as usize].standing != Standing::Absent;
+        let came: Vec<u32> = here.iter().filter(has_come).copied().collect();
+        for id in &came {
             let executor = &self.executors[*id as usize];
             if executor.standing == Standing::Live || executor.decommissioned {
                 left.push(*id);

@@ -113,6 +113,45 @@ fn output_that_goes_with_its_executor_is_computed_again() {
 }
 
 #[test]
+fn an_executor_that_was_to_come_to_a_lost_node_comes_to_its_replacement_and_its_output_can_be_lost_there() {
+    let mut plan = two_stages(&[("spark.shuffle.service.enabled", "true")]);
+    let late = Executor {
+        id: 4,
+        comes: Anchor {
+            jobs_ended: 0,
+            then_ms: 8_000,
+        },
+        ..plan.executors[0].clone()
+    };
+    plan.executors.push(late);
+    plan.stages[0] = stage(0, 6, 10_000, &[], true);
+    let around = Surroundings {
+        replaced_after_ms: Some(2_000),
+        replaced_spread: 0.0,
+        nodes_that_stay: (1..4).map(|node| format!("node-{node}")).collect(),
+        ..around()
+    };
+    let hit = |at_ms| Hit {
+        at_ms,
+        victims: Victims::Random(1),
+    };
+    let facts = Facts::of(&plan);
+    let outcome = |hits: &[Hit]| Simulation::new(&plan, &facts, &around).run(1, hits);
+    // What comes in the lost node's place computes two of six maps until 18 s, and goes when the reduces have begun.
+    let (once, twice) = (outcome(&[hit(5_000)]), outcome(&[hit(5_000), hit(21_000)]));
+    assert_eq!(
+        (once.ending, once.nodes_lost, once.stages_failed),
+        (Ending::Finished, 1, 0)
+    );
+    // The output of each of the two is found to be gone by a fetch of its own.
+    assert_eq!(
+        (twice.ending, twice.nodes_lost, twice.stages_failed),
+        (Ending::Finished, 2, 2)
+    );
+    assert!(once.run_ms < twice.run_ms, "{once:?}, {twice:?}");
+}
+
+#[test]
 fn output_that_is_safe_is_not() {
     let safe = Surroundings {
         output_is_safe: true,
