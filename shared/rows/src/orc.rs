@@ -123,3 +123,68 @@ fn chunk_of(chunk: &[u8], packing: u64, room: usize) -> Result<Vec<u8>, Damage> 
         other => Err(Damage::Packed(other)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn fields_of_other_types_are_passed_over() {
+        // Field 1 of eight bytes, 2 of as many as it says, 3 of four, and 4, a number.
+        let message = [
+            &[9, 1, 2, 3, 4, 5, 6, 7, 8][..],
+            &[18, 2, 9, 9],
+            &[29, 1, 2, 3, 4],
+            &[32, 150, 1],
+        ]
+        .concat();
+        assert_eq!(number_of(Bytes(&message), 4).ok(), Some(Some(150)));
+        assert_eq!(number_of(Bytes(&message), 1).ok(), Some(None));
+        assert!(number_of(Bytes(&[11, 1]), 1).is_err());
+    }
+
+    #[test]
+    fn a_chunk_is_unpacked_into_the_room_that_is_left_and_a_byte_more() {
+        let packed = |length: usize, packing: u64| {
+            let bytes = vec![7; length];
+            match packing {
+                ZLIB => {
+                    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+                    encoder.write_all(&bytes).and_then(|()| encoder.finish()).ok()
+                }
+                ZSTD => zstd::encode_all(bytes.as_slice(), 1).ok(),
+                SNAPPY => snap::raw::Encoder::new().compress_vec(&bytes).ok(),
+                _ => Some(lz4_flex::block::compress(&bytes)),
+            }
+            .expect("it can be packed")
+        };
+        let unpacked = |length, packing| chunk_of(&packed(length, packing), packing, 10).map(|bytes| bytes.len());
+        for packing in [ZLIB, ZSTD, SNAPPY, LZ4] {
+            for length in [1, 10, 11] {
+                assert_eq!(unpacked(length, packing).ok(), Some(length), "{packing}");
+            }
+        }
+        // A stream is cut; what says its length, or is one block, is refused.
+        assert_eq!((unpacked(99, ZLIB).ok(), unpacked(99, ZSTD).ok()), (Some(11), Some(11)));
+        assert!(matches!(unpacked(99, SNAPPY), Err(Damage::TooLarge(99))));
+        assert!(unpacked(99, LZ4).is_err());
+    }
+
+    #[test]
+    fn a_footer_that_unpacks_to_more_than_one_may_have_is_refused() {
+        let chunk_bytes = usize::try_from(FOOTER_BYTES_MAX).unwrap_or(usize::MAX) / 4;
+        let chunk = |length: usize| {
+            let header = (u32::try_from(length).unwrap_or(0) << 1 | 1).to_le_bytes();
+            [&header[..3], &vec![0; length]].concat()
+        };
+        let four = chunk(chunk_bytes).repeat(4);
+        assert_eq!(
+            unpacked(&four, ZLIB).ok().map(|bytes| bytes.len()),
+            Some(4 * chunk_bytes)
+        );
+        let more = [four, chunk(5)].concat();
+        assert!(matches!(unpacked(&more, ZLIB), Err(Damage::TooLarge(length)) if length == FOOTER_BYTES_MAX + 5));
+    }
+}

@@ -144,3 +144,15 @@ fn elements(bytes: &mut Bytes<'_>, kinds: &[Kind], count: u64, depth: usize) -> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// <https://protobuf.dev/programming-guides/encoding/#signed-ints>
+    #[test]
+    fn numbers_below_zero_are_between_those_above() {
+        let numbers = [0, 1, 2, 3, u64::MAX - 1, u64::MAX].map(zigzag);
+        assert_eq!(numbers, [0, -1, 1, -2, i64::MAX, i64::MIN]);
+    }
+}

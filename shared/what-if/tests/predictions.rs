@@ -3,12 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "logs/all.rs"]
 mod logs;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use logs::TASKS_MAX;
 use serde_json::Value;
@@ -148,18 +148,8 @@ fn shortened(value: Value) -> Value {
     }
 }
 
-fn is_as_it_was(name: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name);
-    if std::env::var_os("SAMPLES").is_some() {
-        fs::write(path, text).unwrap();
-        return;
-    }
-    let expected = fs::read_to_string(path).unwrap();
-    let differs = text.lines().zip(expected.lines()).find(|(is, was)| is != was);
-    assert!(
-        text == expected,
-        "{name}: {differs:?}: read it, and renew it by SAMPLES=write"
-    );
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
 }
 
 #[test]
@@ -177,7 +167,7 @@ fn what_is_predicted_for_each_log_is_what_was() {
             }
         }
     }
-    is_as_it_was("predictions.txt", &text);
+    sample::assert_kept(kept("predictions.txt"), &text);
 }
 
 #[test]
@@ -189,7 +179,7 @@ fn pages_say_what_they_said() {
         let (_, run) = logs::all().into_iter().find(|(name, _)| name == log).unwrap();
         let html = page::render(&ask(&run, TASKS_MAX, &question(number), &|| ()).unwrap()).unwrap();
         let body = html.split_once("<body").unwrap().1;
-        is_as_it_was(file, body);
+        sample::assert_kept(kept(file), body);
     }
 }
 

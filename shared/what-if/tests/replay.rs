@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+#[path = "logs/all.rs"]
 mod logs;
 
 use logs::TASKS_MAX;

@@ -160,12 +160,7 @@ fn the_sample_pages_are_what_their_reports_make() {
         } else {
             html.find("<body").unwrap()
         };
-        let page = &html[begin..];
-        if std::env::var_os("SAMPLES").is_some() {
-            std::fs::write(file(ending), page).unwrap();
-        }
-        let is_as_written = std::fs::read_to_string(file(ending)).is_ok_and(|written| written == page);
-        assert!(is_as_written, "{name}: renew it by SAMPLES=write cargo test -p report");
+        sample::assert_kept(file(ending), &html[begin..]);
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod causes;
 mod damaged;
+mod kept;
 mod logs;
 mod packed;
 mod removals;

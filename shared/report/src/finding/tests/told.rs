@@ -303,11 +303,5 @@ fn each_finding_says_what_it_said_when_it_was_read() {
         refused(&mut report, state, reason);
         told(&mut text, reason, &report, &usual);
     }
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/findings.txt");
-    if std::env::var_os("SAMPLES").is_some() {
-        std::fs::write(file, &text).expect("the samples' folder is there");
-    }
-    let expected = std::fs::read_to_string(file).unwrap_or_default();
-    let differs = text.lines().zip(expected.lines()).find(|(one, other)| one != other);
-    assert!(text == expected, "{differs:?}: read it, and renew it by SAMPLES=write");
+    sample::assert_kept(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/findings.txt"), &text);
 }
