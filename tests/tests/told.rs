@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,10 @@ use tests::story::Story;
 /// Those that take longest, and differ from others by how much there is of everything.
 const LEFT_OUT: [&str; 2] = ["crowded-log-dir", "many-tasks"];
 const STORIES: std::ops::Range<u64> = 0..24;
+/// How many lines of a page that differ in their numbers alone are kept.
+const ALIKE_MAX: usize = 3;
+/// Others, of which what people read is kept.
+const PAGES: std::ops::Range<u64> = 24..60;
 /// Of a longer list the first ones stand for all.
 const ITEMS_MAX: usize = 2;
 /// What a story of a seed is told of.
@@ -89,6 +94,22 @@ fn calls(text: &mut String, run: &Run) {
     }
 }
 
+/// What stands on a page between its tags: of what differs in its numbers alone the first few.
+fn visible(page: &str, seen: &mut BTreeMap<String, usize>) -> String {
+    let mut text = String::new();
+    let body = page.split_once("<body").map_or("", |(_, body)| body);
+    for part in body.split('<').skip(1) {
+        let said = part.split_once('>').map_or("", |(_, said)| said).trim();
+        let words = said.replace(|one: char| one.is_ascii_digit(), "");
+        let times = seen.entry(words).or_default();
+        *times += 1;
+        if !said.is_empty() && *times <= ALIKE_MAX {
+            writeln!(text, "  {said}").unwrap();
+        }
+    }
+    text
+}
+
 fn kept(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name)
 }
@@ -119,4 +140,21 @@ fn stories_of_some_seeds_come_to_what_they_came_to() {
         }
     }
     sample::assert_kept(kept("stories.txt"), &text);
+}
+
+#[test]
+fn pages_of_some_seeds_say_what_they_said() {
+    let (mut text, mut seen) = (String::new(), BTreeMap::new());
+    for seed in PAGES {
+        let Ok(run) = Story::draw(seed).tell() else { continue };
+        for one in &run.steps {
+            writeln!(text, "## {seed}, {}", one.step_id).unwrap();
+            let page = one.report().ok().and_then(|report| report.to_html().ok());
+            text += &visible(&page.unwrap_or_default(), &mut seen);
+        }
+        writeln!(text, "## {seed}, index").unwrap();
+        let index = tests::index::page(&run.world.lock());
+        text += &visible(&index.unwrap_or_default(), &mut seen);
+    }
+    sample::assert_kept(kept("pages.txt"), &text);
 }
