@@ -278,4 +278,22 @@ mod tests {
         step.ended_at = None;
         assert_eq!(units(&drill, &step, -5), (Some(32), None));
     }
+
+    #[test]
+    fn an_interruption_is_near_whose_notice_or_loss_falls_into_the_span_or_just_before() {
+        let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
+        let span = (at(1_000_000), at(2_000_000));
+        let near = |noticed_ms: Option<i64>, terminated_ms: Option<i64>| {
+            let one: Interrupted = serde_json::from_value(serde_json::json!({
+                "instance_id": "i-1", "instance_type": null, "private_dns_name": null, "pool_id": null, "units": 1,
+                "noticed_at": noticed_ms.map(at), "warnings": 1, "latency_ms": null,
+                "terminated_at": terminated_ms.map(at), "cause": "natural", "spot_status": null}))
+            .unwrap();
+            is_near(&one, span)
+        };
+        // The notice of two minutes, and ten seconds.
+        assert!(near(Some(870_000), None) && near(Some(2_000_000), None) && near(None, Some(1_500_000)));
+        assert!(!near(Some(869_999), None) && !near(Some(2_000_001), None) && !near(None, None));
+        assert!(near(Some(1), Some(870_000)) && !near(Some(1), Some(2_000_001)));
+    }
 }

@@ -285,7 +285,77 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_of_the_run_whose_time_it_was_written_in() {
+        let at = |ms: i64| DateTime::from_timestamp_millis(ms).unwrap();
+        let run: Run = serde_json::from_value(serde_json::json!({
+            "began_at": at(100_000), "ended_at": at(200_000), "begin_told_by": "step", "end_told_by": "step"
+        }))
+        .unwrap();
+        let object = |ms: Option<i64>| Object {
+            key: "part-0".into(),
+            bytes: 1,
+            etag: None,
+            modified_at: ms.map(at),
+        };
+        // S3 says whole seconds.
+        for (ms, is_its) in [(99_000, false), (99_001, true), (215_000, true), (215_001, false)] {
+            assert_eq!(is_of(Some(&run), &object(Some(ms))), is_its, "{ms}");
+        }
+        assert!(!is_of(Some(&run), &object(None)) && !is_of(None, &object(Some(150_000))));
+    }
+
+    #[test]
+    fn what_has_its_own_account_of_a_write_needs_no_marker() {
+        let because = |settings: &[(&str, &str)], objects: &[&str]| {
+            let log = SparkRun {
+                settings: settings
+                    .iter()
+                    .map(|(key, value)| ((*key).into(), (*value).into()))
+                    .collect(),
+                ..SparkRun::default()
+            };
+            let step: Step = serde_json::from_value(serde_json::json!({"id": "s-1", "name": "s", "state": "COMPLETED",
+                "jar": "j", "args": [], "properties": {}, "failure": null, "created_at": null, "started_at": null,
+                "ended_at": null, "log_uri": null, "application_ids": []}))
+            .unwrap();
+            let told = Told {
+                step: &step,
+                cluster: None,
+                run: None,
+                log: Some(&log),
+            };
+            told.no_marker_because(objects)
+        };
+        let own = "mapreduce.fileoutputcommitter.marksuccessfuljobs";
+        let of_hadoop = format!("spark.hadoop.{own}");
+        for (settings, objects, why) in [
+            (&[][..], &["part-0", "day=1/part-0"][..], None),
+            (&[(own, "true")], &[], None),
+            (&[(own, "FALSE")], &[], Some(format!("{own} is false"))),
+            (
+                &[(of_hadoop.as_str(), "false")],
+                &[],
+                Some(format!("{of_hadoop} is false")),
+            ),
+            (
+                &[("spark.sql.sources.partitionOverwriteMode", "dynamic")],
+                &[],
+                Some("spark.sql.sources.partitionOverwriteMode is dynamic".into()),
+            ),
+            (&[], &["t/_delta_log/0.json"], Some("it is a Delta Lake table".into())),
+            (&[], &["metadata/v1.json"], Some("it is an Iceberg table".into())),
+            (&[], &["a/.hoodie/x"], Some("it is a Hudi table".into())),
+            (&[], &["_spark_metadata/0"], Some("it is a streaming sink".into())),
+        ] {
+            assert_eq!(because(settings, objects), why);
+        }
+    }
+
+    #[test]
     fn a_star_stands_for_anything() {
+        // What stood for one star does not stand for the next.
+        assert!(!fits("s3://b*/x/*x/", "s3://b/x/"));
+        assert!(fits("s3://b*/x/*x/", "s3://b/x/x/"));
         assert!(fits("s3://b/out/*", "s3://b/out/today/"));
         assert!(fits("s3://b/*/out/", "s3://b/x/out/"));
         assert!(fits("s3://b/out", "s3://b/out/"));

@@ -241,3 +241,39 @@ fn expected<'a>(step: &Step, drill: &'a Drill, warnings: &'a [Interruption]) -> 
         .map(|warning| warning.instance_id.as_str());
     victims.chain(warned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_may_have_been_lowered_where_nobody_looked_or_more_ran_than_was_asked_for() {
+        let ended = "2026-11-20T14:10:00Z";
+        let step: Step = serde_json::from_value(
+            serde_json::json!({"id": "s-1", "name": "s", "state": "COMPLETED", "jar": "j",
+            "args": [], "properties": {}, "failure": null, "created_at": null, "started_at": null, "ended_at": ended,
+            "log_uri": null, "application_ids": []}),
+        )
+        .unwrap();
+        let mut drill = Drill::new("j-1", "s-1");
+        assert!(may_have_been_lowered(&step, &drill, &[]));
+        drill.pools_at_end = serde_json::from_value(serde_json::json!([{"id": "if-1", "role": "TASK",
+            "target_spot_units": 1, "target_on_demand_units": 0, "weights": {}, "scales": false, "spot_strategy": null}]))
+        .unwrap();
+        let instance = |id: &str| -> Instance {
+            serde_json::from_value(
+                serde_json::json!({"instance_id": id, "pool_id": "if-1", "role": "TASK", "market": "spot",
+                "state": "RUNNING", "instance_type": "m5.xlarge", "private_dns_name": "ip-10-0-0-1", "units": 1,
+                "created_at": "2026-11-20T14:00:00Z", "ready_at": "2026-11-20T14:02:00Z", "ended_at": null,
+                "reason": null}),
+            )
+            .unwrap()
+        };
+        assert!(!may_have_been_lowered(&step, &drill, &[instance("i-1")]));
+        assert!(may_have_been_lowered(
+            &step,
+            &drill,
+            &[instance("i-1"), instance("i-2")]
+        ));
+    }
+}

@@ -361,3 +361,64 @@ async fn remember(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rules::drill::Wave;
+
+    use super::*;
+
+    fn report() -> Report {
+        serde_json::from_str(include_str!("../../../shared/report/samples/workshop.json")).unwrap()
+    }
+
+    #[test]
+    fn a_drill_that_may_have_hit_somebody_keeps_the_next_at_a_distance() {
+        let report = report();
+        let now = DateTime::from_timestamp(2_000_000_000, 0).unwrap();
+        let wave = Wave {
+            number: 1,
+            token: "t".into(),
+            victims: Vec::new(),
+            preview: false,
+            template_id: None,
+            experiment_id: Some("EXP1".into()),
+            asked_at: None,
+            status: None,
+            reason: None,
+            resolved: Vec::new(),
+        };
+        let until = |state, waves: &[Wave], report: &Report| {
+            let mut drill = Drill::new("j-1", "s-1");
+            (drill.state, drill.waves) = (Some(state), waves.to_vec());
+            let claim = release(&drill, report, now);
+            assert!(claim.released && claim.cluster_id == "j-1" && claim.step_id == "s-1");
+            claim.until
+        };
+        let ended = report.step.ended_at.unwrap();
+        assert_eq!(until(DrillState::GaveUp, &[], &report), DateTime::UNIX_EPOCH);
+        assert_eq!(until(DrillState::Unknown, &[], &report), ended);
+        assert_eq!(until(DrillState::Started, &[wave], &report), ended);
+        let mut endless = report;
+        endless.step.ended_at = None;
+        assert_eq!(until(DrillState::Unknown, &[], &endless), now);
+    }
+
+    #[test]
+    fn a_revision_tells_what_is_known_now_and_was_not() {
+        let missing = |what: &str| Missing {
+            what: what.into(),
+            why: "throttled".into(),
+        };
+        let (mut older, mut newer) = (report(), report());
+        older.missing = vec![missing("event log"), missing("output")];
+        newer.missing = vec![missing("output")];
+        let observed_at = older.observed_at;
+        let revisions = revisions(older, &newer);
+        let [revision] = revisions.as_slice() else {
+            panic!("{revisions:?}")
+        };
+        assert_eq!(revision.missing, [missing("event log")]);
+        assert_eq!(revision.observed_at, observed_at);
+    }
+}
