@@ -35,6 +35,11 @@ pub(crate) async fn compare(
         return Ok(Earlier::default());
     };
     let drills = aws.drills_of_job(&config.table_name, job, RUNS_MAX).await?;
+    Ok(compared_with(&drills, drill, run_seconds))
+}
+
+/// The same, with the job's runs at hand.
+fn compared_with(drills: &[Drill], drill: &Drill, run_seconds: Option<i64>) -> Earlier {
     let earlier: Vec<&Drill> = drills
         .iter()
         .filter(|other| other.step_id != drill.step_id && other.started_at < drill.started_at)
@@ -63,11 +68,11 @@ pub(crate) async fn compare(
         cost.slowdown_percent = Some((seconds - median) * 100 / median);
     }
     let runs = earlier.into_iter().filter_map(remembered).collect();
-    Ok(Earlier {
+    Earlier {
         cost,
         runs,
         rows_undisturbed,
-    })
+    }
 }
 
 /// What of a step is compared: its time, unless it did not wait for its application, whose time that is not.
@@ -106,7 +111,82 @@ fn median(sorted: &[i64]) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+
     use super::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    /// A run of the job at a minute: how long it took, how many instances went, and how it ended.
+    fn run(minute: i64, seconds: i64, interrupted: usize, state: &str) -> Drill {
+        let mut drill = Drill::new("j-1", &format!("s-{minute}"));
+        drill.started_at = Some(at(minute));
+        drill.finished = Some(Finished {
+            state: state.into(),
+            at: at(minute),
+        });
+        drill.report = Some(Written {
+            verdict: "survived".into(),
+            location: String::new(),
+            missing: 0,
+            run_seconds: Some(seconds),
+            interrupted,
+            outlived: false,
+            rows: Some(u64::try_from(seconds).unwrap()),
+            by: None,
+        });
+        drill
+    }
+
+    #[test]
+    fn a_run_is_compared_with_the_middle_of_those_before_it_that_ended_well_and_lost_nothing() {
+        let mut outlived = run(3, 1, 0, "COMPLETED");
+        outlived.report.as_mut().unwrap().outlived = true;
+        let mut without_report = run(4, 1, 0, "COMPLETED");
+        without_report.report = None;
+        let this = run(50, 130, 2, "COMPLETED");
+        let drills = [
+            run(51, 1, 0, "COMPLETED"),
+            this.clone(),
+            run(30, 90, 0, "COMPLETED"),
+            run(20, 110, 0, "COMPLETED"),
+            run(10, 300, 1, "COMPLETED"),
+            run(5, 1, 0, "FAILED"),
+            without_report,
+            outlived,
+        ];
+        let earlier = compared_with(&drills, &this, Some(130));
+        let cost = &earlier.cost;
+        assert_eq!((cost.undisturbed_runs, cost.median_undisturbed_seconds), (2, Some(100)));
+        assert_eq!((cost.disturbed_runs, cost.median_disturbed_seconds), (1, Some(300)));
+        assert_eq!((cost.slowdown_percent, earlier.rows_undisturbed), (Some(30), Some(90)));
+        let steps: Vec<&str> = earlier.runs.iter().map(|run| run.step_id.as_str()).collect();
+        assert_eq!(steps, ["s-30", "s-20", "s-10", "s-5", "s-3"]);
+        assert_eq!(compared_with(&drills, &this, Some(70)).cost.slowdown_percent, Some(-30));
+        assert_eq!(compared_with(&drills, &this, None).cost.slowdown_percent, None);
+        let in_no_time = [run(30, 0, 0, "COMPLETED")];
+        assert_eq!(compared_with(&in_no_time, &this, Some(70)).cost.slowdown_percent, None);
+    }
+
+    #[test]
+    fn a_steps_time_is_compared_unless_its_application_may_have_run_on() {
+        let step: Step = serde_json::from_value(
+            serde_json::json!({"id": "s-1", "name": "s", "state": "COMPLETED", "jar": "j",
+            "args": [], "properties": {}, "failure": null, "created_at": at(0), "started_at": at(1), "ended_at": at(3),
+            "log_uri": null, "application_ids": []}),
+        )
+        .unwrap();
+        let run = |until: i64| -> Run {
+            serde_json::from_value(serde_json::json!({"began_at": at(1), "ended_at": at(until),
+                "begin_told_by": "event_log", "end_told_by": "event_log", "may_go_on": until > 3}))
+            .unwrap()
+        };
+        assert_eq!(compared(&step, None), Some(120));
+        assert_eq!(compared(&step, Some(&run(3))), Some(120));
+        assert_eq!(compared(&step, Some(&run(9))), None);
+    }
 
     #[test]
     fn the_median_is_the_middle() {

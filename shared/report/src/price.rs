@@ -132,6 +132,16 @@ mod tests {
         let settings = &mut report.spark.as_mut().unwrap().settings;
         settings.insert("spark.task.cpus".into(), "2".into());
         assert_eq!(cost(&report), Some(400.0));
+        // An instance that held no executor, and a number that is none.
+        report.interruptions[0].loss.held.clear();
+        assert_eq!(cost(&report), Some(400.0));
+        let settings = &mut report.spark.as_mut().unwrap().settings;
+        settings.insert("spark.task.cpus".into(), "0".into());
+        assert_eq!(cost(&report), None);
+        let settings = &mut report.spark.as_mut().unwrap().settings;
+        settings.insert("spark.task.cpus".into(), "1".into());
+        report.interruptions.iter_mut().for_each(|one| one.loss.held.clear());
+        assert_eq!(cost(&report), None);
         report.spark.as_mut().unwrap().settings.remove("spark.executor.cores");
         assert_eq!(cost(&report), None);
         assert_eq!(

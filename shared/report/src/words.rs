@@ -96,6 +96,7 @@ mod tests {
             [0, 59, 60, 268, 3_600, 23_100].map(span),
             ["0 s", "59 s", "1 min", "4 min 28 s", "1 h", "6 h 25 min"]
         );
+        assert_eq!([-1, -268].map(span), ["−1 s", "−4 min 28 s"]);
         assert_eq!([599, 2_069, 23_129].map(rough), ["9 min 59 s", "34 min", "6 h 25 min"]);
         assert_eq!([0, 227, 3_827].map(clock), ["0:00", "3:47", "1:03:47"]);
     }

@@ -168,7 +168,14 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_units() {
-        for (text, milliseconds) in [("5", 15_000), ("500ms", 1_500), ("2m", 360_000), ("x", 15_000)] {
+        for (text, milliseconds) in [
+            ("7", 21_000),
+            (" 8 s ", 24_000),
+            ("500ms", 1_500),
+            ("2m", 360_000),
+            ("1h", 10_800_000),
+            ("x", 15_000),
+        ] {
             assert_eq!(
                 rules(&[("spark.shuffle.io.retryWait", text)]).fetch_retry_ms,
                 milliseconds,

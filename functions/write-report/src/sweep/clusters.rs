@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws::config::{Clusters, watches_all};
 use aws::{ListedCluster, Primary};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rules::ledger::{Sweep, Watch};
 
 use super::{Broom, PAUSE, is_throttle};
@@ -57,7 +57,15 @@ impl Broom<'_> {
         let created_since = last.map_or(self.since, |last| last - STARTS_WITHIN);
         match self.aws.ended_clusters(created_since, PAUSE).await {
             Ok(listed) => {
-                self.sort_ended(sweep, &listed, &by_primary, watch);
+                forget_unlisted(sweep, &listed, &by_primary);
+                let all = watches_all(self.config.clusters, self.config.report_on);
+                for id in ended_unseen(sweep, &listed, &by_primary, self.since) {
+                    if all {
+                        sweep.watches.insert(id, watch);
+                    } else {
+                        sweep.unknown.insert(id);
+                    }
+                }
                 sweep.swept_at = Some(self.now);
             }
             Err(error) => self.note_problem("the list of clusters", error),
@@ -68,33 +76,6 @@ impl Broom<'_> {
 
     fn is_watched(&self, primary: &Primary) -> bool {
         watches_all(self.config.clusters, self.config.report_on) || Clusters::opts_in(&primary.tags)
-    }
-
-    /// Of those that ended: which are watched already, or seen to be none of ours, and of which has nobody said so?
-    fn sort_ended(
-        &self,
-        sweep: &mut Sweep,
-        listed: &[ListedCluster],
-        by_primary: &BTreeMap<String, Primary>,
-        watch: Watch,
-    ) {
-        let ids: BTreeSet<&str> = listed.iter().map(|one| one.id.as_str()).collect();
-        sweep
-            .done
-            .retain(|id| ids.contains(id.as_str()) || by_primary.contains_key(id));
-        for one in listed {
-            let is_known = sweep.done.contains(&one.id) || sweep.watches.contains_key(&one.id);
-            let is_old = one.ended_at.is_some_and(|ended| ended < self.since);
-            let lives = by_primary.get(&one.id).is_some_and(|primary| primary.lives);
-            if is_known || is_old || lives {
-                continue;
-            }
-            if watches_all(self.config.clusters, self.config.report_on) {
-                sweep.watches.insert(one.id.clone(), watch);
-            } else {
-                sweep.unknown.insert(one.id.clone());
-            }
-        }
     }
 
     /// Asks EMR whether those were opted in of which EC2 said nothing, as far as time goes. It may take several sweeps until
@@ -127,10 +108,75 @@ impl Broom<'_> {
     }
 }
 
+/// What EMR lists no more, and EC2 does not know, need not be kept in mind.
+fn forget_unlisted(sweep: &mut Sweep, listed: &[ListedCluster], by_primary: &BTreeMap<String, Primary>) {
+    let ids: BTreeSet<&str> = listed.iter().map(|one| one.id.as_str()).collect();
+    sweep
+        .done
+        .retain(|id| ids.contains(id.as_str()) || by_primary.contains_key(id));
+}
+
+/// Of those that ended: the ones that are neither watched already nor seen to be none of ours.
+fn ended_unseen(
+    sweep: &Sweep,
+    listed: &[ListedCluster],
+    by_primary: &BTreeMap<String, Primary>,
+    since: DateTime<Utc>,
+) -> Vec<String> {
+    let is_unseen = |one: &&ListedCluster| {
+        let is_known = sweep.done.contains(&one.id) || sweep.watches.contains_key(&one.id);
+        let is_old = one.ended_at.is_some_and(|ended| ended < since);
+        let lives = by_primary.get(&one.id).is_some_and(|primary| primary.lives);
+        !is_known && !is_old && !lives
+    };
+    listed.iter().filter(is_unseen).map(|one| one.id.clone()).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-    use rules::ledger::{Sweep, Watch};
+    use super::*;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn what_ended_lately_and_was_not_seen_before_is_looked_at() {
+        let watch = Watch {
+            from: at(0),
+            until: None,
+        };
+        let mut sweep = Sweep {
+            watches: [("j-WATCHED".to_owned(), watch)].into(),
+            done: ["j-DONE", "j-OUTLIVED", "j-FORGOTTEN"].map(str::to_owned).into(),
+            ..Sweep::default()
+        };
+        let primary = |lives| Primary {
+            tags: BTreeMap::new(),
+            lives,
+        };
+        let by_primary = [("j-LIVES", true), ("j-DEAD", false), ("j-OUTLIVED", false)]
+            .map(|(id, lives)| (id.to_owned(), primary(lives)))
+            .into();
+        let listed = [
+            ("j-WATCHED", Some(200)),
+            ("j-DONE", Some(200)),
+            ("j-LIVES", None),
+            ("j-DEAD", Some(200)),
+            ("j-NEW", Some(100)),
+            ("j-OLD", Some(99)),
+            ("j-ENDS", None),
+        ]
+        .map(|(id, ended)| ListedCluster {
+            id: id.into(),
+            name: "n".into(),
+            ended_at: ended.map(at),
+        });
+        let unseen = ended_unseen(&sweep, &listed, &by_primary, at(100));
+        assert_eq!(unseen, ["j-DEAD", "j-NEW", "j-ENDS"]);
+        forget_unlisted(&mut sweep, &listed, &by_primary);
+        assert_eq!(sweep.done, ["j-DONE", "j-OUTLIVED"].map(str::to_owned).into());
+    }
 
     #[test]
     fn what_an_older_version_kept_is_read_and_begins_anew() {
