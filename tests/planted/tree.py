@@ -27,18 +27,18 @@ def write(files: dict[str, bytes], copy: pathlib.Path) -> None:
         target.chmod((ROOT / name).stat().st_mode)
 
 
-def messages(cargo: list[str], copy: pathlib.Path, target: pathlib.Path) -> tuple[int, list[dict]]:
+def messages(cargo: list[str], copy: pathlib.Path, target: pathlib.Path, profile: str) -> tuple[int, list[dict]]:
     """What cargo says of a build, which tells of its progress itself, and its status."""
-    command = ["cargo", *cargo, "--workspace", "--profile", "faults", "--locked", "--message-format=json"]
+    command = ["cargo", *cargo, "--workspace", "--profile", profile, "--locked", "--message-format=json"]
     environment = os.environ | {"CARGO_TARGET_DIR": str(target), "CARGO_INCREMENTAL": "0"}
     build = subprocess.Popen(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True)
     said = [json.loads(line) for line in build.stdout]
     return build.wait(), said
 
 
-def built(copy: pathlib.Path, target: pathlib.Path) -> dict[str, str] | None:
+def built(copy: pathlib.Path, target: pathlib.Path, profile: str = "faults") -> dict[str, str] | None:
     """Test binaries and the program `faults`, by name. `None`: it does not build."""
-    status, said = messages(["test", "--no-run"], copy, target)
+    status, said = messages(["test", "--no-run"], copy, target, profile)
     found = {}
     for message in said:
         if message.get("reason") != "compiler-artifact" or not message.get("executable"):

@@ -154,9 +154,20 @@ fn is_open(made: &Made) -> bool {
 }
 
 /// May an application that outlived its step have kept the cluster's room, and this one waited for it? With a step that is
-/// cancelled its application ends.
-async fn others_may_have_kept_the_room(aws: &Aws, config: &Config, drill: &Drill) -> Result<bool, Error> {
-    let drills = aws.drills_of_cluster(&config.table_name, &drill.cluster_id).await?;
+/// cancelled its application ends. Where an item of another step cannot be read it may.
+async fn others_may_have_kept_the_room(
+    aws: &Aws,
+    config: &Config,
+    drill: &Drill,
+    missing: &mut Vec<Missing>,
+) -> Result<bool, Error> {
+    let drills = match aws.drills_of_cluster(&config.table_name, &drill.cluster_id).await {
+        Err(error @ Error::Ledger(_)) => {
+            or_missing::<()>(Err(error), "drills of the cluster's other steps", missing);
+            return Ok(true);
+        }
+        drills => drills?,
+    };
     let mut others = drills.iter().filter(|other| other.step_id != drill.step_id);
     Ok(others.any(|other| {
         let has_completed = other.finished.as_ref().is_some_and(Finished::has_completed);
@@ -174,7 +185,7 @@ async fn make(aws: &Aws, config: &Config, drill: &Drill, gathered: &Gathered) ->
     let open = Open {
         begin: cluster.and_then(|cluster| cluster.step_concurrency) != Some(1)
             || may_have_waited_for_room(step, instances)
-            || (is_untold && others_may_have_kept_the_room(aws, config, drill).await?),
+            || (is_untold && others_may_have_kept_the_room(aws, config, drill, &mut missing).await?),
         end: witness.completed_doubt.is_some(),
     };
     let run = Run::of(step, application, open);

@@ -6,6 +6,7 @@ use local::fault::{AtCall, EndedEarly, Fate, Faults, Refusal};
 use rules::drill::{Drill, Finished, Written};
 use rules::interruption::Cause;
 use rules::ledger::Interruption;
+use serde_json::json;
 
 use crate::staging::*;
 
@@ -81,6 +82,30 @@ fn a_report_that_knows_less_leaves_the_one_that_knows_more() {
         );
         let after = report_of(&world, &cluster_id, &step_id);
         assert_eq!(after, before, "{answer:?}");
+    });
+}
+
+#[test]
+fn a_step_is_reported_on_though_an_item_of_another_step_cannot_be_read() {
+    // Without an event log the ledger says whether another step's application may have kept the room.
+    in_a_world(1, &[("EventLogBucketArns", "")], no_faults(), async |world| {
+        let mut cluster = workshop("c", 32);
+        cluster["StepConcurrencyLevel"] = json!(1);
+        let cluster_id = cluster_up(&world, cluster).await;
+        let item =
+            json!({"pk": {"S": format!("cluster#{cluster_id}")}, "sk": {"S": "drill#s-OTHER"}, "state": {"N": "7"}});
+        let request = json!({"TableName": table(&world), "Item": item}).to_string();
+        let put = world.lock().account.dynamodb.call("PutItem", request.as_bytes());
+        put.unwrap();
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+        let report = report_of(&world, &cluster_id, &step_id);
+        let what: Vec<&str> = report.missing.iter().map(|one| one.what.as_str()).collect();
+        assert!(
+            what.contains(&"drills of the cluster's other steps"),
+            "{:?}",
+            report.missing
+        );
     });
 }
 
