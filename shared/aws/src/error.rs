@@ -150,3 +150,62 @@ impl From<Error> for Diagnostic {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> Error {
+        Error::Aws {
+            doing: "reading an object",
+            code: Some(code.into()),
+            source: "because".into(),
+        }
+    }
+
+    #[test]
+    fn lambda_is_told_the_kind_and_the_whole_chain() {
+        let of_place = || "s3://bucket/key".to_owned();
+        let range = Error::Range {
+            place: of_place(),
+            first: 1,
+            last: 9,
+            source: Box::new(refused("SlowDown")),
+        };
+        let event = rules::event::StepStatusChange::parse(&serde_json::json!({})).unwrap_err();
+        for (error, kind, message) in [
+            (refused("SlowDown"), "Aws", "reading an object: because"),
+            (
+                range,
+                "Range",
+                "reading bytes 1 to 9 of s3://bucket/key: reading an object: because",
+            ),
+            (
+                refused("AccessDenied").of_object(of_place()),
+                "Withheld",
+                "reading s3://bucket/key: reading an object: because",
+            ),
+            (Error::Answer("no id".into()), "Answer", "reading AWS's answer: no id"),
+            (Error::Ledger("no id".into()), "Ledger", "reading the ledger: no id"),
+            (Error::Refused("two of a name".into()), "Refused", "two of a name"),
+            (Error::NotYet("not yet".into()), "NotYet", "not yet"),
+        ] {
+            let diagnostic = Diagnostic::from(error);
+            assert_eq!(
+                (diagnostic.error_type.as_str(), diagnostic.error_message.as_str()),
+                (kind, message)
+            );
+        }
+        assert_eq!(Diagnostic::from(Error::Event(event)).error_type, "Event");
+    }
+
+    #[test]
+    fn only_an_object_that_may_not_be_read_is_withheld() {
+        for code in ["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"] {
+            let error = refused(code).of_object("s3://bucket/key".into());
+            assert!(matches!(error, Error::Withheld { .. }) && error.is_code(code), "{code}");
+        }
+        let error = refused("NoSuchKey").of_object("s3://bucket/key".into());
+        assert!(matches!(error, Error::Aws { .. }) && error.is_code("NoSuchKey") && !error.is_code("AccessDenied"));
+    }
+}

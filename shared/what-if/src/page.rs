@@ -350,6 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn chances_of_verdicts_are_said_in_the_order_of_their_weight() {
+        let verdicts = Verdicts {
+            survived: 0.5,
+            degraded: 0.25,
+            failed: 0.2,
+            inconclusive: 0.05,
+        };
+        let words = "survived 50.0 %, degraded 25.0 %, failed 20.0 %, nothing shown 5.0 %";
+        assert_eq!(verdicts_words(verdicts), words);
+    }
+
+    #[test]
     fn what_turns_text_does_not_get_through() {
         assert_eq!(plain("a\u{202e}b\u{7}c"), "abc");
     }
