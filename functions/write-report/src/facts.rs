@@ -350,3 +350,35 @@ fn cluster_facts(id: &str, cluster: Option<&Cluster>) -> ClusterFacts {
         subnets: cluster.map(|cluster| cluster.subnets.clone()).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use spark_log::SparkRun;
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_left_no_log_is_named_as_missing() {
+        let told = |attempt_id: &str| {
+            let run = SparkRun {
+                application_id: Some("application_1_1".into()),
+                attempt_id: Some(attempt_id.into()),
+                ..SparkRun::default()
+            };
+            let log = EventLog {
+                runs: vec![run],
+                location: "s3://logs/e/application_1_1".into(),
+            };
+            let mut missing = Vec::new();
+            assert!(spark(Some(&log), &[], &[], &mut missing).is_some());
+            missing.into_iter().map(|one| (one.what, one.why)).collect::<Vec<_>>()
+        };
+        assert_eq!(told("1"), []);
+        let words = (
+            "event log of earlier attempts".to_owned(),
+            "1 of 2 attempts left none".to_owned(),
+        );
+        assert_eq!(told("2"), [words]);
+        assert_eq!(spark(None, &[], &[], &mut Vec::new()), None);
+    }
+}

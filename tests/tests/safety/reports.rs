@@ -85,6 +85,55 @@ fn a_report_that_knows_less_leaves_the_one_that_knows_more() {
     });
 }
 
+/// Whose event is told again hears what is on record; Lambda's retry of the one that wrote it hears it as if for the first time;
+/// and where what is told now differs, it is told, and not as the first.
+#[test]
+fn a_verdict_is_told_as_the_first_once() {
+    in_a_world(1, &[], no_events(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| step_of(state, &cluster_id, &step_id).state.is_over()).await;
+        let payload = completed(&world, &cluster_id, &step_id);
+        let tell = async |request_id: &str| {
+            invoke(&world, "WriteReport", request_id, payload.clone())
+                .await
+                .unwrap()
+        };
+        let first = tell("one").await;
+        assert_eq!(
+            (&first["outcome"], &first["first"]),
+            (&json!("reported"), &json!(true)),
+            "{first}"
+        );
+        let again = tell("two").await;
+        let words = again["reason"].as_str().unwrap_or_default().to_owned();
+        assert!(
+            again["outcome"] == "ignored" && words.contains("says inconclusive already"),
+            "{again}"
+        );
+        let retry = tell("one").await;
+        assert_eq!(
+            (&retry["outcome"], &retry["first"]),
+            (&json!("reported"), &json!(true)),
+            "{retry}"
+        );
+        // Somebody has written down another verdict, of a report that had to do without more.
+        let (aws, table) = (aws(&world), table(&world));
+        let mut drill = drill_of(&world, &cluster_id, &step_id).await;
+        let written = drill.report.as_mut().unwrap();
+        (written.verdict, written.missing, written.by) = ("failed".into(), 9, Some("three".into()));
+        aws.save_drill(&table, &mut drill, expires_at(world.clock.now(), 400))
+            .await
+            .unwrap();
+        let other = tell("four").await;
+        assert_eq!(
+            (&other["outcome"], &other["first"]),
+            (&json!("reported"), &json!(false)),
+            "{other}"
+        );
+    });
+}
+
 #[test]
 fn a_step_is_reported_on_though_an_item_of_another_step_cannot_be_read() {
     // Without an event log the ledger says whether another step's application may have kept the room.

@@ -1,5 +1,7 @@
 //! What the page says and holds, of reports made by hand from the workshop's.
 
+mod told;
+
 use chrono::TimeDelta;
 use rules::verdict::Verdict;
 
