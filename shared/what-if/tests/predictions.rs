@@ -175,6 +175,8 @@ fn pages_say_what_they_said() {
     for (log, number, file) in [
         ("chain.gz", 0, "chain.html"),
         ("simulated-losses.gz", 3, "simulated-losses.html"),
+        ("simulated.gz", 2, "simulated.html"),
+        ("again-two-lost.gz", 1, "again-two-lost.html"),
     ] {
         let (_, run) = logs::all().into_iter().find(|(name, _)| name == log).unwrap();
         let html = page::render(&ask(&run, TASKS_MAX, &question(number), &|| ()).unwrap()).unwrap();

@@ -1,6 +1,8 @@
 //! A deployment that may not run many functions at once: what finds no execution waits, and what waits too long is kept.
 
+use chrono::TimeDelta;
 use local::busy_region::{concurrent, invocations};
+use rules::drill::Claim;
 use serde_json::Value;
 
 use crate::interim::{LONG, hours, long};
@@ -81,6 +83,37 @@ fn of_two_drills_that_find_a_cluster_free_at_once_one_has_it() {
             };
             let answers = tokio::join!(drill(&both[0]), drill(&both[1]));
             assert_eq!(experiments() - earlier, 1, "seed {seed}: {answers:?}");
+        });
+    }
+}
+
+/// Its report may be late, or lost: EMR says whether the step goes on, but not for longer than a day.
+#[test]
+fn a_claim_holds_a_cluster_until_its_step_ends_or_the_claim_has_run_out() {
+    for (until_hours, outcome, words) in [
+        (1, "refused", "has the cluster until that step ends"),
+        (-2, "drilled", ""),
+    ] {
+        in_a_world(1, &[("DelaySeconds", "5")], no_events(), async |world| {
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            let holder = run_step(&world, &cluster_id, spark(&[OUT])).await;
+            let claim = Claim {
+                cluster_id: cluster_id.clone(),
+                step_id: holder.clone(),
+                until: world.clock.now() + TimeDelta::hours(until_hours),
+                released: false,
+            };
+            let expires = aws::expires_at(world.clock.now(), 1);
+            aws(&world)
+                .claim_cluster(&table(&world), &claim, expires)
+                .await
+                .unwrap();
+            let step_id = run_step(&world, &cluster_id, spark(&[RESULTS])).await;
+            let told = running(&world, &cluster_id, &step_id);
+            let answer = invoke(&world, "StartExperiment", "one", told).await.unwrap();
+            assert!(!step_of(&world.lock(), &cluster_id, &holder).state.is_over());
+            let reason = answer["reason"].as_str().unwrap_or_default();
+            assert!(answer["outcome"] == outcome && reason.contains(words), "{answer}");
         });
     }
 }

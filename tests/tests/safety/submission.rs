@@ -40,6 +40,22 @@ fn two_invocations_for_one_execution_at_once_add_one_step() {
 }
 
 #[test]
+fn a_cluster_may_be_named_by_its_id_and_no_other_is_meant() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        let other = cluster_up(&world, small("other")).await;
+        let meant = cluster_up(&world, small("checks")).await;
+        submit(&world, &meant, "x").await.unwrap();
+        assert_eq!((steps(&world, &meant), steps(&world, &other)), (1, 0));
+        let error = submit(&world, "j-NOSUCHCLUSTER", "y").await.unwrap_err();
+        assert!(
+            error.contains("none of the active ones is called") && error.contains("checks"),
+            "{error}"
+        );
+        assert_eq!((steps(&world, &meant), steps(&world, &other)), (1, 0));
+    });
+}
+
+#[test]
 fn a_step_that_ended_before_it_was_remembered_is_found_and_not_added_again() {
     let mut tried = 0;
     for call in 3..14 {

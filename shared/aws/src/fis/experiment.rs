@@ -111,7 +111,64 @@ fn seconds(text: &str) -> Option<TimeDelta> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_fis::types::ExperimentActionState;
+
     use super::*;
+
+    /// What an action did is known from when it began on, and only of the one kind.
+    #[test]
+    fn an_action_that_has_not_begun_or_does_something_else_is_no_act() {
+        let began_at = aws_smithy_types::DateTime::from_secs(1_000);
+        let action = |id: &str, status: ExperimentActionStatus, begun: bool| {
+            ExperimentAction::builder()
+                .action_id(id)
+                .state(ExperimentActionState::builder().status(status).build())
+                .set_start_time(begun.then_some(began_at))
+                .targets("SpotInstances", "victims")
+                .parameters("durationBeforeInterruption", "PT3M")
+                .build()
+        };
+        let arns = [
+            "arn:aws:ec2:eu-west-1:1:instance/i-1",
+            "arn:aws:ec2:eu-west-1:1:instance/i-2",
+        ];
+        let targets = [
+            ("victims", &arns[..]),
+            ("others", &["arn:aws:ec2:eu-west-1:1:instance/i-3"][..]),
+        ]
+        .map(|(name, arns)| (name.to_owned(), arns.iter().map(|arn| (*arn).to_owned()).collect()))
+        .into();
+        let told = |action: &ExperimentAction| act("EXP1", action, &targets);
+        for status in [
+            ExperimentActionStatus::Running,
+            ExperimentActionStatus::Completed,
+            ExperimentActionStatus::Failed,
+            ExperimentActionStatus::Stopped,
+        ] {
+            let act = told(&action(ACTION, status, true)).unwrap();
+            assert_eq!(
+                (act.instance_ids, act.before_interruption),
+                (vec!["i-1".into(), "i-2".into()], TimeDelta::minutes(3))
+            );
+            assert_eq!(
+                (act.experiment_id.as_str(), act.began_at.timestamp(), act.ended_at),
+                ("EXP1", 1_000, None)
+            );
+        }
+        for status in [
+            ExperimentActionStatus::Pending,
+            ExperimentActionStatus::Initiating,
+            ExperimentActionStatus::Cancelled,
+            ExperimentActionStatus::Skipped,
+        ] {
+            assert_eq!(told(&action(ACTION, status, true)), None);
+        }
+        assert_eq!(
+            told(&action("aws:fis:wait", ExperimentActionStatus::Completed, true)),
+            None
+        );
+        assert_eq!(told(&action(ACTION, ExperimentActionStatus::Completed, false)), None);
+    }
 
     #[test]
     fn durations_are_read_as_fis_takes_them() {
