@@ -270,6 +270,29 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn an_index_of_many_says_what_it_said() {
+        use Verdict::{Degraded, Failed, Inconclusive, Survived};
+
+        let verdicts = [Survived, Survived, Degraded, Survived, Failed, Inconclusive, Survived];
+        let mut entries = Vec::new();
+        for number in 0..90_usize {
+            let mut one = entry(
+                &format!("job-{}", number % 11),
+                (number / 4) as i64,
+                verdicts[number * number % 7],
+            );
+            one.started_at = one.started_at.map(|at| at + TimeDelta::minutes(7 * number as i64));
+            one.run_seconds = (number % 13 > 0).then_some(300 + number as i64);
+            one.interrupted = number % 5;
+            one.findings = vec!["Shuffle files went with their nodes.".into(); number % 3];
+            entries.push(one);
+        }
+        let html = render(&entries);
+        let body = html.split_once("<body").map_or("", |(_, body)| body);
+        sample::assert_kept(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/index.body.html"), body);
+    }
+
+    #[test]
     fn the_same_drills_in_another_order_are_the_same_bytes() {
         let entries = [
             entry("a", 1, Verdict::Failed),

@@ -230,6 +230,21 @@ mod tests {
     }
 
     #[test]
+    fn numbers_below_zero_and_tasks_that_are_to_run_again_are_read_alike() {
+        let resubmitted = (r#"{"Reason":"Success"}"#, r#"{"Reason":"Resubmitted"}"#);
+        for (from, to) in [
+            (r#""Launch Time":1000"#, r#""Launch Time":-1000"#),
+            (r#""Stage Attempt ID":1"#, r#""Stage Attempt ID":-1"#),
+            resubmitted,
+        ] {
+            let line = LINE.replace(from, to);
+            assert_ne!(line, LINE, "{to}");
+            let full: super::super::event::TaskEventJson = serde_json::from_str(&line).unwrap();
+            assert_eq!(parse(line.as_bytes()), Some(full.as_task_event()), "{to}");
+        }
+    }
+
+    #[test]
     fn a_line_written_in_another_way_is_left_to_the_full_parser() {
         for (from, to) in [
             (r#""Executor ID":"4""#, r#""Executor ID":"\u0034""#),

@@ -5,10 +5,12 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use spark_log::{Limits, Part, SparkRun, read};
 use what_if::{
     Answer, Asked, Error, MarketChoice, MonthAsked, Replaced, Surroundings, Untold, Victims, ask, pace_of, page,
+    runs_at_most,
 };
 
 const TASKS_MAX: usize = 1 << 20;
@@ -62,6 +64,31 @@ fn the_same_question_has_the_same_bytes() {
     let first = json(&asked());
     assert_eq!(first, json(&Asked { threads: 1, ..asked() }));
     assert_ne!(first, json(&Asked { seed: 4, ..asked() }));
+}
+
+#[test]
+fn a_bar_is_as_long_as_there_are_runs_and_not_much_longer() {
+    for (by_victims, remedies, month) in [
+        (true, true, true),
+        (true, false, false),
+        (false, true, false),
+        (false, false, true),
+    ] {
+        let asked = Asked {
+            runs: 10,
+            by_victims,
+            remedies,
+            month: asked().month.filter(|_| month),
+            ..asked()
+        };
+        let played = AtomicU64::new(0);
+        let done = || {
+            played.fetch_add(1, Ordering::Relaxed);
+        };
+        ask(&log(), TASKS_MAX, &asked, &done).unwrap();
+        let (played, most) = (played.into_inner(), runs_at_most(&asked));
+        assert!(played <= most && most <= 4 * played, "{played} of {most}: {asked:?}");
+    }
 }
 
 #[test]
