@@ -72,6 +72,23 @@ fn nothing_is_lost_before_the_place_where_a_file_is_cut() {
     }
 }
 
+/// Behind an LZ4 block's name come a byte, two lengths and the checksum of what it holds.
+/// <https://github.com/lz4/lz4-java/blob/1.8.0/src/java/net/jpountz/lz4/LZ4BlockOutputStream.java>
+#[test]
+fn of_lz4_blocks_none_is_used_whose_checksum_is_another() {
+    let whole = files(&case("s35-fetchfail-rdd-lz4"));
+    let blocks: Vec<usize> = memchr::memmem::find_iter(&whole[0].1, b"LZ4Block").collect();
+    assert!(blocks.len() > 2, "{blocks:?}");
+    // The last one is empty, and says that the file is whole.
+    for at in &blocks[..blocks.len() - 1] {
+        let mut files = whole.clone();
+        files[0].1[at + 8 + 1 + 4 + 4] ^= 1;
+        let run = read_files(&files);
+        let said = format!("{:?}", run.reading.skipped);
+        assert!(said.contains("broken lz4 blocks"), "{at}: {said}");
+    }
+}
+
 #[test]
 fn what_follows_a_broken_place_is_still_read() {
     for name in [

@@ -70,7 +70,11 @@ fn failed_attempts(report: &mut Report, count: i64, most: Option<&str>) {
 }
 
 /// Beyond what fires each rule: the other ways of it, and both sides of its limits.
-const WAYS: [(&str, Change); 47] = [
+const WAYS: [(&str, Change); 48] = [
+    ("one attempt of a stage allowed, and none that failed", |r| {
+        set(r, "spark.stage.maxConsecutiveAttempts", "1");
+        spark(r).stages.iter_mut().for_each(|stage| stage.attempt = 0);
+    }),
     ("one attempt, of which the verdict says that it began again", |r| {
         again(r);
         spark(r).attempts = 1;
