@@ -51,7 +51,7 @@ fn recorded_late(run: &Run, state: &State, invocations: &[Invocation<'_>]) -> Ve
         let noticed_at: DateTime<Utc> = text("noticed_at").parse().expect("an interruption has a time");
         let latency_ms = item["latency_ms"]["N"].as_str().and_then(|ms| ms.parse().ok());
         let written_at = noticed_at + TimeDelta::milliseconds(latency_ms.unwrap_or_default());
-        // An invocation about a later notice of the same instance, there is none: EC2 takes an instance once.
+        // EC2 takes an instance once: all that is told of it is of this notice.
         let certain = invocations
             .iter()
             .filter(|one| one.did_all() && one.is_about(text("instance_id")));
