@@ -212,6 +212,7 @@ fn lines_of_a_hundred_megabytes_are_read_without_being_held() {
     assert_eq!(run.summary, whole.summary);
     assert!(run.reading.complete, "{:?}", run.reading.skipped);
     assert_eq!(run.reading.passed_over["com.example.Huge"], 1);
+    assert_eq!(run.reading.lines, whole.reading.lines + 2);
     assert_eq!(
         (run.sql_executions[0].id, run.sql_executions[0].started_at_ms),
         (7, Some(99))

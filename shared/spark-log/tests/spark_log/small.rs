@@ -39,6 +39,20 @@ fn an_executor_whose_start_is_not_in_the_log_is_removed_all_the_same() {
 }
 
 #[test]
+fn of_an_executor_whose_block_manager_alone_came_back_host_and_cores_are_still_known() {
+    let added = r#"{"Event":"SparkListenerExecutorAdded","Timestamp":1000,"Executor ID":"1","Executor Info":{"Host":"h1","Total Cores":4}}"#;
+    let removed =
+        r#"{"Event":"SparkListenerExecutorRemoved","Timestamp":2000,"Executor ID":"1","Removed Reason":"heartbeat"}"#;
+    let back = r#"{"Event":"SparkListenerBlockManagerAdded","Block Manager ID":{"Executor ID":"1","Host":"h1","Port":1},"Maximum Memory":1,"Timestamp":3000}"#;
+    let run = read_text(&[added, removed, back, ""].join("\n"));
+    let [executor] = run.executors.as_slice() else {
+        panic!("{:?}", run.executors)
+    };
+    assert_eq!((executor.host.as_str(), executor.cores), ("h1", 4));
+    assert_eq!((executor.added_at_ms, executor.removed_at_ms), (Some(3000), None));
+}
+
+#[test]
 fn tasks_tell_of_executors_that_no_line_lists() {
     let files = small_files("tasks-on-unlisted-executors/eventlog_v2_app");
     let run = read_files(&files);

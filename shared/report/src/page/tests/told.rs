@@ -135,6 +135,11 @@ const CHANGES: &[(&str, Change)] = &[
     ("more units than there were", |report| {
         each(report, |_, one| one.interrupted.units = 30)
     }),
+    ("a crowd", |report| *report = super::crowd(12)),
+    ("a crowd of which some are not replaced", |report| {
+        *report = super::crowd(12);
+        not_replaced(report, 5);
+    }),
     ("no dip", |report| {
         report.capacity.iter_mut().for_each(|capacity| capacity.dip = None)
     }),
