@@ -68,6 +68,7 @@ fn question(number: usize) -> Asked {
                 ("spark.speculation", "true"),
             ]),
             around: notice(0),
+            remedies: true,
             ..plain
         },
         3 => Asked {

@@ -1,7 +1,10 @@
 //! A ledger that somebody deletes and makes anew: nobody is hit twice for that, and FIS's memory does for the drill's.
 
+use std::time::Duration;
+
 use local::world::World;
 use report::Report;
+use rules::drill::DrillState;
 use rules::interruption::Cause;
 
 use crate::staging::*;
@@ -63,6 +66,25 @@ fn a_second_delivery_after_the_ledger_was_lost_starts_no_second_experiment() {
         let payload = running(world, cluster_id, step_id);
         let answer = invoke(world, "StartExperiment", "another", payload).await.unwrap();
         assert_eq!(answer["outcome"], "drilled", "{answer}");
+    });
+}
+
+/// A report that finds a drill which waits says that it gave up.
+#[test]
+fn of_an_experiment_that_fis_remembers_it_is_written_at_once_that_it_began() {
+    is_drilled_once(90, async |world, cluster_id, step_id| {
+        let payload = running(world, cluster_id, step_id);
+        let first_written = async {
+            loop {
+                let drill = aws(world).drill(&table(world), cluster_id, step_id).await.unwrap();
+                if let Some(drill) = drill {
+                    return drill.state;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let (answer, state) = tokio::join!(invoke(world, "StartExperiment", "another", payload), first_written);
+        assert_eq!(state, Some(DrillState::Started), "{answer:?}");
     });
 }
 
