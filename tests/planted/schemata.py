@@ -10,6 +10,8 @@ import re
 import tree_sitter
 import tree_sitter_rust
 
+# What the compiler sees to go wrong is to go wrong when it runs, in a mutant's branch alone.
+ALLOWED = "#![allow(arithmetic_overflow, unconditional_panic)]\n"
 SWITCH = """
 /// Is this mutant the one that the environment asks for? Tells of each once that it was come by, where it is asked to.
 #[doc(hidden)]

@@ -1,12 +1,13 @@
 //! The sweep: every step that ended gets its report, although no event told of it, at the account's real quotas; and no
 //! left-over template stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use account::emr::{ClusterState, StepState};
 use account::journal::Kind;
 use local::world::World;
 use rules::cluster::{ManagedScaling, ScalingLimits};
+use rules::ledger::ActiveStep;
 use serde_json::{Value, json};
 
 use crate::staging::*;
@@ -99,6 +100,57 @@ fn a_sweep_that_can_do_nothing_at_all_fails() {
         world.lock().account.emr.break_cluster(Some(&id));
         let error = sweep(&world).await.unwrap_err();
         assert!(error.contains("listing the steps"), "{error}");
+    });
+}
+
+/// Other callers need the quota more: what is throttled is no trouble, and the next sweep's.
+#[test]
+fn a_sweep_whose_call_is_throttled_leaves_what_is_left_to_the_next() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let mut clusters = Vec::new();
+        for name in ["a", "b"] {
+            clusters.push(cluster_up(&world, small(name)).await);
+        }
+        take_all(&world, &clusters[0], "ListSteps", 3).await;
+        let (answer, ()) = tokio::join!(sweep(&world), take_all(&world, &clusters[0], "ListSteps", 600));
+        let answer = answer.unwrap();
+        assert_eq!(
+            (&answer["clusters"], &answer["problems"]),
+            (&json!(0), &json!([])),
+            "{answer}"
+        );
+        assert_eq!(answer["clusters_left"], 2, "{answer}");
+        sleep(600).await;
+        let answer = sweep(&world).await.unwrap();
+        assert_eq!(
+            (&answer["clusters"], &answer["clusters_left"]),
+            (&json!(2), &json!(0)),
+            "{answer}"
+        );
+    });
+}
+
+#[test]
+fn a_cluster_that_emr_no_longer_knows_is_let_go() {
+    in_a_world(1, &[], no_events(), async |world| {
+        let active = ActiveStep {
+            cluster_id: "j-1A2B3C4D5E6F7".into(),
+            step_id: "s-1A2B3C4D5E6F7".into(),
+            name: "check".into(),
+            places: BTreeSet::new(),
+            watched: true,
+            unread: false,
+            seen_at: world.clock.now(),
+        };
+        aws(&world).note_active(&table(&world), &active).await.unwrap();
+        let answer = sweep(&world).await.unwrap();
+        assert_eq!(
+            (&answer["clusters"], &answer["problems"]),
+            (&json!(1), &json!([])),
+            "{answer}"
+        );
+        assert_eq!(aws(&world).active_steps(&table(&world)).await.unwrap(), []);
     });
 }
 
