@@ -14,6 +14,29 @@ use logs::TASKS_MAX;
 use serde_json::Value;
 use what_if::{Answer, Asked, MarketChoice, MonthAsked, Replaced, Surroundings, Untold, Victims, ask, pace_of, page};
 
+fn month(market: MarketChoice) -> MonthAsked {
+    MonthAsked {
+        market,
+        spot_price: 0.25,
+        on_demand_price: 1.0,
+        runs: 20,
+    }
+}
+
+fn properties(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn notice(notice_ms: u32) -> Surroundings {
+    Surroundings {
+        notice_ms,
+        ..Surroundings::default()
+    }
+}
+
 fn question(number: usize) -> Asked {
     let plain = Asked {
         runs: 30,
@@ -28,22 +51,6 @@ fn question(number: usize) -> Asked {
         paces: Vec::new(),
         by_victims: false,
         remedies: false,
-    };
-    let month = |market| MonthAsked {
-        market,
-        spot_price: 0.25,
-        on_demand_price: 1.0,
-        runs: 20,
-    };
-    let properties = |pairs: &[(&str, &str)]| {
-        pairs
-            .iter()
-            .map(|(key, value)| ((*key).into(), (*value).into()))
-            .collect()
-    };
-    let notice = |notice_ms| Surroundings {
-        notice_ms,
-        ..Surroundings::default()
     };
     match number % 6 {
         0 => Asked {
