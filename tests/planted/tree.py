@@ -9,11 +9,19 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+# What a checkout without git's own folder may have besides the tree.
+BUILT = {".git", "target", "out", "node_modules", "__pycache__"}
+
+
 def tracked() -> dict[str, bytes]:
-    """The tree as git knows it, with what is not committed."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
-    names = [name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()]
-    return {name: (ROOT / name).read_bytes() for name in names}
+    """The tree as git knows it, with what is not committed; where git does not know it, all of it but what is built there."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True)
+    if listed.returncode == 0:
+        names = listed.stdout.decode().split("\0")
+    else:
+        paths = (path.relative_to(ROOT) for path in ROOT.rglob("*"))
+        names = [str(path) for path in paths if not BUILT & set(path.parts)]
+    return {name: (ROOT / name).read_bytes() for name in names if name and (ROOT / name).is_file()}
 
 
 def write(files: dict[str, bytes], copy: pathlib.Path) -> None:
