@@ -11,7 +11,7 @@ use local::world::{EMPTIED, State};
 use serde_json::{Value, json};
 
 use crate::safety::STEP_TAG;
-use crate::whole_seconds;
+use crate::{warning, whole_seconds};
 
 /// Everything wrong with what is kept.
 pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
@@ -148,13 +148,8 @@ fn each_warning_is_its_clusters(run: &Run, state: &State) -> Vec<String> {
 
 /// Whether an instance's warning lies in a dead-letter queue.
 fn waits_for_people(state: &State, instance_id: &str) -> bool {
-    let dead_letters = state.queues.values().filter(|queue| queue.settings().redrive.is_none());
-    let mut messages = dead_letters.flat_map(|queue| queue.messages());
-    messages.any(|message| {
-        let event: Value = serde_json::from_str(&message.body).unwrap_or_default();
-        event["detail-type"] == "EC2 Spot Instance Interruption Warning"
-            && event["detail"]["instance-id"] == instance_id
-    })
+    warning::dead_letters(state)
+        .any(|event| event["detail-type"] == warning::WARNING && event["detail"]["instance-id"] == instance_id)
 }
 
 fn no_throw_away_template_is_left(state: &State) -> Vec<String> {

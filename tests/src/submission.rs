@@ -113,9 +113,11 @@ fn stood_in_the_way(run: &Run, state: &State, cluster: &Cluster, step: &Step, at
         return !ended && step.created_at + LOOK < at;
     }
     let faults = &run.stage.faults;
-    let begins = Invocation::all(state, START_EXPERIMENT);
     let was_told = |one: &Invocation<'_>| one.is_about(&step.id) && one.did_all() && one.ended_at() + LOOK < at;
-    !ended && faults.gone.is_none() && faults.mangled_percent == 0 && begins.iter().any(was_told)
+    !ended
+        && faults.gone.is_none()
+        && faults.mangled_percent == 0
+        && Invocation::all(state, START_EXPERIMENT).iter().any(was_told)
 }
 
 /// Where AWS answers, one cluster has the name and nobody stands in the way, each execution adds its step.

@@ -12,7 +12,7 @@ use crate::invocation::Invocation;
 use crate::ledger::items;
 
 const RECORD_INTERRUPTION: &str = "spot-drill-RecordInterruption";
-const WARNING: &str = "EC2 Spot Instance Interruption Warning";
+pub(crate) const WARNING: &str = "EC2 Spot Instance Interruption Warning";
 
 /// Everything wrong with what was recorded and kept.
 pub(crate) fn wrongs(run: &Run, state: &State) -> Vec<String> {
@@ -68,7 +68,7 @@ fn recorded_late(run: &Run, state: &State, invocations: &[Invocation<'_>]) -> Ve
 }
 
 /// What lies in the queues of what failed.
-fn dead_letters(state: &State) -> impl Iterator<Item = Value> {
+pub(crate) fn dead_letters(state: &State) -> impl Iterator<Item = Value> {
     let queues = state.queues.values().filter(|queue| queue.settings().redrive.is_none());
     queues
         .flat_map(|queue| queue.messages())

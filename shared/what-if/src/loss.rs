@@ -9,7 +9,7 @@ use spark_rules::LEAVE_CHECK_MS;
 use crate::course::{Ending, Hit, Victims};
 use crate::plan::End;
 use crate::queue::{Event, NEVER};
-use crate::simulation::{Fate, Node, Simulation, Standing};
+use crate::simulation::{Executor, Fate, Node, Simulation, Standing};
 
 impl Simulation<'_> {
     /// An executor of the plan registers; if its node is gone meanwhile, on what came in the node's place.
@@ -264,15 +264,14 @@ impl Simulation<'_> {
 
     fn lose_node(&mut self, node: u32) {
         self.nodes[node as usize].gone = true;
+        // Those that have yet to come hold nothing, and come elsewhere.
+        let is_here = |executor: &Executor| executor.node == node && executor.standing != Standing::Absent;
         let here: Vec<u32> = (0..self.executors.len() as u32)
-            .filter(|id| self.executors[*id as usize].node == node)
+            .filter(|id| is_here(&self.executors[*id as usize]))
             .collect();
         self.strand_readers(|executor| here.contains(&executor));
         let mut left: Vec<u32> = Vec::new();
-        // Those that have yet to come hold nothing, and come elsewhere.
-        let has_come = |id: &&u32| self.executors[**id as usize].standing != Standing::Absent;
-        let came: Vec<u32> = here.iter().filter(has_come).copied().collect();
-        for id in &came {
+        for id in &here {
             let executor = &self.executors[*id as usize];
             if executor.standing == Standing::Live || executor.decommissioned {
                 left.push(*id);

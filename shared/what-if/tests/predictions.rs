@@ -180,14 +180,15 @@ fn what_is_predicted_for_each_log_is_what_was() {
 
 #[test]
 fn pages_say_what_they_said() {
+    let logs = logs::all();
     for (log, number, file) in [
         ("chain.gz", 0, "chain.html"),
         ("simulated-losses.gz", 3, "simulated-losses.html"),
         ("simulated.gz", 2, "simulated.html"),
         ("again-two-lost.gz", 1, "again-two-lost.html"),
     ] {
-        let (_, run) = logs::all().into_iter().find(|(name, _)| name == log).unwrap();
-        let html = page::render(&ask(&run, TASKS_MAX, &question(number), &|| ()).unwrap()).unwrap();
+        let (_, run) = logs.iter().find(|(name, _)| name == log).unwrap();
+        let html = page::render(&ask(run, TASKS_MAX, &question(number), &|| ()).unwrap()).unwrap();
         let body = html.split_once("<body").unwrap().1;
         sample::assert_kept(kept(file), body);
     }

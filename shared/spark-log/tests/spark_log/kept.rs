@@ -28,7 +28,7 @@ const SMALL: [&str; 12] = [
     "yarn-remove-reasons",
 ];
 
-fn line(text: &mut String, name: &str, value: &impl Debug) {
+fn line(text: &mut String, name: &str, value: &dyn Debug) {
     let said = format!("{value:?}");
     match said.char_indices().nth(KEPT_MAX) {
         None => writeln!(text, "{name}: {said}"),
@@ -42,35 +42,22 @@ fn line(text: &mut String, name: &str, value: &impl Debug) {
 }
 
 fn told(text: &mut String, run: &SparkRun) {
-    let SparkRun {
-        settings,
-        executors,
-        exclusions,
-        stages,
-        jobs,
-        tasks,
-        task_attempts,
-        failed_tasks,
-        lost_work,
-        sql_executions,
-        executors_over_time,
-        summary,
-        reading,
-        ..
-    } = run;
-    line(text, "settings", settings);
-    line(text, "executors", executors);
-    line(text, "exclusions", exclusions);
-    line(text, "stages", stages);
-    line(text, "jobs", jobs);
-    line(text, "tasks", tasks);
-    line(text, "task attempts", task_attempts);
-    line(text, "failed tasks", failed_tasks);
-    line(text, "lost work", lost_work);
-    line(text, "SQL", sql_executions);
-    line(text, "executors over time", executors_over_time);
-    line(text, "summary", summary);
-    line(text, "reading", reading);
+    let parts: [(&str, &dyn Debug); 13] = [
+        ("settings", &run.settings),
+        ("executors", &run.executors),
+        ("exclusions", &run.exclusions),
+        ("stages", &run.stages),
+        ("jobs", &run.jobs),
+        ("tasks", &run.tasks),
+        ("task attempts", &run.task_attempts),
+        ("failed tasks", &run.failed_tasks),
+        ("lost work", &run.lost_work),
+        ("SQL", &run.sql_executions),
+        ("executors over time", &run.executors_over_time),
+        ("summary", &run.summary),
+        ("reading", &run.reading),
+    ];
+    parts.into_iter().for_each(|(name, part)| line(text, name, part));
     let head = (
         (&run.application_id, &run.application_name, &run.attempt_id, &run.user),
         (&run.spark_version, run.started_at_ms, run.ended_at_ms, run.exit_code),
