@@ -358,3 +358,21 @@ fn left_alone(drill: &Drill) -> Outcome {
         (None, None) => format!("the drill of step {step} is done"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn why_nobody_is_interrupted_says_what_emr_calls_the_step() {
+        let words = |state: &str| {
+            let step = json!({"id": "s-A", "name": "a step", "state": state, "jar": "", "args": [], "properties": {}});
+            why_not(Some(&serde_json::from_value(step).unwrap()))
+        };
+        assert_eq!(words("FAILED"), "the step ended first, as FAILED");
+        assert_eq!(words("CANCEL_PENDING"), "the step is CANCEL_PENDING");
+        assert_eq!(why_not(None), "EMR no longer knows the step");
+    }
+}

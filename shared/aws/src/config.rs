@@ -160,11 +160,15 @@ mod tests {
     fn a_share_is_as_many_turns_a_minute_and_at_once() {
         let turns = |percent: &str| {
             let share: EmrShare = percent.parse().unwrap();
-            (60_000 / share.every().num_milliseconds(), share.at_once())
+            (
+                share.percent(),
+                60_000 / share.every().num_milliseconds(),
+                share.at_once(),
+            )
         };
-        assert_eq!(turns("20"), (6, 2));
-        assert_eq!(turns("100"), (30, 10));
-        assert_eq!(turns("1"), (3 / 10, 1));
+        assert_eq!(turns("20"), (20, 6, 2));
+        assert_eq!(turns("100"), (100, 30, 10));
+        assert_eq!(turns("1"), (1, 3 / 10, 1));
         for bad in ["0", "101", "some", ""] {
             assert!(bad.parse::<EmrShare>().is_err(), "{bad}");
         }

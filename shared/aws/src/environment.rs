@@ -41,31 +41,7 @@ impl Aws {
     /// them, and it would be a twelfth of the program.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
     pub fn from_environment(roots: &TrustedRoots) -> Result<Self, Error> {
-        let required = |name: &str| {
-            variable(name).ok_or_else(|| Error::Refused(format!("{name} is not set, as it is in Lambda's environment")))
-        };
-        let credentials = Credentials::new(
-            required("AWS_ACCESS_KEY_ID")?,
-            required("AWS_SECRET_ACCESS_KEY")?,
-            variable("AWS_SESSION_TOKEN"),
-            None,
-            "environment",
-        );
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(required("AWS_REGION")?))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client(roots)?)
-            .sleep_impl(TokioSleep::new())
-            .time_source(SystemTimeSource::new())
-            .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
-            .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
-            .service_config(Environment(Env::real()));
-        let config = match variable("AWS_ENDPOINT_URL") {
-            Some(url) => config.endpoint_url(url),
-            None => config,
-        };
-        Ok(Self::new(&config.build()))
+        Ok(Self::new(&configuration(Env::real(), roots)?))
     }
 
     /// Opens the connections that a Spot warning's record needs. During init Lambda gives a whole CPU however little
@@ -92,6 +68,37 @@ impl Aws {
     }
 }
 
+fn configuration(env: Env, roots: &TrustedRoots) -> Result<SdkConfig, Error> {
+    // Where it is set to something.
+    let variable = |name: &str| env.get(name).ok().filter(|value| !value.is_empty());
+    let required = |name: &str| {
+        variable(name).ok_or_else(|| Error::Refused(format!("{name} is not set, as it is in Lambda's environment")))
+    };
+    let is_on = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let credentials = Credentials::new(
+        required("AWS_ACCESS_KEY_ID")?,
+        required("AWS_SECRET_ACCESS_KEY")?,
+        variable("AWS_SESSION_TOKEN"),
+        None,
+        "environment",
+    );
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(required("AWS_REGION")?))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .http_client(http_client(roots)?)
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
+        .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+        .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
+        .service_config(Environment(env.clone()));
+    let config = match variable("AWS_ENDPOINT_URL") {
+        Some(url) => config.endpoint_url(url),
+        None => config,
+    };
+    Ok(config.build())
+}
+
 /// What is set for one service alone, such as `AWS_ENDPOINT_URL_EC2`.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 #[derive(Debug)]
@@ -102,15 +109,6 @@ impl LoadServiceConfig for Environment {
         let value = EnvConfigValue::new().env(key.env()).service_id(key.service_id());
         value.load(&self.0, None).map(|(value, _)| value.into_owned())
     }
-}
-
-/// A variable that is set to something.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
-
-fn is_on(name: &str) -> bool {
-    variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// Makes a request one that needs no permission and counts towards no quota of an operation's. AWS documents none;
@@ -177,6 +175,49 @@ mod tests {
             .map(|der| Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect())
             .collect();
         assert_eq!(found, FINGERPRINTS);
+    }
+
+    const REQUIRED: [(&str, &str); 3] = [
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_REGION", "eu-west-1"),
+    ];
+
+    #[test]
+    fn what_lambda_always_sets_is_required_and_named() {
+        for (index, (name, _)) in REQUIRED.into_iter().enumerate() {
+            let mut some = REQUIRED;
+            some[index].1 = "";
+            let error = configuration(Env::from_slice(&some), &TrustedRoots::Amazon).unwrap_err();
+            assert!(error.to_string().contains(&format!("{name} is not set")), "{error}");
+        }
+    }
+
+    /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html>
+    #[test]
+    fn endpoints_are_as_the_environment_says() {
+        let read = |more: &[(&str, &str)]| {
+            let config = configuration(Env::from_slice(&[&REQUIRED, more].concat()), &TrustedRoots::Amazon).unwrap();
+            let url = config.endpoint_url().map(str::to_owned);
+            (config.use_fips(), config.use_dual_stack(), url)
+        };
+        let off = Some(false);
+        assert_eq!(read(&[]), (off, off, None));
+        for (value, is_on) in [("true", true), ("True", true), ("false", false), ("", false)] {
+            assert_eq!(
+                read(&[("AWS_USE_FIPS_ENDPOINT", value)]),
+                (Some(is_on), off, None),
+                "{value}"
+            );
+            assert_eq!(
+                read(&[("AWS_USE_DUALSTACK_ENDPOINT", value)]),
+                (off, Some(is_on), None),
+                "{value}"
+            );
+        }
+        let url = "http://localhost:4566";
+        assert_eq!(read(&[("AWS_ENDPOINT_URL", url)]), (off, off, Some(url.to_owned())));
+        assert_eq!(read(&[("AWS_ENDPOINT_URL", "")]), (off, off, None));
     }
 
     #[test]

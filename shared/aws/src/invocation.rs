@@ -58,8 +58,10 @@ impl Invocation {
 ///
 /// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>
 pub fn log_as_json() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
-    let levels = level.ok().and_then(|level| level.to_lowercase().parse().ok());
+    // No level is not the name of none.
+    let set = |name: &str| std::env::var(name).ok().filter(|level| !level.is_empty());
+    let level = set("AWS_LAMBDA_LOG_LEVEL").or_else(|| set("RUST_LOG"));
+    let levels = level.and_then(|level| level.to_lowercase().parse().ok());
     let levels = levels.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     json_lines(io::stdout).with(levels).init();
 }
@@ -100,6 +102,7 @@ where
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::process::Command;
     use std::sync::Arc;
 
     use lambda_runtime::Context;
@@ -136,6 +139,34 @@ mod tests {
             let timestamp = line["timestamp"].as_str().unwrap();
             assert!(timestamp.ends_with('Z') && timestamp.contains('.'), "{timestamp}");
             assert!(DateTime::parse_from_rfc3339(timestamp).is_ok(), "{timestamp}");
+        }
+    }
+
+    #[test]
+    #[ignore = "a process of its own, which the next test begins"]
+    fn logs() {
+        log_as_json();
+        tracing::warn!("strange");
+        tracing::info!("done");
+        tracing::debug!("looked");
+    }
+
+    #[test]
+    fn a_process_logs_to_the_level_that_lambda_names() {
+        for (lambda, rust, expected) in [
+            ("WARN", "debug", vec!["WARN"]),
+            ("DEBUG", "", vec!["WARN", "INFO", "DEBUG"]),
+            ("", "warn", vec!["WARN"]),
+            ("", "", vec!["WARN", "INFO"]),
+            ("FATAL", "", vec![]),
+        ] {
+            let mut process = Command::new(std::env::current_exe().unwrap());
+            process.args(["--exact", "invocation::tests::logs", "--ignored", "--nocapture"]);
+            process.envs([("AWS_LAMBDA_LOG_LEVEL", lambda), ("RUST_LOG", rust)]);
+            let said = String::from_utf8(process.output().unwrap().stdout).unwrap();
+            let lines = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let levels: Vec<Value> = lines.map(|line| line["level"].clone()).collect();
+            assert_eq!(levels, expected, "{lambda:?} {rust:?}: {said}");
         }
     }
 

@@ -209,4 +209,48 @@ mod tests {
             }
         );
     }
+
+    #[test]
+    fn a_repeat_that_took_no_time_is_not_followed_by_another() {
+        let mut table = Successes::default();
+        table.add(2, 0, 1, 1_000, 100);
+        table.add(2, 0, 2, 1_500, 0);
+        table.sort();
+        let repeats = repeats(&[&table]);
+        assert_eq!((repeats.recomputed, repeats.recomputed_ms), (1, 100));
+        assert_eq!((repeats.lost_ms, repeats.rerun_ms), (100, 0));
+    }
+
+    #[test]
+    fn successes_more_than_24_days_apart_keep_their_order() {
+        const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+        let first_launch_ms = 100 * DAY_MS;
+        // The first of a table is what the others are reckoned from.
+        for (launched_at_ms, earlier_ms) in [
+            (first_launch_ms - 30 * DAY_MS, 70),
+            (first_launch_ms + 30 * DAY_MS, 100),
+        ] {
+            let mut table = Successes::default();
+            table.add(2, 0, 1, first_launch_ms, 100);
+            table.add(2, 0, 2, launched_at_ms, 70);
+            table.sort();
+            let repeats = repeats(&[&table]);
+            assert_eq!(
+                (repeats.recomputed, repeats.recomputed_ms),
+                (1, earlier_ms),
+                "{launched_at_ms}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_begins_as_a_lost_task_ends_has_taken_its_place() {
+        let mut lost = Successes::default();
+        lost.add(0, 0, 1, 1_000, 100);
+        for (launched_at_ms, expected) in [(1_099, (1, 100)), (1_100, (0, 0))] {
+            let mut again = Successes::default();
+            again.add(1, 0, 2, launched_at_ms, 50);
+            assert_eq!(lost.never_again(&[&again], &[]), expected, "{launched_at_ms}");
+        }
+    }
 }

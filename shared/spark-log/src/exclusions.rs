@@ -153,4 +153,39 @@ mod tests {
             [("h1", Some(1), Some(5)), ("h1", Some(9), None), ("h", None, Some(7))]
         );
     }
+
+    #[test]
+    fn who_is_excluded_already_is_not_excluded_again_and_the_other_name_may_come_late() {
+        let mut exclusions = Exclusions::default();
+        let event = |time, stage_attempt_id: Option<i64>| ExclusionEvent {
+            time,
+            executor_id: Some("1".to_owned()),
+            host_id: None,
+            task_failures: Some(2),
+            executor_failures: None,
+            stage_id: stage_attempt_id.and(Some(4)),
+            stage_attempt_id,
+        };
+        // The last is the first one's other name.
+        for (time, takes_back) in [(1, false), (2, false), (5, true), (6, true), (1, false)] {
+            exclusions.apply(event(time, None), takes_back);
+        }
+        // For each attempt of a stage it is another.
+        for attempt in [0, 1, 1] {
+            exclusions.apply(event(3, Some(attempt)), false);
+        }
+        let list = exclusions.finish(|_| None);
+        let told: Vec<_> = list
+            .iter()
+            .map(|one| (one.stage, one.excluded_at_ms, one.unexcluded_at_ms))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (None, Some(1), Some(5)),
+                (Some((4, 0)), Some(3), None),
+                (Some((4, 1)), Some(3), None)
+            ]
+        );
+    }
 }

@@ -200,6 +200,23 @@ mod tests {
         assert_eq!(rolled(std::iter::empty()), None);
     }
 
+    /// Spark's files end with its codecs' short names; gzip and `zst` are what others add.
+    #[test]
+    fn the_name_tells_each_codec() {
+        for (ending, expected) in [
+            ("zstd", Codec::Zstd),
+            ("zst", Codec::Zstd),
+            ("lz4", Codec::Lz4),
+            ("snappy", Codec::Snappy),
+            ("lzf", Codec::Lzf),
+            ("gz", Codec::Gzip),
+            ("gzip", Codec::Gzip),
+        ] {
+            assert_eq!(codec(&format!("s3/v1.lzf/app-1.{ending}")), Some(expected), "{ending}");
+        }
+        assert_eq!(codec("s3/v1.lzf/app-1.json"), None);
+    }
+
     #[test]
     fn the_codec_shows_through_both_endings() {
         assert_eq!(codec("s3/app-1.zstd.inprogress"), Some(Codec::Zstd));

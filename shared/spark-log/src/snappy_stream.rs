@@ -86,3 +86,23 @@ fn length(bytes: &[u8]) -> Option<usize> {
     let length = usize::try_from(length).ok()?;
     (length > 0 && length <= BLOCK_BYTES_MAX).then_some(length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_has_a_length_and_none_is_beyond_what_spark_writes() {
+        for (bytes, expected) in [
+            (&[0, 0, 0, 1][..], Some(1)),
+            (&[0, 0, 1, 2, 99], Some(258)),
+            (&[2, 0, 0, 0], Some(BLOCK_BYTES_MAX)),
+            (&[2, 0, 0, 1], None),
+            (&[0xff; 4], None),
+            (&[0, 0, 0, 0], None),
+            (&[0, 0, 1], None),
+        ] {
+            assert_eq!(length(bytes), expected, "{bytes:?}");
+        }
+    }
+}

@@ -146,3 +146,31 @@ fn a_rolled_log_is_found_beside_the_single_ones_of_steps_before_it() {
         }
     });
 }
+
+/// S3 lists a thousand at a time, and a bucket of years has more than anybody reads for one report.
+#[test]
+fn where_not_all_objects_beside_a_steps_log_were_looked_at_the_report_says_so() {
+    for (others, is_said) in [(20_000, true), (10, false)] {
+        // Neither EMR nor the step's own log names its application.
+        in_a_world(1, &[("LogBucketArns", "")], no_faults(), async |world| {
+            let mut cluster = workshop("c", 32);
+            cluster["StepConcurrencyLevel"] = json!(1);
+            let cluster_id = cluster_up(&world, cluster).await;
+            hide_applications(&world);
+            let created_at = cluster_of(&world.lock(), &cluster_id).created_at;
+            for number in 0..others {
+                // Of applications that began after the cluster did, and were written to before the step began.
+                let id = format!("application_{}_{number:05}", created_at.timestamp_millis());
+                let uri = format!("s3://emr-spot-workshop-data/spark-events/{id}");
+                world.lock().account.s3.put(&uri, "", created_at).unwrap();
+            }
+            let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+            until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+            let missing = report_of(&world, &cluster_id, &step_id).missing;
+            let is_found = missing
+                .iter()
+                .any(|one| one.why.contains("only the first 20000 objects there were looked at"));
+            assert_eq!(is_found, is_said, "{missing:?}");
+        });
+    }
+}

@@ -3,6 +3,7 @@
 use account::emr::{ClusterState, StepState};
 use account::fis::Status;
 use account::wire::Service;
+use local::busy_region::invocations;
 use local::fault::{AtCall, Fate, Faults};
 use local::world::World;
 use rules::drill::DrillState;
@@ -103,7 +104,14 @@ fn a_stop_alarm_that_goes_on_between_two_waves_ends_the_drill_and_the_report_say
         let report = report_of(&world, &cluster_id, &step_id);
         let reason = report.drill.reason.unwrap_or_default();
         assert!(reason.contains("wave 2: the stop condition's alarm is on"), "{reason}");
-        assert_eq!(world.lock().account.fis.experiments().count(), 1);
+        let state = world.lock();
+        assert_eq!(state.account.fis.experiments().count(), 1);
+        let told = invocations(&state, "spot-drill-StartExperiment");
+        let outcomes: Vec<&Value> = told.iter().map(|(_, _, one)| &one.data["outcome"]).collect();
+        assert!(
+            outcomes.contains(&&json!("drilled")),
+            "the first wave was one: {outcomes:?}"
+        );
     });
 }
 

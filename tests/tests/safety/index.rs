@@ -1,5 +1,8 @@
 //! The index of all reports: none is lost, and none is lost for it.
 
+use std::time::Duration;
+
+use account::api::Time;
 use account::emr::StepState;
 use account::journal::Kind;
 use local::world::{State, World};
@@ -107,6 +110,52 @@ fn an_index_that_cannot_be_kept_costs_no_report() {
             .find(|entry| entry.kind == Kind::Invocation && entry.data["outcome"] == "reported");
         assert!(outcome.is_some() && has_report(&state, &cluster, &step));
         assert_eq!(writes(&state), 0);
+    });
+}
+
+/// When the index was asked for by who had a report to add.
+fn reads(state: &State) -> Vec<Time> {
+    let entries = state.account.journal.entries().iter();
+    let reads = entries.filter(|entry| entry.kind == Kind::Call && entry.subject == "GetObject");
+    reads
+        .filter(|entry| entry.data.to_string().contains("reports/index.html"))
+        .map(|entry| entry.at)
+        .collect()
+}
+
+#[test]
+fn who_never_finds_the_index_as_it_was_tries_more_and_more_seldom_and_ends() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        prepare(&world);
+        let uri = format!(
+            "s3://{}/reports/index.html",
+            world.lock().template.buckets["ReportBucket"]
+        );
+        // Somebody else writes it all the time.
+        let others = world.clone();
+        tokio::spawn(async move {
+            for number in 0.. {
+                let now = others.clock.now();
+                others
+                    .lock()
+                    .account
+                    .s3
+                    .put(&uri, format!("<p>{number}</p>"), now)
+                    .unwrap();
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        reported(&world).await;
+        let reads = reads(&world.lock());
+        let pauses: Vec<i64> = reads
+            .windows(2)
+            .map(|two| (two[1] - two[0]).num_milliseconds())
+            .collect();
+        assert_eq!(reads.len(), 8, "{pauses:?}");
+        assert!(
+            pauses.windows(2).all(|two| two[0] < two[1]) && pauses[6] >= 3_200,
+            "{pauses:?}"
+        );
     });
 }
 

@@ -325,3 +325,37 @@ fn of_an_experiment_that_fis_does_not_tell_of_nobody_says_that_it_was_somebody_e
         assert_eq!(one.interrupted.cause, Cause::Unknown, "{}", one.interrupted.instance_id);
     }
 }
+
+#[test]
+fn what_is_on_record_of_a_report_stays_unless_the_next_one_knows_more() {
+    for is_whole in [true, false] {
+        in_a_world(1, &[], no_faults(), async |world| {
+            let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+            let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+            until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+            sleep(1200).await;
+            let mut drill = drill_of(&world, &cluster_id, &step_id).await;
+            let written = drill.report.as_mut().unwrap();
+            assert!(written.missing > 0, "{written:?}");
+            if is_whole {
+                written.missing = 0;
+            }
+            let (by, expires) = (written.by.clone().unwrap(), expires_at(world.clock.now(), 400));
+            aws(&world)
+                .save_drill(&table(&world), &mut drill, expires)
+                .await
+                .unwrap();
+            let payload = completed(&world, &cluster_id, &step_id);
+            let again = invoke(&world, "WriteReport", "again", payload.clone()).await.unwrap();
+            assert_eq!(again["outcome"], "ignored", "{again}");
+            assert_eq!(drill_of(&world, &cluster_id, &step_id).await.report, drill.report);
+            // Lambda's own retry of who wrote it.
+            let retry = invoke(&world, "WriteReport", &by, payload).await.unwrap();
+            assert_eq!(
+                (&retry["outcome"], &retry["first"]),
+                (&json!("reported"), &json!(true)),
+                "{retry}"
+            );
+        });
+    }
+}

@@ -46,6 +46,12 @@ fn a_cluster_may_be_named_by_its_id_and_no_other_is_meant() {
         let meant = cluster_up(&world, small("checks")).await;
         submit(&world, &meant, "x").await.unwrap();
         assert_eq!((steps(&world, &meant), steps(&world, &other)), (1, 0));
+        // What the schedule leaves out.
+        let step = cluster_of(&world.lock(), &meant).steps[0].clone();
+        assert_eq!(
+            (&*step.jar, &*step.action_on_failure),
+            ("command-runner.jar", "CONTINUE")
+        );
         let error = submit(&world, "j-NOSUCHCLUSTER", "y").await.unwrap_err();
         assert!(
             error.contains("none of the active ones is called") && error.contains("checks"),
@@ -124,9 +130,10 @@ fn who_has_no_time_to_ask_for_writers_empties_nothing() {
         }
         let table = table(&world);
         let config = submit_step::Config::parse_from(["", "--table-name", &table, "--results-locations", RESULTS]);
+        let deadline = world.clock.now() + TimeDelta::seconds(60);
         let invocation = Invocation {
             request_id: "r".into(),
-            deadline: world.clock.now() + TimeDelta::seconds(60),
+            deadline,
             payload: input("checks", "e-1"),
         };
         let error = submit_step::handle(&aws(&world), &config, invocation)
@@ -135,6 +142,9 @@ fn who_has_no_time_to_ask_for_writers_empties_nothing() {
             .chain();
         assert!(error.contains("nothing was deleted or added"), "{error}");
         assert!(has_old(&world) && steps(&world, &cluster_id) == 0);
+        // And nobody else works on it before Lambda has ended who might.
+        let begun = aws(&world).submission(&table, "e-1").await.unwrap().unwrap();
+        assert!(begun.lease_until > deadline, "{begun:?}");
     });
 }
 

@@ -319,6 +319,15 @@ fn a_step_that_ended_just_now_is_left_to_its_own_event() {
     });
 }
 
+/// What no version of ours ever wrote.
+fn put_unreadable_drill(world: &World, cluster_id: &str, step_id: &str) {
+    let key = rules::ledger::Key::drill(cluster_id, step_id);
+    let item = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "version": {"S": "many"}});
+    let request = json!({"TableName": table(world), "Item": item}).to_string();
+    let put = world.lock().account.dynamodb.call("PutItem", request.as_bytes());
+    put.unwrap();
+}
+
 #[test]
 fn a_step_of_which_the_ledger_cannot_be_read_hides_no_other_and_is_named() {
     in_a_world(1, &[], no_events(), async |world| {
@@ -328,16 +337,7 @@ fn a_step_of_which_the_ledger_cannot_be_read_hides_no_other_and_is_named() {
         for step_id in &steps {
             until(&world, |state| step_of(state, &cluster_id, step_id).state.is_over()).await;
         }
-        // What no version of ours ever wrote.
-        let key = rules::ledger::Key::drill(&cluster_id, &steps[1]);
-        let item = json!({"pk": {"S": key.pk}, "sk": {"S": key.sk}, "version": {"S": "many"}});
-        let request = json!({"TableName": table(&world), "Item": item}).to_string();
-        world
-            .lock()
-            .account
-            .dynamodb
-            .call("PutItem", request.as_bytes())
-            .unwrap();
+        put_unreadable_drill(&world, &cluster_id, &steps[1]);
         sleep(700).await;
         let answer = sweep(&world).await.unwrap();
         let problems = answer["problems"].to_string();
@@ -386,5 +386,38 @@ fn a_step_that_ended_longer_ago_than_the_sweep_looks_back_is_let_go_without_a_re
         sleep(3 * 3600).await;
         assert!(!has_report(&world.lock(), &id, &step_id));
         assert!(noted(&world).await.is_empty());
+    });
+}
+
+#[test]
+fn a_sweep_names_twenty_troubles_at_most() {
+    in_a_world(1, &[], no_events(), async |world| {
+        prepare(&world);
+        let mut cluster = small("c");
+        cluster["StepConcurrencyLevel"] = json!(8);
+        let cluster_id = cluster_up(&world, cluster).await;
+        let steps = add_steps(&world, &cluster_id, json!(vec![short(); 24]));
+        for step_id in &steps {
+            until(&world, |state| step_of(state, &cluster_id, step_id).state.is_over()).await;
+            put_unreadable_drill(&world, &cluster_id, step_id);
+        }
+        sleep(700).await;
+        let answer = sweep(&world).await.unwrap();
+        assert_eq!(answer["problems"].as_array().map(Vec::len), Some(20), "{answer}");
+    });
+}
+
+#[test]
+fn a_template_that_is_just_as_old_as_is_asked_for_is_not_older() {
+    in_a_world(1, &[], no_faults(), async |world| {
+        leave_a_template(&world, "s-A").await;
+        let created_at = {
+            let state = world.lock();
+            let templates = state.account.fis.templates();
+            templates.map(|one| one.created_at).max().unwrap()
+        };
+        let older_than = async |at| aws(&world).leaked_throw_aways(at).await.unwrap().len();
+        assert_eq!(older_than(created_at).await, 0);
+        assert_eq!(older_than(created_at + chrono::TimeDelta::milliseconds(1)).await, 1);
     });
 }

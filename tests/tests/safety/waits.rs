@@ -275,3 +275,31 @@ fn victims_that_went_while_nobody_worked_on_the_drill_are_not_asked_for_and_no_o
     );
     assert!(tried > 0, "no attempt died before its experiment");
 }
+
+#[test]
+fn whose_drill_was_taken_over_while_it_waited_ends_nobody_elses() {
+    in_a_world(1, &[("WaitSecondsMax", "120")], no_faults(), async |world| {
+        world.lock().account.ec2.set_spot_capacity(Some(0));
+        let cluster_id = cluster_up(&world, workshop("c", 0)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| {
+            calls(state, "ListInstances") + calls(state, "DescribeInstances") > 0
+        })
+        .await;
+        let (aws, table) = (aws(&world), table(&world));
+        let mut drill = drill_of(&world, &cluster_id, &step_id).await;
+        let lease_until = world.clock.now() + TimeDelta::hours(1);
+        (drill.holder, drill.lease_until) = (Some("another".into()), Some(lease_until));
+        let saved = aws
+            .save_drill(&table, &mut drill, aws::expires_at(world.clock.now(), 1))
+            .await;
+        assert!(matches!(saved, Ok(Saved::Yes)), "{saved:?}");
+        sleep(600).await;
+        let after = drill_of(&world, &cluster_id, &step_id).await;
+        assert_eq!(
+            (after.holder.as_deref(), after.state),
+            (Some("another"), Some(DrillState::Waiting))
+        );
+        assert_eq!(after.reason, None);
+    });
+}

@@ -93,3 +93,31 @@ fn an_application_lies_inside_the_steps_time_give_or_take_what_the_end_of_a_step
     assert!(!inside(999_999, None) && !inside(slack + 1, None) && !inside(1_000_000, Some(slack + 1)));
     assert!(!is_inside(&SparkRun::default(), began, ended));
 }
+
+/// A step that waits ends within a minute of its application.
+#[test]
+fn an_application_that_ended_long_before_the_step_is_anothers() {
+    let ended = DateTime::from_timestamp(1_795_348_800, 0).unwrap();
+    let ended_before = |id: &str, seconds: Option<i64>| {
+        let mut log = log(id, id);
+        log.run.ended_at_ms = seconds.map(|seconds| (ended - TimeDelta::seconds(seconds)).timestamp_millis());
+        log
+    };
+    let mut logs = vec![
+        ended_before("application_1_1", Some(5)),
+        ended_before("application_1_2", Some(60)),
+        ended_before("application_1_3", Some(61)),
+        ended_before("application_1_4", Some(900)),
+        // It breaks off.
+        ended_before("application_1_5", None),
+        // Of two attempts the last counts.
+        ended_before("application_1_6", Some(900)),
+        ended_before("application_1_6", Some(5)),
+    ];
+    keep_those_that_end_with_the_step(&mut logs, ended);
+    let kept: Vec<&str> = logs
+        .iter()
+        .map(|log| log.location.rsplit('_').next().unwrap())
+        .collect();
+    assert_eq!(kept, ["1", "2", "5", "6", "6"]);
+}

@@ -147,6 +147,10 @@ mod tests {
             (mib("512m"), mib(" 2048 "), mib("1t")),
             (Some(512), Some(2_048), Some(1_048_576))
         );
+        assert_eq!(
+            ["2gb", "3mb", "1tb", "2048k", "4096kb", "1536K"].map(mib),
+            [Some(2_048), Some(3), Some(1_048_576), Some(2), Some(4), Some(1)]
+        );
         assert_eq!((mib("g"), mib("4x"), mib("1.5g")), (None, None, None));
     }
 

@@ -194,3 +194,31 @@ fn mark(entry: &Entry) -> Mark {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::entry;
+    use super::*;
+
+    /// The rank of a job with these verdicts, the latest first.
+    fn ranked(verdicts: &[Verdict]) -> (u8, usize) {
+        let drills: Vec<Entry> = verdicts.iter().map(|verdict| entry("job", 1, *verdict)).collect();
+        rank(&drills.iter().collect::<Vec<&Entry>>())
+    }
+
+    #[test]
+    fn of_jobs_with_the_same_latest_verdict_that_one_is_worse_whose_strip_has_more_that_was_not_survived() {
+        use Verdict::{Degraded, Failed, Inconclusive, Survived};
+
+        let mended = [Survived, Failed, Degraded];
+        let calm = [Survived, Survived, Inconclusive];
+        assert!(ranked(&mended) > ranked(&calm));
+        assert_eq!(ranked(&calm), ranked(&[Survived]), "what showed nothing is not bad");
+        assert!(ranked(&[Degraded]) > ranked(&mended), "the latest comes first");
+        let mut long = vec![Survived; STRIP_MAX];
+        long.push(Failed);
+        assert_eq!(ranked(&long), ranked(&calm), "what the strip does not show");
+        long[STRIP_MAX - 1] = Failed;
+        assert!(ranked(&long) > ranked(&calm));
+    }
+}

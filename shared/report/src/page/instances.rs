@@ -38,16 +38,12 @@ pub(super) fn lanes(digest: &Digest<'_>, axis: &Axis) -> Vec<Lane> {
 /// The executor that left an instance last, before it went.
 fn left<'a>(executors: &[&'a ExecutorRow], one: &InterruptionFacts) -> Option<&'a ExecutorRow> {
     let (noticed, gone) = (one.interrupted.noticed_at?, one.interrupted.terminated_at?);
-    let early = |row: &&&ExecutorRow| row.removed_at.is_some_and(|at| at >= noticed && at < gone);
-    let left: Vec<&&ExecutorRow> = executors.iter().filter(early).collect();
-    let at_work = executors
-        .iter()
-        .filter(|row| row.removed_at.is_none_or(|at| at >= gone))
-        .count();
-    left.into_iter()
-        .max_by_key(|row| row.removed_at)
-        .copied()
-        .filter(|_| at_work == 0)
+    let is_at_work = |row: &&ExecutorRow| row.removed_at.is_none_or(|at| at >= gone);
+    if executors.iter().any(is_at_work) {
+        return None;
+    }
+    let last = executors.iter().copied().max_by_key(|row| row.removed_at)?;
+    last.removed_at.is_some_and(|at| at >= noticed).then_some(last)
 }
 
 fn lane(digest: &Digest<'_>, axis: &Axis, one: &InterruptionFacts) -> Lane {
@@ -253,5 +249,95 @@ fn together(axis: &Axis, group: &[&InterruptionFacts]) -> Lane {
         )
         .into(),
         ..Lane::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::workshop;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    /// An instance that was warned and went, and what came in its place.
+    fn one(noticed: i64, gone: i64, ready: Option<i64>) -> InterruptionFacts {
+        let mut one = workshop().interruptions.remove(0);
+        one.interrupted.noticed_at = Some(at(noticed));
+        one.interrupted.terminated_at = Some(at(gone));
+        one.replacement = match ready {
+            Some(ready) => Replacement::Replaced {
+                by: vec!["i-2".into()],
+                listed_at: None,
+                ready_at: at(ready),
+                seconds_after_notice: Some(ready - noticed),
+                seconds_after_loss: ready - gone,
+            },
+            None => Replacement::NotReplaced {
+                why: "none came".into(),
+            },
+        };
+        one
+    }
+
+    #[test]
+    fn an_instance_is_drained_when_the_last_of_its_executors_left_after_the_notice_and_before_it_went() {
+        let instance = one(100, 220, None);
+        let last = |removed: &[Option<i64>]| {
+            let row = workshop().spark.unwrap().executors.remove(0);
+            let rows: Vec<ExecutorRow> = removed
+                .iter()
+                .map(|seconds| ExecutorRow {
+                    removed_at: seconds.map(at),
+                    ..row.clone()
+                })
+                .collect();
+            let left = left(&rows.iter().collect::<Vec<&ExecutorRow>>(), &instance);
+            left.and_then(|row| row.removed_at)
+        };
+        assert_eq!(last(&[Some(150), Some(120)]), Some(at(150)));
+        assert_eq!(last(&[Some(100)]), Some(at(100)));
+        assert_eq!(last(&[Some(99)]), None, "that was not for the notice");
+        assert_eq!(last(&[Some(219)]), Some(at(219)));
+        assert_eq!(last(&[Some(150), Some(220)]), None, "one went with it");
+        assert_eq!(last(&[Some(150), None]), None, "one is still there");
+    }
+
+    #[test]
+    fn notices_within_a_minute_of_the_first_are_of_one_wave_and_the_last_group_takes_the_rest() {
+        let waves = |noticed: &[i64]| {
+            let all: Vec<InterruptionFacts> = noticed.iter().map(|seconds| one(*seconds, 9_999, None)).collect();
+            let groups = groups(&all.iter().collect::<Vec<&InterruptionFacts>>());
+            groups.iter().map(Vec::len).collect::<Vec<usize>>()
+        };
+        assert_eq!(waves(&[61, 0, 60, 30]), [3, 1]);
+        let far: Vec<i64> = (0..10).map(|number| number * 100).collect();
+        assert_eq!(waves(&far), [1, 1, 1, 1, 1, 1, 1, 3]);
+    }
+
+    #[test]
+    fn a_wave_is_over_when_the_last_place_is_taken_and_lasts_to_the_end_where_one_is_not() {
+        let axis = Axis {
+            zero: at(0),
+            end: 1_000.0,
+            over: at(900),
+        };
+        let drawn = |group: &[InterruptionFacts]| {
+            let lane = together(&axis, &group.iter().collect::<Vec<&InterruptionFacts>>());
+            let bars: Vec<(&str, f64, f64)> = lane.bars.iter().map(|bar| (bar.class, bar.from, bar.until)).collect();
+            (bars, format!("{} {}", lane.out.as_str(), lane.out_note.as_str()))
+        };
+        let until_gone = [("work", 0.0, 100.0), ("warned", 100.0, 220.0)];
+        let (bars, out) = drawn(&[one(100, 220, Some(350)), one(110, 230, Some(300))]);
+        assert_eq!(bars[..2], until_gone);
+        assert_eq!(bars[2..], [("gone", 220.0, 350.0), ("work", 350.0, 900.0)]);
+        assert_eq!(out, "2 replaced of 2");
+        let (bars, out) = drawn(&[one(100, 220, Some(350)), one(110, 230, None)]);
+        assert_eq!(bars[..2], until_gone);
+        assert_eq!(bars[2..], [("gone", 220.0, 900.0)]);
+        assert_eq!(out, "1 replaced of 2");
+        let (bars, _) = drawn(&[one(100, 220, Some(150))]);
+        assert_eq!(bars[2..], [("work", 220.0, 900.0)], "it was back before it went");
     }
 }

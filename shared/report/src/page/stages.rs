@@ -175,3 +175,28 @@ pub(super) fn more(hidden: usize) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_reaches_to_the_next_bar_and_stands_only_where_it_says_something_and_has_room() {
+        let label = |at: f64, text: &str| (at, text.to_owned());
+        let bars = [Bar::new(0.0, 10.0, "lost", ""), Bar::new(30.0, 40.0, "again", "")];
+        let labels = vec![
+            label(10.0, "why"),
+            label(20.0, ""),
+            label(30.0, "no room"),
+            label(40.0, "again"),
+        ];
+        let drawn: Vec<(f64, f64, String)> = beside(labels, &bars, 100.0)
+            .iter()
+            .map(|bar| (bar.from, bar.until, bar.text.as_str().to_owned()))
+            .collect();
+        assert_eq!(
+            drawn,
+            [(10.0, 30.0, "why".to_owned()), (40.0, 100.0, "again".to_owned())]
+        );
+    }
+}

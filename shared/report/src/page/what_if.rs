@@ -295,4 +295,31 @@ mod tests {
             assert_eq!(serde_json::from_str::<WhatIf>(&json).unwrap(), what_if, "{json}");
         }
     }
+
+    fn said(change: impl Fn(&mut Elsewhen)) -> String {
+        let WhatIf::Told(mut told) = told() else {
+            panic!("it is told")
+        };
+        change(&mut told);
+        let words: Vec<String> = sentences(&told).iter().map(|text| text.as_str().to_owned()).collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn a_loss_between_two_parts_came_in_the_later_one() {
+        let hit = |at: f64| said(|told| told.hit_at_seconds = Some(at));
+        assert!(hit(0.0).contains("own loss came from 0:00 to 1:40"));
+        assert!(hit(100.0).contains("own loss came from 1:40 to 3:20"), "{}", hit(100.0));
+        assert!(hit(299.0).contains("own loss came from 3:20 to 5:00"));
+        assert!(!hit(300.0).contains("own loss"), "the run was over");
+    }
+
+    #[test]
+    fn no_moment_is_fragile_that_costs_less_than_a_second() {
+        let fragile = |seconds: f64| {
+            let words = said(|told| told.parts = vec![part(0.0, seconds, 0.0, "stage 0 (load)")]);
+            words.contains("most fragile from 0:00 to 1:40")
+        };
+        assert!(fragile(1.0) && !fragile(0.9));
+    }
 }

@@ -73,7 +73,14 @@ fn a_failed_task_says_where_when_and_why() {
             (Some(caused), "Slave lost")
         );
     }
-    assert_eq!(read(r#"{"Reason":"TaskResultLost"}"#).reason, "TaskResultLost");
+    // `toErrorString`, where the log holds nothing but the name.
+    let task = read(r#"{"Reason":"TaskResultLost"}"#);
+    assert_eq!(
+        (task.reason.as_str(), task.words.as_str()),
+        ("TaskResultLost", "result lost from block manager")
+    );
+    let task = read(r#"{"Reason":"UnknownReason"}"#);
+    assert_eq!((task.reason.as_str(), task.words.as_str()), ("UnknownReason", ""));
     assert_eq!(
         read(r#"{"Reason":"TaskCommitDenied","Job ID":1,"Partition ID":2,"Attempt Number":3}"#).words,
         "Driver denied task commit"

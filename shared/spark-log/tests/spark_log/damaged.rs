@@ -235,6 +235,52 @@ fn lines_of_a_hundred_megabytes_are_read_without_being_held() {
 }
 
 #[test]
+fn a_tasks_line_too_long_to_hold_is_a_line_whole_or_cut_short() {
+    let text = text("s35-jobfail-rdd-plain");
+    let is_success = |line: &&str| line.contains("TaskEnd") && line.contains(r#"{"Reason":"Success"}"#);
+    let line = text.lines().find(is_success).unwrap();
+    // Its start is more than what is read by hand, and less than all of it.
+    let limits = Limits {
+        line_bytes_max: 800,
+        block_bytes: 1 << 10,
+        ..Limits::default()
+    };
+    assert!(line.len() > 2 << 10, "{}", line.len());
+    for (cut, end, parsed) in [(0, "\n", 1), (20, "", 0)] {
+        let bytes = [&line[..line.len() - cut], end].concat();
+        let part = Part {
+            name: "log".to_owned(),
+            bytes: bytes.as_bytes(),
+        };
+        let run = read(vec![part], &limits);
+        assert_eq!((run.reading.lines, run.reading.lines_parsed), (1, parsed));
+        let cut_short = run.reading.skipped.get("lines cut short").copied();
+        assert_eq!(cut_short, (cut > 0).then_some(1), "{:?}", run.reading.skipped);
+        assert_eq!(run.tasks.successful, parsed);
+    }
+}
+
+#[test]
+fn a_broken_zstd_frame_is_one_broken_place_up_to_the_next_frame() {
+    let frame = zstd::encode_all(&b"{\"Event\":\"com.example.Mine\"}\n"[..], 0).unwrap();
+    // A frame's mark, and then no frame: the reserved bit of its header is set.
+    let broken = [&frame[..4], &[0xff; 40]].concat();
+    for (bytes, frames) in [
+        ([&frame[..], &broken, &frame, &frame].concat(), 3),
+        ([&frame[..], &broken].concat(), 1),
+    ] {
+        let run = read_bytes("log.zstd", &bytes);
+        assert_eq!(run.reading.passed_over["com.example.Mine"], frames);
+        assert_eq!(
+            run.reading.skipped.get("broken zstd frames"),
+            Some(&1),
+            "{:?}",
+            run.reading.skipped
+        );
+    }
+}
+
+#[test]
 fn a_decompression_bomb_is_left() {
     // One zstd frame of blocks that each repeat a byte 128 KiB times.
     let mut bomb = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];

@@ -13,4 +13,5 @@ mod logs;
 mod packed;
 mod removals;
 mod small;
+mod stages;
 mod truth;
