@@ -240,3 +240,59 @@ pub(crate) fn stage_name(plan: &Plan, stage: usize) -> String {
     let stage = &plan.stages[stage];
     format!("stage {} ({})", stage.id, stage.name)
 }
+
+#[cfg(test)]
+impl Answer {
+    /// Of a run of a hundred seconds, of which nothing is said yet.
+    pub(crate) fn blank() -> Self {
+        Self {
+            schema: SCHEMA,
+            application: Application {
+                id: None,
+                name: None,
+                spark_version: None,
+                jobs: 1,
+                stages: 1,
+                tasks: 1,
+                executors: 1,
+                nodes: 1,
+                in_progress: false,
+            },
+            logged_seconds: 100.0,
+            replayed_seconds: 100.0,
+            undisturbed_seconds: 100.0,
+            question: Question {
+                runs: 10,
+                seed: 1,
+                hit: "one node".to_owned(),
+                notice_seconds: 0.0,
+                replaced_after_seconds: None,
+                driver_may_go: None,
+                nodes_at_risk: 1,
+            },
+            result: Spread::of(&[]),
+            curve: Vec::new(),
+            by_victims: Vec::new(),
+            month: None,
+            remedies: Vec::new(),
+            carries: Vec::new(),
+            assumed: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Part {
+    /// Whose runs fail with this chance; a hit within it adds nothing.
+    pub(crate) fn that_fails(from_seconds: f64, to_seconds: f64, failed: f64) -> Self {
+        Self {
+            from_seconds,
+            to_seconds,
+            runs: 1,
+            run_seconds: Distribution::default(),
+            added_seconds: Distribution::default(),
+            failed,
+            stage: None,
+        }
+    }
+}

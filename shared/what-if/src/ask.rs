@@ -20,6 +20,9 @@ use crate::simulation::Simulation;
 /// A replacement's time where neither the log nor whoever asks says one, ms: an assumption.
 const REPLACED_AFTER_MS: u32 = 180_000;
 
+/// How many nodes go at once where several numbers are tried, as far as there are so many.
+const VICTIMS: [u32; 7] = [1, 2, 3, 5, 8, 13, 21];
+
 /// Which market a month is spent in.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MarketChoice {
@@ -208,9 +211,13 @@ fn question(asked: &Asked, plan: &Plan, around: &Surroundings, nodes: u32) -> Qu
 /// How many runs a question takes at most, for a bar.
 pub fn runs_at_most(asked: &Asked) -> u64 {
     const REMEDIES_MAX: u64 = 12;
-    const VICTIMS_MAX: u64 = 2;
-    let times = 1 + VICTIMS_MAX + u64::from(asked.month.is_some()) + if asked.remedies { REMEDIES_MAX } else { 0 };
-    u64::from(asked.runs) * times
+    let times = 1 + u64::from(asked.month.is_some()) + if asked.remedies { REMEDIES_MAX } else { 0 };
+    let by_victims = if asked.by_victims {
+        VICTIMS.len() as u64 * u64::from(runs_by_victims(asked.runs))
+    } else {
+        0
+    };
+    u64::from(asked.runs) * times + by_victims
 }
 
 fn ending_well(plan: &Plan, around: &Surroundings) -> Option<u32> {
@@ -316,6 +323,11 @@ pub(crate) fn application(run: &SparkRun, plan: &Plan) -> Application {
     }
 }
 
+/// Runs for each number of nodes that go at once.
+fn runs_by_victims(runs: u32) -> u32 {
+    (runs / 5).max(1)
+}
+
 fn by_victims(
     plan: &Plan,
     around: &Surroundings,
@@ -324,9 +336,9 @@ fn by_victims(
     done: &(impl Fn() + Sync),
 ) -> Vec<ByVictims> {
     let mut answers = Vec::new();
-    for count in [1, 2, 3, 5, 8, 13, 21].into_iter().filter(|count| *count <= nodes) {
+    for count in VICTIMS.into_iter().filter(|count| *count <= nodes) {
         let mut fewer = Experiment {
-            runs: (experiment.runs / 5).max(1),
+            runs: runs_by_victims(experiment.runs),
             ..experiment.clone()
         };
         if let Disturbance::Swept { victims, .. } = &mut fewer.disturbance {

@@ -203,7 +203,19 @@ mod tests {
         let cluster = Cluster::parse(DESCRIBED).unwrap();
         let stays = |number: u32| cluster.stays(&format!("ip-10-0-0-{number}.eu-west-1.compute.internal"));
         assert_eq!([1, 2, 3, 4].map(stays), [Some(true), Some(false), Some(true), None]);
-        assert!(cluster.is_in("ip-10-0-0-2.eu-west-1.compute.internal", "eu-west-1b"));
+    }
+
+    #[test]
+    fn a_host_lies_in_its_own_zone_and_an_unknown_one_in_none() {
+        let cluster = Cluster::parse(DESCRIBED).unwrap();
+        for (number, zone, is_in) in [
+            (2, "eu-west-1b", true),
+            (2, "eu-west-1c", false),
+            (4, "eu-west-1b", false),
+        ] {
+            let host = format!("ip-10-0-0-{number}.eu-west-1.compute.internal");
+            assert_eq!(cluster.is_in(&host, zone), is_in, "{host} in {zone}");
+        }
     }
 
     #[test]

@@ -221,3 +221,55 @@ impl Busy {
         i32::try_from(median).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::warmth::tests::task;
+
+    #[test]
+    fn an_executor_of_whose_coming_the_log_does_not_tell_comes_with_its_first_task() {
+        let run = SparkRun {
+            started_at_ms: Some(1_000),
+            ended_at_ms: Some(60_000),
+            executors: vec![spark_log::Executor {
+                id: "1".to_owned(),
+                host: "node-1".to_owned(),
+                cores: 1,
+                ..spark_log::Executor::default()
+            }],
+            task_attempts: vec![task(1, 9_000, 500), task(1, 6_000, 4_000)],
+            ..SparkRun::default()
+        };
+        let plan = crate::rebuild(&run, 10).unwrap();
+        let five_seconds_after_the_start = Anchor {
+            jobs_ended: 0,
+            then_ms: 5_000,
+        };
+        assert_eq!(plan.executors[0].comes, five_seconds_after_the_start);
+    }
+
+    #[test]
+    fn the_gap_is_from_an_end_after_the_stages_first_launch_to_the_next_launch_on_that_executor() {
+        // The stage begins at 1 s on another executor. When a task ended on this one, when the next was launched there.
+        for (ended_at_ms, launched_at_ms, gap_ms) in [
+            (1_001, 1_500, 499),
+            // It was free when the stage began: that it waited is not its gap.
+            (1_000, 1_500, 0),
+            (900, 1_500, 0),
+            // Its end was stamped a little late.
+            (1_510, 1_500, -10),
+            // It is one of those with which the stage began.
+            (1_010, 1_000, 0),
+        ] {
+            let first = task(1, 1_000, 5_000);
+            let (before, next) = (task(2, 0, ended_at_ms), task(2, launched_at_ms, 5_000));
+            let run = SparkRun {
+                task_attempts: vec![before, first, next],
+                ..SparkRun::default()
+            };
+            let found_ms = Busy::of(&run).gap_ms(&[&first, &next], 1_000);
+            assert_eq!(found_ms, gap_ms, "from {ended_at_ms} to {launched_at_ms}");
+        }
+    }
+}

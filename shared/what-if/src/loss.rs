@@ -291,7 +291,7 @@ impl Simulation<'_> {
 
     /// Whether there is output of an executor that the driver counts upon.
     fn holds_output(&self, id: u32) -> bool {
-        !self.executors[id as usize].forgotten && self.stages.iter().any(|stage| stage.held_by(id) > 0)
+        self.stages.iter().any(|stage| stage.outputs.contains(&id))
     }
 
     /// Another node will come, with executors like those that were lost: when, ms.

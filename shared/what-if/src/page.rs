@@ -308,8 +308,9 @@ fn facts(answer: &Answer) -> Vec<(&'static str, String)> {
 /// Seconds for people.
 pub(crate) fn time(seconds: f64) -> String {
     match seconds {
-        short if short < 60.0 => format!("{short:.1} s"),
-        middle if middle < 3_600.0 => {
+        // What would be rounded to the next unit is said in that.
+        short if short < 59.95 => format!("{short:.1} s"),
+        middle if middle < 3_599.5 => {
             let whole = middle.round() as u64;
             format!("{} min {:02} s", whole / 60, whole % 60)
         }
@@ -339,6 +340,9 @@ fn plain(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Part;
+    use crate::distribution::Distribution;
+    use crate::remedy::Effect;
 
     #[test]
     fn times_are_as_long_as_they_need() {
@@ -346,7 +350,81 @@ mod tests {
             (time(9.04), time(60.0), time(3_661.0)),
             ("9.0 s".into(), "1 min 00 s".into(), "1 h 01 min".into())
         );
+        for (seconds, words) in [
+            (59.94, "59.9 s"),
+            (59.95, "1 min 00 s"),
+            (3_599.4, "59 min 59 s"),
+            (3_599.5, "1 h 00 min"),
+        ] {
+            assert_eq!(time(seconds), words);
+        }
         assert_eq!(signed(-61.0), "−1 min 01 s");
+        assert_eq!((signed(0.0), signed(2.0)), ("+0.0 s".into(), "+2.0 s".into()));
+    }
+
+    #[test]
+    fn only_what_helps_beyond_chance_is_said_to_help() {
+        let effect = |is_sure, until_done_seconds| Effect {
+            change: "more memory".to_owned(),
+            price: String::new(),
+            until_done_seconds,
+            plus_minus_seconds: 1.0,
+            failed: 0.0,
+            undisturbed_seconds: 0.0,
+            is_sure,
+        };
+        let none = "None of the changes that were tried helps beyond chance.";
+        let most = "What helps most, by the same 10 runs: more memory (3.0 s earlier done, on average).";
+        for (best, words) in [
+            (Some(effect(true, -3.0)), most),
+            (Some(effect(false, -3.0)), none),
+            (Some(effect(true, 3.0)), none),
+            (Some(effect(true, 0.0)), none),
+            (None, "What would help was not asked."),
+        ] {
+            let answer = Answer {
+                remedies: best.into_iter().collect(),
+                ..Answer::blank()
+            };
+            assert_eq!(so_what(&answer), words);
+        }
+    }
+
+    #[test]
+    fn a_moment_is_the_worse_the_more_it_adds_where_a_failed_run_costs_another() {
+        let part = |from, failed, mean| Part {
+            added_seconds: Distribution {
+                mean,
+                p50: mean,
+                ..Distribution::default()
+            },
+            ..Part::that_fails(from, from + 10.0, failed)
+        };
+        // Of a run of a hundred seconds: 30 s, 60 s, 100 s, 59 s and nothing.
+        let curve = vec![
+            part(0.0, 0.0, 30.0),
+            part(10.0, 0.5, 10.0),
+            part(20.0, 1.0, 0.0),
+            part(30.0, 0.01, 58.0),
+            part(40.0, 0.0, 0.0),
+        ];
+        let rows = fragile(&Answer {
+            curve,
+            ..Answer::blank()
+        });
+        let said: Vec<_> = rows
+            .iter()
+            .map(|[from, _, adds, fails]| (&from[..6], &adds[..], &fails[..]))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                ("20.0 s", "none ends", "100.0 %"),
+                ("10.0 s", "+10.0 s", "50.0 %"),
+                ("30.0 s", "+58.0 s", "1.0 %"),
+                ("0.0 s ", "+30.0 s", "0.0 %")
+            ]
+        );
     }
 
     #[test]

@@ -142,3 +142,109 @@ fn count(number: u64, what: &str) -> String {
         format!("{number} {what}s")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole() -> SparkRun {
+        SparkRun {
+            started_at_ms: Some(1_000),
+            ended_at_ms: Some(61_000),
+            ..SparkRun::default()
+        }
+    }
+
+    fn stage(status: StageStatus, tasks: i64, tasks_successful: u64) -> spark_log::StageAttempt {
+        spark_log::StageAttempt {
+            status,
+            tasks,
+            tasks_successful,
+            ..spark_log::StageAttempt::default()
+        }
+    }
+
+    #[test]
+    fn tasks_that_are_missing_are_those_of_stages_that_ended_well() {
+        use StageStatus::{Complete, Failed, Skipped};
+        for (stages, said) in [
+            (vec![stage(Complete, 4, 4)], None),
+            (vec![stage(Complete, 4, 3)], Some("Of 1 task of stages that ended well")),
+            (
+                vec![stage(Complete, 4, 3), stage(Complete, 2, 1)],
+                Some("Of 2 tasks of stages that ended well"),
+            ),
+            // A copy ended well too.
+            (vec![stage(Complete, 4, 5)], None),
+            (vec![stage(Failed, 4, 3), stage(Skipped, 4, 0)], None),
+        ] {
+            let gaps = gaps(&SparkRun { stages, ..whole() });
+            assert_eq!(gaps.len(), usize::from(said.is_some()), "{gaps:?}");
+            assert!(
+                gaps.iter().zip(said).all(|(gap, said)| gap.starts_with(said)),
+                "{gaps:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_log_without_an_end_it_is_said_what_was_open_where_it_stops() {
+        use StageStatus::{Active, Complete, Pending};
+        let mut run = whole();
+        run.stages = [Active, Complete, Pending, Pending]
+            .map(|status| stage(status, 1, 1))
+            .into();
+        run.tasks.running = 2;
+        assert_eq!(gaps(&run), Vec::<String>::new());
+        run.reading.in_progress = true;
+        let said = "The log has no end: it carries to 60 s after the start, where 1 stage and 2 tasks had not ended";
+        let gaps = gaps(&run);
+        assert!(gaps.len() == 1 && gaps[0].starts_with(said), "{gaps:?}");
+    }
+
+    #[test]
+    fn executors_without_a_beginning_are_spoken_of_if_they_ran_something() {
+        for (added_at_ms, tasks_successful, is_said) in [
+            (None, 1, true),
+            (None, 0, false),
+            (Some(2_000), 1, false),
+            (Some(2_000), 0, false),
+        ] {
+            let executor = spark_log::Executor {
+                added_at_ms,
+                tasks_successful,
+                ..spark_log::Executor::default()
+            };
+            let gaps = gaps(&SparkRun {
+                executors: vec![executor],
+                ..whole()
+            });
+            assert_eq!(
+                !gaps.is_empty(),
+                is_said,
+                "{added_at_ms:?}, {tasks_successful}: {gaps:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn failed_jobs_and_unread_places_and_a_beginning_that_is_missing_are_spoken_of() {
+        let job = |succeeded| spark_log::Job {
+            succeeded,
+            ..spark_log::Job::default()
+        };
+        let mut run = SparkRun {
+            started_at_ms: None,
+            jobs: vec![job(Some(true)), job(Some(false)), job(None)],
+            ..whole()
+        };
+        run.reading.skipped.extend([("a".to_owned(), 1), ("b".to_owned(), 2)]);
+        let gaps = gaps(&run);
+        let said = ["The log does not begin", "3 places of the log", "1 job failed"];
+        assert_eq!(gaps.len(), said.len(), "{gaps:?}");
+        assert!(
+            gaps.iter().zip(said).all(|(gap, said)| gap.starts_with(said)),
+            "{gaps:?}"
+        );
+    }
+}

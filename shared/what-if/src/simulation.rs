@@ -15,7 +15,7 @@ use crate::plan::Plan;
 use crate::queue::{Event, Queue};
 use crate::stage::Stage;
 
-/// Task attempts for each task of the plan beyond which a run is given up: it goes round in circles.
+/// Task attempts for each task of the plan, and a thousand besides, beyond which a run is given up: it goes round in circles.
 const ATTEMPTS_PER_TASK_MAX: usize = 50;
 
 /// How a running task will end, as things stand.

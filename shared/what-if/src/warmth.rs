@@ -86,10 +86,11 @@ impl Warmth {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn task(executor: u32, launched_at_ms: i64, duration_ms: u32) -> TaskAttempt {
+    /// One that succeeded.
+    pub(crate) fn task(executor: u32, launched_at_ms: i64, duration_ms: u32) -> TaskAttempt {
         TaskAttempt {
             launched_at_ms,
             duration_ms,

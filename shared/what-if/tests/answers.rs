@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use spark_log::{Limits, Part, SparkRun, read};
 use what_if::{
-    Answer, Asked, Error, MarketChoice, MonthAsked, Replaced, Surroundings, Untold, Victims, ask, pace_of, page,
-    runs_at_most,
+    Answer, Asked, Disturbance, Ending, Error, Experiment, Market, MarketChoice, MonthAsked, Pace, Replaced,
+    Surroundings, Untold, Victims, ask, pace_of, page, rebuild, runs_at_most,
 };
 
 const TASKS_MAX: usize = 1 << 20;
@@ -88,6 +88,102 @@ fn a_bar_is_as_long_as_there_are_runs_and_not_much_longer() {
         ask(&log(), TASKS_MAX, &asked, &done).unwrap();
         let (played, most) = (played.into_inner(), runs_at_most(&asked));
         assert!(played <= most && most <= 4 * played, "{played} of {most}: {asked:?}");
+    }
+}
+
+#[test]
+fn a_bar_is_just_as_long_as_there_are_runs_where_all_is_tried() {
+    let mut run = log();
+    // The driver shares a node, and there are as many nodes as are tried at once.
+    run.driver_host = Some(run.executors[0].host.clone());
+    for number in 100..121 {
+        run.executors.push(spark_log::Executor {
+            id: number.to_string(),
+            host: format!("node-{number}"),
+            cores: 2,
+            ..run.executors[0].clone()
+        });
+    }
+    let properties = [
+        ("spark.submit.deployMode", "cluster"),
+        ("spark.shuffle.service.enabled", "true"),
+    ];
+    for (runs, remedies, at_most) in [(1, false, 2 + 7), (10, false, 20 + 7 * 2), (10, true, 140 + 7 * 2)] {
+        let asked = Asked {
+            runs,
+            remedies,
+            properties: properties.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            ..asked()
+        };
+        let played = AtomicU64::new(0);
+        let done = || {
+            played.fetch_add(1, Ordering::Relaxed);
+        };
+        ask(&run, TASKS_MAX, &asked, &done).unwrap();
+        assert_eq!(
+            (played.into_inner(), runs_at_most(&asked)),
+            (at_most, at_most),
+            "{runs}"
+        );
+    }
+}
+
+#[test]
+fn a_month_pays_for_all_attempts_and_has_those_that_ended_well() {
+    for (hourly, stays, price) in [(20.0, 0, 0.25), (40.0, 1, 0.6), (400.0, 0, 0.25)] {
+        let mut asked = Asked {
+            runs: 40,
+            replaced: Replaced::Never,
+            month: Some(MonthAsked {
+                market: MarketChoice::Hourly(hourly),
+                spot_price: 0.25,
+                on_demand_price: 2.0,
+                runs: 1_000,
+            }),
+            properties: vec![("spark.stage.maxConsecutiveAttempts".to_owned(), "1".to_owned())],
+            by_victims: false,
+            remedies: false,
+            ..asked()
+        };
+        let hosts = log().executors.into_iter().map(|executor| executor.host);
+        asked.around.nodes_that_stay = hosts.take(stays).collect();
+        let month = answer(&asked).month.unwrap();
+        // The same runs.
+        let mut run = log();
+        run.settings.extend(asked.properties);
+        let mut plan = rebuild(&run, TASKS_MAX).unwrap().undisturbed();
+        plan.pace = Pace::of(&[]);
+        let experiment = Experiment {
+            runs: asked.runs,
+            seed: asked.seed,
+            threads: 1,
+            disturbance: Disturbance::Market(Market::Rate {
+                nodes: 5 - stays as u32,
+                hourly,
+                together: 1,
+            }),
+        };
+        let around = Surroundings {
+            replaced_after_ms: None,
+            ..asked.around
+        };
+        let runs = experiment.play(&plan, &around, &|| ());
+        let well = runs.iter().filter(|run| run.outcome.ending == Ending::Finished).count();
+        assert_eq!((2..40).contains(&well), hourly < 400.0, "{hourly}: {well}");
+        let slots: u32 = plan.executors.iter().map(|executor| executor.slots).sum();
+        let slot_ms: u64 = runs.iter().map(|run| run.outcome.slot_ms).sum();
+        let node_hours = slot_ms as f64 * 5.0 / f64::from(slots) / 3_600_000.0;
+        // If none ended well, the next is taken to.
+        let a_month_long = node_hours / well.max(1) as f64 * 1_000.0;
+        let off = month.spot_node_hours / a_month_long - 1.0;
+        assert!(
+            off.abs() < 0.001,
+            "{hourly}: {} and {a_month_long}",
+            month.spot_node_hours
+        );
+        let paid = month.spot_cost / month.spot_node_hours;
+        assert!((paid - price).abs() < 0.001, "{hourly}: {paid}");
+        assert!((month.on_demand_cost / month.on_demand_node_hours - 2.0).abs() < 0.001);
     }
 }
 

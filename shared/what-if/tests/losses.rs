@@ -1,83 +1,14 @@
 //! What a loss does to small plans that can be reckoned by hand.
 
+#[path = "plans/small.rs"]
+mod plans;
+
+use plans::{around, stage, two_stages};
 use rules::verdict::Verdict;
 use what_if::{
-    Anchor, Disturbance, Ending, Executor, Experiment, Facts, Hit, Job, Outcome, Pace, Plan, Simulation, Stage,
-    Surroundings, Victims,
+    Anchor, Disturbance, End, Ending, Executor, Experiment, Facts, Hit, Outcome, Plan, Simulation, Stage, Surroundings,
+    Victims,
 };
-
-const AT_ONCE: Anchor = Anchor {
-    jobs_ended: 0,
-    then_ms: 0,
-};
-
-/// Properties of Spark by their defaults, or as they are given.
-fn rules(properties: &[(&str, &'static str)]) -> spark_rules::Rules {
-    spark_rules::Rules::of(|key| {
-        properties
-            .iter()
-            .find(|(name, _)| *name == key)
-            .map(|(_, value)| *value)
-    })
-}
-
-fn stage(id: i64, tasks: usize, task_ms: u32, parents: &[usize], is_map: bool) -> Stage {
-    Stage {
-        id,
-        name: format!("stage {id}"),
-        durations_ms: vec![task_ms; tasks],
-        firsts: vec![false; tasks],
-        first_ms: 0,
-        fresh_ms: 0,
-        parents: parents.to_vec(),
-        is_map,
-        reads_ms: 0,
-        lead_ms: 0,
-        tail_ms: 0,
-        gap_ms: 0,
-    }
-}
-
-/// Four map tasks of ten seconds and four reduce tasks of ten, on four nodes of one core: twenty seconds.
-fn two_stages(properties: &[(&str, &'static str)]) -> Plan {
-    let executor = |node: u32| Executor {
-        id: node,
-        node,
-        slots: 1,
-        comes: AT_ONCE,
-        ends: None,
-        silent_from: None,
-    };
-    Plan {
-        logged_ms: 20_000,
-        jobs: vec![Job {
-            id: 0,
-            starts: AT_ONCE,
-            rank: 0,
-            targets: vec![1],
-            tail_ms: 0,
-        }],
-        stages: vec![stage(0, 4, 10_000, &[], true), stage(1, 4, 10_000, &[0], false)],
-        executors: (0..4).map(executor).collect(),
-        nodes: (0..4).map(|node| format!("node-{node}")).collect(),
-        driver_node: None,
-        driver_in_cluster: false,
-        driver_attempts_max: 2,
-        rules: rules(properties),
-        pace: Pace::default(),
-        tail_ms: 0,
-        replaced_after_ms: None,
-        assumed: Vec::new(),
-    }
-}
-
-fn around() -> Surroundings {
-    Surroundings {
-        notice_ms: 0,
-        replaced_after_ms: None,
-        ..Surroundings::default()
-    }
-}
 
 fn play(plan: &Plan, around: &Surroundings, at_ms: u32, victims: u32) -> Outcome {
     let facts = Facts::of(plan);
@@ -269,44 +200,12 @@ fn threads_change_nothing_and_seeds_do() {
 }
 
 #[test]
-fn the_logs_own_losses_are_left_out_with_those_who_came_for_them() {
-    let mut plan = two_stages(&[]);
-    let lost_at = Anchor {
-        jobs_ended: 0,
-        then_ms: 5_000,
-    };
-    plan.executors[0].ends = Some((lost_at, what_if::End::Lost));
-    let mut came = plan.executors[1].clone();
-    (came.id, came.comes.then_ms) = (9, 9_000);
-    plan.executors.push(came);
-    let played = |plan: &Plan| Simulation::new(plan, &Facts::of(plan), &around()).calm_ms();
-    assert!(played(&plan) > 20_000);
-    let calm = plan.undisturbed();
-    assert_eq!((calm.executors.len(), played(&calm)), (4, 20_000));
-}
-
-#[test]
-fn an_executor_that_falls_silent_keeps_its_tasks_until_it_is_taken() {
-    let mut plan = two_stages(&[]);
-    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
-    plan.executors[0].ends = Some((at(60_000), what_if::End::LostWithNode));
-    plan.executors[0].silent_from = Some(at(4_000));
-    // Its map runs again from 60 s on; the reduces follow on three cores.
-    assert_eq!(
-        Simulation::new(&plan, &Facts::of(&plan), &around()).calm_ms(),
-        60_000 + 10_000 + 20_000
-    );
-    let calm = plan.undisturbed();
-    assert_eq!(Simulation::new(&calm, &Facts::of(&calm), &around()).calm_ms(), 20_000);
-}
-
-#[test]
 fn a_copy_overtakes_a_task_that_stands_still_where_tasks_are_speculated() {
     let speculation = ("spark.speculation", "true");
     let mut plan = two_stages(&[speculation]);
     plan.stages[0] = stage(0, 12, 10_000, &[], true);
     let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
-    plan.executors[0].ends = Some((at(200_000), what_if::End::LostWithNode));
+    plan.executors[0].ends = Some((at(200_000), End::LostWithNode));
     plan.executors[0].silent_from = Some(at(11_000));
     let played = |plan: &Plan| Simulation::new(plan, &Facts::of(plan), &around()).calm_ms();
     let speculated = played(&plan);
@@ -399,4 +298,92 @@ fn what_a_drill_would_say_follows_from_the_course() {
     assert_eq!(all(&with_driver), Verdict::Degraded);
     with_driver.driver_attempts_max = 1;
     assert_eq!(all(&with_driver), Verdict::Failed);
+}
+
+#[test]
+fn a_replacement_is_missing_if_it_is_not_ready_by_the_end_of_a_run_that_waited_four_minutes_for_it() {
+    let mut plan = two_stages(&[]);
+    plan.stages[1].durations_ms = vec![200_000; 4];
+    let verdict = |at_ms, replaced_after_ms| {
+        let around = Surroundings {
+            replaced_after_ms: Some(replaced_after_ms),
+            replaced_spread: 0.0,
+            output_is_safe: true,
+            ..around()
+        };
+        let outcome = play(&plan, &around, at_ms, 1);
+        // Three reduces end at 210 s, and what is lost is done by 410 s.
+        assert_eq!(
+            (outcome.ending, outcome.run_ms),
+            (Ending::Finished, 410_000),
+            "{at_ms}, {replaced_after_ms}"
+        );
+        outcome.verdict()
+    };
+    assert_eq!(verdict(170_000, 240_000), Verdict::Survived);
+    assert_eq!(verdict(170_000, 240_001), Verdict::Degraded);
+    assert_eq!(verdict(170_001, 240_001), Verdict::Survived, "it ended too soon");
+}
+
+#[test]
+fn a_node_whose_executor_went_before_it_takes_along_the_output_that_it_still_serves() {
+    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
+    // Four of five have a map until 10 s; three of them, the idle one first, have a reduce from then on.
+    for (executor, ends, served, verdict) in [
+        (3, (at(12_000), End::Released), "true", Verdict::Survived),
+        (4, (at(5_000), End::Released), "true", Verdict::Inconclusive),
+        // The driver has forgotten its output.
+        (3, (at(12_000), End::Lost), "false", Verdict::Inconclusive),
+    ] {
+        let mut plan = two_stages(&[("spark.shuffle.service.enabled", served)]);
+        plan.stages[1] = stage(1, 3, 10_000, &[0], false);
+        plan.nodes.push("node-4".to_owned());
+        plan.executors.push(Executor {
+            id: 4,
+            node: 4,
+            ..plan.executors[0].clone()
+        });
+        plan.executors[executor].ends = Some(ends);
+        let mut around = Surroundings {
+            notice_ms: 14_000,
+            nodes_that_stay: plan.nodes.clone(),
+            ..around()
+        };
+        around.nodes_that_stay.remove(executor);
+        // It is told at 1 s, when its executor is there.
+        let outcome = play(&plan, &around, 15_000, 1);
+        assert_eq!(
+            (outcome.run_ms, outcome.nodes_lost),
+            (20_000, 1),
+            "{executor}, {ends:?}"
+        );
+        assert_eq!(outcome.verdict(), verdict, "{executor}, {ends:?}");
+    }
+}
+
+#[test]
+fn a_run_whose_tasks_are_tried_again_without_end_is_given_up() {
+    let mut plan = two_stages(&[]);
+    plan.stages = vec![stage(0, 20, 10_000, &[], false)];
+    plan.jobs[0].targets = vec![0];
+    plan.executors.truncate(1);
+    plan.executors[0].slots = 20;
+    plan.nodes.truncate(1);
+    let replaced = Surroundings {
+        replaced_after_ms: Some(1_000),
+        replaced_spread: 0.0,
+        ..around()
+    };
+    // Every five seconds its only node goes, and all twenty tasks begin again a second later.
+    let facts = Facts::of(&plan);
+    let hit = |number: u32| Hit {
+        at_ms: number * 5_000,
+        victims: Victims::Random(1),
+    };
+    // Fifty attempts for each task, and a thousand besides, may be made: two thousand.
+    for (times, ending) in [(100, Ending::Finished), (101, Ending::StageGivenUp(0))] {
+        let hits: Vec<Hit> = (1..times).map(hit).collect();
+        let outcome = Simulation::new(&plan, &facts, &replaced).run(1, &hits);
+        assert_eq!((outcome.tasks, outcome.ending), (20 * times, ending));
+    }
 }
