@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -37,11 +38,19 @@ def write(files: dict[str, bytes], copy: pathlib.Path) -> None:
 
 def messages(cargo: list[str], copy: pathlib.Path, target: pathlib.Path, profile: str) -> tuple[int, list[dict]]:
     """What cargo says of a build, which tells of its progress itself, and its status."""
-    command = ["cargo", *cargo, "--workspace", "--profile", profile, "--locked", "--message-format=json"]
+    command = ["cargo", *cargo, *packages(profile), "--profile", profile, "--locked", "--message-format=json"]
     environment = os.environ | {"CARGO_TARGET_DIR": str(target), "CARGO_INCREMENTAL": "0"}
     build = subprocess.Popen(command, cwd=copy, env=environment, stdout=subprocess.PIPE, text=True)
     said = [json.loads(line) for line in build.stdout]
     return build.wait(), said
+
+
+def packages(profile: str) -> list[str]:
+    """All, or those that `cargo pure` tests where the profile is its own."""
+    if profile != "pure":
+        return ["--workspace"]
+    words = tomllib.loads((ROOT / ".cargo/config.toml").read_text())["alias"]["pure"].split()
+    return words[words.index("--no-default-features"):]
 
 
 def built(copy: pathlib.Path, target: pathlib.Path, profile: str = "faults") -> dict[str, str] | None:
