@@ -147,8 +147,11 @@ mod tests {
         let mut without_report = run(4, 1, 0, "COMPLETED");
         without_report.report = None;
         let this = run(50, 130, 2, "COMPLETED");
+        let mut at_once = run(50, 1, 0, "COMPLETED");
+        at_once.step_id = "s-OTHER".into();
         let drills = [
             run(51, 1, 0, "COMPLETED"),
+            at_once,
             this.clone(),
             run(30, 90, 0, "COMPLETED"),
             run(20, 110, 0, "COMPLETED"),

@@ -172,3 +172,19 @@ fn emrs_reasons_are_told_in_its_words_with_their_codes_where_there_are_any() {
         assert_eq!(nodes.len(), 2);
     });
 }
+
+/// Only who is told that it is gone, or who may not know, takes it for gone.
+#[test]
+fn a_template_that_fis_does_not_answer_of_is_not_deleted() {
+    for (errors_percent, refused_percent, is_ok) in [(100, 0, false), (0, 100, true)] {
+        let faults = Faults {
+            errors_percent,
+            refused_percent,
+            ..no_faults()
+        };
+        in_a_world(1, &[], faults, async |world| {
+            let answer = aws(&world).delete_throw_away("EXT1").await;
+            assert_eq!(answer.is_ok(), is_ok, "{answer:?}");
+        });
+    }
+}

@@ -3,6 +3,7 @@
 use account::emr::Role;
 use aws::invocation::Invocation;
 use aws::{Saved, expires_at};
+use chrono::{DateTime, TimeDelta};
 use clap::Parser;
 use local::fault::Faults;
 use local::world::World;
@@ -148,5 +149,32 @@ fn a_later_delivery_of_a_warning_counts_and_changes_nothing_else() {
         }
         let kept = aws.interruptions(&table, "j-A").await.unwrap();
         assert_eq!(kept, [Interruption { seen: 3, ..first }]);
+    });
+}
+
+/// DynamoDB deletes what has expired: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html>
+#[test]
+fn what_is_kept_of_a_drill_expires_so_many_days_after_it_was_written() {
+    in_a_world(1, &[("RetentionDays", "30")], no_faults(), async |world| {
+        let begun_at = world.clock.now();
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        until(&world, |state| has_report(state, &cluster_id, &step_id)).await;
+        let request = json!({"TableName": table(&world)}).to_string();
+        let scanned = world.lock().account.dynamodb.call("Scan", request.as_bytes()).unwrap();
+        let items = serde_json::from_slice::<Value>(&scanned).unwrap()["Items"].clone();
+        let kept = begun_at + TimeDelta::days(30)..world.clock.now() + TimeDelta::days(30);
+        let of_drills = items.as_array().unwrap().iter().filter(|item| {
+            let key = item["sk"]["S"].as_str().unwrap_or_default();
+            key.starts_with("drill#") || key.starts_with("interruption#")
+        });
+        let expire: Vec<_> = of_drills
+            .map(|item| item["expires_at"]["N"].as_str().unwrap().parse().unwrap())
+            .map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap())
+            .collect();
+        assert!(
+            expire.len() > 3 && expire.iter().all(|at| kept.contains(at)),
+            "{expire:?}: {items}"
+        );
     });
 }

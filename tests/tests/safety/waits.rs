@@ -303,3 +303,23 @@ fn whose_drill_was_taken_over_while_it_waited_ends_nobody_elses() {
         assert_eq!(after.reason, None);
     });
 }
+
+/// Or two would work on it at once: who was frozen goes on.
+#[test]
+fn nobody_else_may_take_a_drill_before_lambda_has_ended_who_has_it() {
+    in_a_world(1, &[], no_events(), async |world| {
+        let cluster_id = cluster_up(&world, workshop("c", 32)).await;
+        let step_id = run_step(&world, &cluster_id, spark(&[OUT])).await;
+        let timeout = world.lock().template.functions["StartExperiment"].timeout_seconds;
+        let ends_at = world.clock.now() + TimeDelta::seconds(i64::try_from(timeout).unwrap());
+        let payload = running(&world, &cluster_id, &step_id);
+        let lease_until = tokio::select! {
+            answer = invoke(&world, "StartExperiment", "one", payload) => panic!("it waits: {answer:?}"),
+            drill = async {
+                sleep(20).await;
+                drill_of(&world, &cluster_id, &step_id).await
+            } => drill.lease_until,
+        };
+        assert!(lease_until > Some(ends_at), "{lease_until:?}, {ends_at}");
+    });
+}
