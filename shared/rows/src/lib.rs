@@ -73,6 +73,7 @@ mod tests {
             ("resultsspot/part-00017.gz", text(true)),
             ("part-00000-8a-c000.avro", None),
             ("part-00000.parquet.gz", None),
+            ("part-00000.orc.gz", None),
             ("part-00000.csv.bz2", None),
             ("manifest", None),
         ] {

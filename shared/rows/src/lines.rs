@@ -54,6 +54,25 @@ mod tests {
         }
     }
 
+    /// <https://doc.rust-lang.org/std/io/trait.Read.html#errors>
+    #[test]
+    fn a_read_that_was_interrupted_is_tried_again_and_another_error_is_told() {
+        struct Fails(io::ErrorKind);
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                match std::mem::replace(&mut self.0, io::ErrorKind::Other) {
+                    io::ErrorKind::Other => Ok(0),
+                    kind => Err(kind.into()),
+                }
+            }
+        }
+        let text = |kind| b"a\n".chain(Fails(kind)).chain(&b"b\n"[..]);
+        let interrupted = text(io::ErrorKind::Interrupted);
+        assert_eq!(lines(interrupted, false, 100).unwrap(), Some(2));
+        let reset = lines(text(io::ErrorKind::ConnectionReset), false, 100);
+        assert_eq!(reset.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
     #[test]
     fn what_is_longer_than_the_cap_is_not_counted() {
         assert_eq!(lines(&b"abc\n"[..], false, 4).unwrap(), Some(1));

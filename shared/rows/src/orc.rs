@@ -172,6 +172,67 @@ mod tests {
         assert!(unpacked(99, LZ4).is_err());
     }
 
+    /// A file's end: a postscript that names a footer of this length, and how it is packed.
+    /// <https://orc.apache.org/specification/ORCv1/#postscript>
+    fn postscript(length: u64, packing: u8) -> Vec<u8> {
+        let mut postscript = vec![1 << 3];
+        let mut left = length;
+        while left > 0x7f {
+            postscript.push((left & 0x7f) as u8 | 0x80);
+            left >>= 7;
+        }
+        // The magic word is field 8000.
+        postscript.extend([left as u8, 2 << 3, packing, 0x82, 0xf4, 3, 3]);
+        postscript.extend(b"ORC");
+        postscript.push(postscript.len() as u8);
+        postscript
+    }
+
+    #[test]
+    fn the_largest_footer_is_asked_for_and_a_larger_one_refused() {
+        let largest = postscript(FOOTER_BYTES_MAX, 0);
+        let needed = FOOTER_BYTES_MAX + largest.len() as u64;
+        assert_eq!(rows(&largest), Ok(Told::Needs(needed)));
+        let larger = rows(&postscript(FOOTER_BYTES_MAX + 1, 0));
+        assert_eq!(larger, Err(Damage::TooLarge(FOOTER_BYTES_MAX + 1)));
+    }
+
+    #[test]
+    fn a_footer_is_read_as_its_postscript_says_that_it_is_packed() {
+        let file = |footer: &[u8], packing| [footer, &postscript(footer.len() as u64, packing)].concat();
+        // Field 6, seven rows; in a chunk of two bytes as they were; in one that is packed.
+        let plain = [6 << 3, 7];
+        assert_eq!(rows(&file(&plain, 0)), Ok(Told::Rows(7)));
+        assert_eq!(rows(&file(&[5, 0, 0, 6 << 3, 7], 1)), Ok(Told::Rows(7)));
+        let packed = lz4_flex::block::compress(&plain);
+        let chunk = [&[(packed.len() << 1) as u8, 0, 0][..], &packed].concat();
+        assert_eq!(rows(&file(&chunk, 4)), Ok(Told::Rows(7)));
+        // LZO and Brotli.
+        for kind in [3, 6] {
+            assert_eq!(rows(&file(&chunk, kind)), Err(Damage::Packed(kind.into())));
+        }
+        // Without a field 6 it has none, and without a length nobody knows where it begins.
+        assert_eq!(rows(&file(&[1 << 3, 3], 0)), Ok(Told::Rows(0)));
+        let lengthless = rows(b"\x82\xf4\x03\x03ORC\x07");
+        assert_eq!(lengthless, Err(Damage::Broken("it does not say how long it is")));
+    }
+
+    #[test]
+    fn what_a_chunk_unpacks_to_is_cut_a_byte_beyond_what_a_footer_may_have() {
+        let first = usize::try_from(FOOTER_BYTES_MAX).unwrap() - 5;
+        // In chunks, since three bytes tell a length below eight million.
+        let mut footer = Vec::new();
+        for length in [first / 2, first - first / 2] {
+            footer.extend(&((length as u32) << 1 | 1).to_le_bytes()[..3]);
+            footer.resize(footer.len() + length, 0);
+        }
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+        let packed = encoder.write_all(&[7; 99]).and_then(|()| encoder.finish()).unwrap();
+        footer.extend([(packed.len() << 1) as u8, 0, 0]);
+        footer.extend(packed);
+        assert_eq!(unpacked(&footer, ZLIB), Err(Damage::TooLarge(FOOTER_BYTES_MAX + 1)));
+    }
+
     #[test]
     fn a_footer_that_unpacks_to_more_than_one_may_have_is_refused() {
         let chunk_bytes = usize::try_from(FOOTER_BYTES_MAX).unwrap_or(usize::MAX) / 4;

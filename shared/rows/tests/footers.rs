@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use proptest::prelude::*;
-use rows::{Damage, Format, Told};
+use rows::{Damage, FOOTER_BYTES_MAX, Format, Told};
 
 /// Each file, and its rows.
 const FILES: [(&str, u64, &[u8]); 9] = [
@@ -61,6 +61,11 @@ fn a_file_of_another_kind_is_refused() {
     assert_eq!(Format::Parquet.rows(b"\x08\0\0\0PARE"), Err(Damage::Encrypted));
     let large = [0xff, 0xff, 0xff, 0xff, b'P', b'A', b'R', b'1'];
     assert_eq!(Format::Parquet.rows(&large), Err(Damage::TooLarge(u64::from(u32::MAX))));
+    let ended = |length: u64| [&u32::try_from(length).unwrap().to_le_bytes()[..], b"PAR1"].concat();
+    let largest = Format::Parquet.rows(&ended(FOOTER_BYTES_MAX));
+    assert_eq!(largest, Ok(Told::Needs(FOOTER_BYTES_MAX + 8)));
+    let larger = Format::Parquet.rows(&ended(FOOTER_BYTES_MAX + 1));
+    assert_eq!(larger, Err(Damage::TooLarge(FOOTER_BYTES_MAX + 1)));
 }
 
 proptest! {

@@ -271,9 +271,9 @@ mod tests {
         assert_eq!(told("SOMETHING_NEW"), (false, false, false));
     }
 
-    #[test]
-    fn a_pool_is_asked_for_spot_and_on_demand_units_and_counts_one_for_a_type_that_has_no_weight() {
-        let pool = Pool {
+    /// It is asked for 28 units.
+    fn pool() -> Pool {
+        Pool {
             id: "if-1".into(),
             role: Role::Task,
             target_spot_units: 20,
@@ -281,9 +281,94 @@ mod tests {
             weights: BTreeMap::from([("r5.2xlarge".into(), 8)]),
             scales: false,
             spot_strategy: None,
+        }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    /// It can take work from 100 on.
+    fn instance(pool_id: &str, units: u32, ended: Option<i64>) -> Instance {
+        Instance {
+            instance_id: "i-1".into(),
+            pool_id: pool_id.into(),
+            role: Some(Role::Task),
+            instance_type: "r5.xlarge".into(),
+            market: Market::Spot,
+            state: "RUNNING".into(),
+            private_dns_name: String::new(),
+            created_at: Some(at(0)),
+            ready_at: Some(at(100)),
+            ended_at: ended.map(at),
+            reason: None,
+            units,
+        }
+    }
+
+    #[test]
+    fn a_pool_is_asked_for_spot_and_on_demand_units_and_counts_one_for_a_type_that_has_no_weight() {
+        assert_eq!(pool().target_units(), 28);
+        assert_eq!((pool().units_of("r5.2xlarge"), pool().units_of("r5.xlarge")), (8, 1));
+    }
+
+    #[test]
+    fn an_instance_takes_work_from_when_it_is_ready_until_it_is_gone() {
+        let ended = instance("if-1", 4, Some(200));
+        let running: Vec<i64> = [99, 100, 199, 200]
+            .into_iter()
+            .filter(|seconds| ended.is_running_at(at(*seconds)))
+            .collect();
+        assert_eq!(running, [100, 199]);
+        assert!(instance("if-1", 4, None).is_running_at(at(200)));
+        let mut starting = instance("if-1", 4, None);
+        starting.ready_at = None;
+        assert!(!starting.is_running_at(at(200)));
+    }
+
+    #[test]
+    fn a_pool_had_more_than_asked_if_the_smallest_that_took_work_could_be_spared() {
+        let had = |units: &[u32], others: &[Instance]| {
+            let its = units.iter().map(|&units| instance("if-1", units, None));
+            let all: Vec<Instance> = its.chain(others.iter().cloned()).collect();
+            pool().had_more_than_asked(&all, at(150))
         };
-        assert_eq!(pool.target_units(), 28);
-        assert_eq!((pool.units_of("r5.2xlarge"), pool.units_of("r5.xlarge")), (8, 1));
+        assert!(had(&[8, 8, 8, 4, 4], &[]), "28 units without one of four");
+        assert!(!had(&[8, 8, 8, 8], &[]), "24 units without any");
+        let (elsewhere, gone) = (instance("if-2", 8, None), instance("if-1", 8, Some(150)));
+        assert!(!had(&[8, 8, 8], &[elsewhere, gone]));
+        let mut nothing = pool();
+        (nothing.target_spot_units, nothing.target_on_demand_units) = (0, 0);
+        assert!(!nothing.had_more_than_asked(&[], at(150)), "it had none to spare");
+    }
+
+    /// All codes: <https://docs.aws.amazon.com/emr/latest/APIReference/API_InstanceStateChangeReason.html>
+    #[test]
+    fn emr_lets_go_of_what_ends_by_no_failure_and_not_with_the_cluster() {
+        let let_go = |ended: Option<i64>, reason: Option<&str>| {
+            let reason = reason.map(str::to_owned);
+            let one = Instance {
+                reason,
+                ..instance("if-1", 4, ended)
+            };
+            one.was_let_go()
+        };
+        let resize = Some("Instance was terminated by a resize");
+        assert!(let_go(Some(200), resize));
+        assert!(!let_go(None, resize), "it is still there");
+        assert!(
+            !let_go(Some(200), None) && !let_go(Some(200), Some("")),
+            "nobody says why"
+        );
+        for code in [
+            "INTERNAL_ERROR",
+            "VALIDATION_ERROR",
+            "INSTANCE_FAILURE",
+            "BOOTSTRAP_FAILURE",
+            "CLUSTER_TERMINATED",
+        ] {
+            assert!(!let_go(Some(200), Some(&format!("{code}: i-1"))), "{code}");
+        }
     }
 
     #[test]

@@ -287,6 +287,18 @@ mod tests {
         assert!(!drill.may_take("first", at(9999)));
     }
 
+    #[test]
+    fn a_step_had_completed_if_emr_called_it_so_at_its_end() {
+        let completed = |state: &str| {
+            Finished {
+                state: state.into(),
+                at: at(0),
+            }
+            .has_completed()
+        };
+        assert!(completed("COMPLETED") && !completed("FAILED") && !completed("CANCELLED"));
+    }
+
     fn wave(number: u32) -> Wave {
         Wave {
             number,

@@ -344,6 +344,11 @@ mod tests {
             ("j-A", "s-A")
         );
         assert!(!unwatched.watched && unwatched.places.is_empty());
+        assert!(unwatched.unread && !active.unread);
+        // The sweep has seen it and not asked what it runs.
+        let unread = ActiveStep::unread("j-A", "s-A", at(20));
+        assert_eq!((unread.cluster_id.as_str(), unread.step_id.as_str()), ("j-A", "s-A"));
+        assert!(unread.watched && unread.unread && unread.places.is_empty() && unread.seen_at == at(20));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Rules {
         let number = |key: &str, default: u32| get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
         let decommission = on("spark.decommission.enabled", false);
         let part = |key: &str, default: f64| get(key).and_then(|value| value.trim().parse().ok()).unwrap_or(default);
-        let retry_wait_ms = get("spark.shuffle.io.retryWait").and_then(duration_ms).unwrap_or(5_000);
+        let retry_wait = get("spark.shuffle.io.retryWait").and_then(whole_seconds).unwrap_or(5);
         Self {
             shuffle_service: on("spark.shuffle.service.enabled", false),
             exclude_decommissioning: on("spark.blacklist.decommissioning.enabled", false),
@@ -73,7 +73,9 @@ impl Rules {
             speculation: on("spark.speculation", false),
             speculation_quantile: part("spark.speculation.quantile", 0.75).clamp(0.0, 1.0),
             speculation_multiplier: part("spark.speculation.multiplier", 1.5).max(1.0),
-            fetch_retry_ms: i64::from(number("spark.shuffle.io.maxRetries", 3)).saturating_mul(retry_wait_ms),
+            fetch_retry_ms: i64::from(number("spark.shuffle.io.maxRetries", 3))
+                .saturating_mul(retry_wait)
+                .saturating_mul(1_000),
         }
     }
 
@@ -125,23 +127,23 @@ fn is_true(value: &str) -> bool {
     value.trim().eq_ignore_ascii_case("true")
 }
 
-/// A duration as Spark writes it, in ms; without a unit it is seconds, as in `spark.shuffle.io.retryWait`:
-/// `JavaUtils.timeStringAs`.
-fn duration_ms(text: &str) -> Option<i64> {
+/// A duration as Spark writes it, in seconds, of which `TransportConf.ioRetryWaitTimeMs` takes the whole ones; without a
+/// unit it is seconds: `JavaUtils.timeStringAs`.
+fn whole_seconds(text: &str) -> Option<i64> {
     let text = text.trim().to_ascii_lowercase();
     let digits = text
         .find(|character: char| !character.is_ascii_digit())
         .unwrap_or(text.len());
     let number: i64 = text[..digits].parse().ok()?;
-    let unit_ms = match text[digits..].trim() {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => return None,
-    };
-    number.checked_mul(unit_ms)
+    match text[digits..].trim() {
+        "us" => Some(number / 1_000_000),
+        "ms" => Some(number / 1_000),
+        "" | "s" => Some(number),
+        "m" | "min" => number.checked_mul(60),
+        "h" => number.checked_mul(3_600),
+        "d" => number.checked_mul(86_400),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -166,15 +168,23 @@ mod tests {
         assert!(!rules.decommission && !rules.migrate_shuffle);
     }
 
+    /// Three times, and only whole seconds of it:
+    /// <https://github.com/apache/spark/blob/v3.5.5/common/network-common/src/main/java/org/apache/spark/network/util/TransportConf.java>,
+    /// `ioRetryWaitTimeMs`
     #[test]
-    fn durations_are_read_with_their_units() {
+    fn the_wait_for_a_retry_is_read_with_its_unit_and_in_whole_seconds() {
         for (text, milliseconds) in [
             ("7", 21_000),
             (" 8 s ", 24_000),
-            ("500ms", 1_500),
+            ("999ms", 0),
+            ("2500ms", 6_000),
+            ("3999999us", 9_000),
             ("2m", 360_000),
+            ("2min", 360_000),
             ("1h", 10_800_000),
+            ("1D", 259_200_000),
             ("x", 15_000),
+            ("1y", 15_000),
         ] {
             assert_eq!(
                 rules(&[("spark.shuffle.io.retryWait", text)]).fetch_retry_ms,
@@ -191,6 +201,10 @@ mod tests {
         let both = rules(&[storage, ("spark.decommission.enabled", "true")]);
         assert!(both.migrate_shuffle);
         assert_eq!(both.leave_after_ms(2), LEAVE_CHECK_MS + 2 * MIGRATION_MS_PER_BLOCK);
+        let others_only = ("spark.storage.decommission.shuffleBlocks.enabled", "false");
+        let stays = rules(&[storage, ("spark.decommission.enabled", "true"), others_only]);
+        assert!(!stays.migrate_shuffle);
+        assert_eq!(stays.leave_after_ms(2), LEAVE_CHECK_MS, "it hands over nothing");
     }
 
     #[test]
@@ -207,12 +221,33 @@ mod tests {
         assert_eq!(speculates.slow_after_ms(8, 5, 1_000), None);
         assert_eq!(speculates.slow_after_ms(8, 6, 1_000), Some(3_000));
         assert_eq!(speculates.slow_after_ms(8, 6, 10), Some(100));
+        // Of a stage of one task there is no other to compare it with, and of none that has ended no median.
+        assert_eq!(speculates.slow_after_ms(1, 1, 1_000), None);
+        let early = rules(&[("spark.speculation", "true"), ("spark.speculation.quantile", "0.1")]);
+        assert_eq!(early.slow_after_ms(2, 0, 1_000), None);
+        assert_eq!(early.slow_after_ms(2, 1, 1_000), Some(1_500));
+    }
+
+    #[test]
+    fn an_executor_that_was_told_to_leave_gets_no_new_tasks_and_one_on_such_a_node_only_where_emr_is_told_so() {
+        let emr = rules(&[("spark.blacklist.decommissioning.enabled", "true")]);
+        for (executor, node, spark_excludes, emr_excludes) in [
+            (false, false, false, false),
+            (false, true, false, true),
+            (true, false, true, true),
+            (true, true, true, true),
+        ] {
+            let told = format!("executor {executor}, node {node}");
+            assert_eq!(rules(&[]).excludes(executor, node), spark_excludes, "{told}");
+            assert_eq!(emr.excludes(executor, node), emr_excludes, "{told}");
+        }
     }
 
     #[test]
     fn the_fourth_failed_attempt_in_a_row_is_the_last() {
-        assert!(!rules(&[]).gives_stage_up(3));
-        assert!(rules(&[]).gives_stage_up(4));
+        assert!(!rules(&[]).gives_stage_up(3) && !rules(&[]).gives_task_up(3));
+        assert!(rules(&[]).gives_stage_up(4) && rules(&[]).gives_task_up(4));
+        assert!(rules(&[]).fetch_failure_counts(true), "EMR's property is not set");
         let emr = rules(&[("spark.stage.attempt.ignoreOnDecommissionFetchFailure", "true")]);
         assert!(!emr.fetch_failure_counts(true));
         assert!(emr.fetch_failure_counts(false));

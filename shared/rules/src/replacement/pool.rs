@@ -133,7 +133,9 @@ impl<'a> PoolState<'a> {
         let went_meanwhile = |at: DateTime<Utc>| Some(at) > last_loss && at <= ended_at;
         let let_go =
             |one: &Instance| one.was_let_go() && one.ended_at.is_some_and(went_meanwhile) && !is_lost(&one.instance_id);
-        let took_work = |one: &Instance| one.is_running_at(ended_at) && one.ready_at < Some(ended_at);
+        let took_work = |one: &Instance| {
+            one.ready_at.is_some_and(|ready| ready < ended_at) && one.ended_at.is_none_or(|gone| gone >= ended_at)
+        };
         let units_at_end = instances
             .iter()
             .filter(|one| took_work(one) || let_go(one))

@@ -161,6 +161,29 @@ fn a_step_is_over_in_each_of_the_states_that_it_never_leaves_and_ending_when_som
 }
 
 #[test]
+fn a_step_ran_from_its_begin_to_its_end_and_completed_if_emr_says_so() {
+    let ran = |began: Option<i64>, ended: Option<i64>| {
+        let at = |seconds: Option<i64>| seconds.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+        let step = Step {
+            started_at: at(began),
+            ended_at: at(ended),
+            ..step("command-runner.jar", &[])
+        };
+        step.run_seconds()
+    };
+    assert_eq!(ran(Some(100), Some(350)), Some(250));
+    assert_eq!((ran(None, Some(350)), ran(Some(100), None)), (None, None));
+    let completed = |state: &str| {
+        let step = Step {
+            state: state.into(),
+            ..step("command-runner.jar", &[])
+        };
+        step.has_completed()
+    };
+    assert!(completed("COMPLETED") && !completed("FAILED") && !completed("RUNNING"));
+}
+
+#[test]
 fn a_name_is_told_in_sixty_characters_and_on_one_line() {
     let runs = |jar: &str| step(jar, &[]).runs();
     assert_eq!(runs(&"x".repeat(60)), "x".repeat(60));

@@ -183,6 +183,22 @@ fn a_pool_that_was_whole_when_the_instance_went_lacks_nothing_of_it_later() {
 }
 
 #[test]
+fn two_that_came_make_up_for_two_that_went_whichever_came_for_which() {
+    // i-3 was asked for between i-1's notice and its loss, i-4 after i-2's notice: nothing was left for it but what had been
+    // put down to i-1.
+    let instances = [
+        instance("i-0", 4, -100, None),
+        instance("i-1", 4, -100, Some(220)),
+        instance("i-2", 4, -100, Some(420)),
+        instance("i-3", 4, 150, None),
+        instance("i-4", 4, 310, None),
+    ];
+    let answers = answer(&instances, &[lost("i-1", 4, 220), lost("i-2", 4, 420)], 12, 12, 1000);
+    assert!(answers.iter().all(|one| !by(one).is_empty()), "{answers:?}");
+    assert_eq!(by(&answers[1]), ["i-4"]);
+}
+
+#[test]
 fn what_came_for_others_and_went_too_or_as_growth_makes_up_for_nothing() {
     // i-3 came for i-1, and i-4 as growth, of which the target was lowered again; then i-2 and i-3 went, and four units came.
     let (mut second, mut third) = (lost("i-2", 4, 700), lost("i-3", 4, 700));
@@ -224,6 +240,23 @@ fn what_goes_after_the_run_is_no_part_of_what_the_pool_lacked_until_its_end() {
         "{answers:?}"
     );
     assert!(is_excused(&answers[2], Excuse::JobEnded), "{answers:?}");
+}
+
+#[test]
+fn what_goes_in_the_runs_last_moment_was_there_until_its_end() {
+    // Of sixteen units twelve were asked for in the end: the first four that went were to spare, the next four were missing.
+    for last in [999, 1000, 1001] {
+        let instances = [
+            instance("i-1", 4, -100, Some(300)),
+            instance("i-2", 4, -100, Some(400)),
+            instance("i-3", 4, -100, None),
+            instance("i-4", 4, -100, Some(last)),
+        ];
+        let gone = [lost("i-1", 4, 300), lost("i-2", 4, 400), lost("i-4", 4, last)];
+        let answers = answer(&instances, &gone, 16, 12, 1000);
+        let told = is_lowered(&answers[0]) && is_not_replaced(&answers[1]) && is_excused(&answers[2], Excuse::JobEnded);
+        assert!(told, "{last}: {answers:?}");
+    }
 }
 
 #[test]

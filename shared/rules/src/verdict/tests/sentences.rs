@@ -102,6 +102,18 @@ fn what_went_with_them_is_named_where_a_log_tells() {
 }
 
 #[test]
+fn what_went_is_named_of_twelve_and_of_the_others_counted() {
+    let told = |count: usize| {
+        let mut case = Case::new();
+        case.interrupted = vec![(interrupted(Some(400)), replaced(400)); count];
+        case.judge().reasons.remove(1)
+    };
+    let twelve = ["executor 1 on i-7"; 12].join("; ");
+    assert_eq!(told(12), format!("With them went {twelve}."));
+    assert_eq!(told(14), format!("With them went {twelve}; what was on 2 more."));
+}
+
+#[test]
 fn why_no_interruption_counts_is_said_of_each() {
     let mut case = Case::new();
     case.interrupted.clear();
