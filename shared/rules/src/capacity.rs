@@ -92,7 +92,8 @@ fn dip(instances: &[&Instance], outages: &[Outage], levels: &[Level], run_ended_
     let from = outages.iter().map(|outage| outage.from).min()?;
     let units_before: u32 = instances
         .iter()
-        .filter(|instance| instance.ready_at.is_some_and(|ready| ready <= from))
+        // What came in that very moment is what is there after.
+        .filter(|instance| instance.ready_at.is_some_and(|ready| ready < from))
         .filter(|instance| instance.ended_at.is_none_or(|ended| ended >= from))
         .map(|instance| instance.units)
         .sum();
@@ -166,6 +167,19 @@ mod tests {
         assert_eq!((dip.units_before, dip.units_lowest), (12, 8));
         assert_eq!(dip.until, Some(at(400)));
         assert_eq!(dip.unit_seconds_lost, 4 * 100);
+    }
+
+    #[test]
+    fn what_comes_in_the_moment_in_which_another_goes_was_not_there_beside_it() {
+        let instances = [
+            instance("i-1", 8, 0, None),
+            instance("i-2", 4, 0, Some(300)),
+            instance("i-3", 4, 300, None),
+        ];
+        let instances: Vec<&Instance> = instances.iter().collect();
+        let dip = measure(&instances, &[outage(300, Some(300), 4)], at(100), at(1000), at(1000)).dip;
+        let dip = dip.unwrap();
+        assert_eq!((dip.units_before, dip.units_lowest, dip.unit_seconds_lost), (12, 12, 0));
     }
 
     #[test]
