@@ -183,13 +183,15 @@ fn is_date_of(year: &str, month: &str, day: &str) -> bool {
     (1970..2100).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
 }
 
-/// `2026-11-20`, `2026_11_20`, `20261120`, with `T14:00:00.123Z`, `T140000`, ` 14:00+00:00` and the like behind.
+/// `2026-11-20`, `2026_11_20`, `20261120`, `202611201400`, with `T14:00:00.123Z`, `T140000`, ` 14:00+00:00` and the like behind.
 fn timestamp(text: &str) -> usize {
     let slice = |from: usize, until: usize| text.get(from..until).unwrap_or_default();
     let separated =
         text.as_bytes().get(4).is_some_and(|c| b"-_.".contains(c)) && text.as_bytes().get(4) == text.as_bytes().get(7);
     let date = match digits(text) {
         8 | 14 if is_date_of(slice(0, 4), slice(4, 6), slice(6, 8)) => 8,
+        // An account's id has as many digits.
+        12 if is_date_of(slice(0, 4), slice(4, 6), slice(6, 8)) && slice(8, 10) < "24" && slice(10, 12) < "60" => 8,
         4 if separated && is_date_of(slice(0, 4), slice(5, 7), slice(8, 10)) && digits(&text[8..]) == 2 => 10,
         _ => return 0,
     };
@@ -254,6 +256,7 @@ mod tests {
             ("etl.py 1795183200", "etl.py 1795183201"),
             ("etl.py 20261120T140000Z", "etl.py 20261121T150000Z"),
             ("etl.py out-20261120", "etl.py out-20261121"),
+            ("etl.py out-202611200000", "etl.py out-202611211200"),
             (
                 "etl.py --execution_date=2026-11-20",
                 "etl.py --execution_date=2026-11-22",
@@ -321,6 +324,10 @@ mod tests {
             ("x 2026.11.20", "x *"),
             ("x 20261120", "x *"),
             ("x 20261120140000", "x *"),
+            ("x 202611202359", "x *"),
+            ("x 202611202400", "x 202611202400"),
+            ("x 202611202360", "x 202611202360"),
+            ("x 202613200000", "x 202613200000"),
             ("x 2026-11-20T14:00:00.123Z/y", "x */y"),
             ("x 2026-11-20-a", "x *-a"),
             ("x 1970-01-01/2099-12-31", "x */*"),

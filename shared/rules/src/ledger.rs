@@ -9,6 +9,7 @@
 //! | submission | `submission#<execution id>` | `submission` |
 //! | active step | `active` | `<clusterId>#<stepId>` |
 //! | sweep | `sweep` | `sweep` |
+//! | turns at EMR | `emr` | `turns` |
 //!
 //! An active step's item names the places that the step may write to, so that nobody empties them; and it keeps a step
 //! that runs for weeks in the sweep's sight. start-experiment writes it when the step begins, submit-step when it adds
