@@ -115,7 +115,7 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
         tables: table::all(&digest),
         commands: commands::of(&digest),
         observed: report.observed_at.format("%-d %b %Y, %H:%M:%S UTC").to_string().into(),
-        json: if report.interim { "interim.json" } else { "report.json" },
+        json: digest.json(),
         schema: report.schema.as_str().into(),
         headline,
     }

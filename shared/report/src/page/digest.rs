@@ -45,6 +45,15 @@ impl<'a> Digest<'a> {
         }
     }
 
+    /// The name of the file beside the page, in which all of it is.
+    pub(super) fn json(&self) -> &'static str {
+        if self.report.interim {
+            "interim.json"
+        } else {
+            "report.json"
+        }
+    }
+
     /// How many of the counted went by a cause of this kind.
     pub(super) fn count(&self, is: fn(&Cause) -> bool) -> usize {
         self.counted.iter().filter(|one| is(&one.interrupted.cause)).count()

@@ -36,7 +36,7 @@ pub(super) fn sentences(digest: &Digest<'_>) -> Vec<Text> {
             plural(output.objects_of_run, "object"),
             output
                 .rows
-                .map(|rows| format!("{} rows, ", number(rows)))
+                .map(|rows| format!("{}, ", plural(usize::try_from(rows).unwrap_or(usize::MAX), "row")))
                 .unwrap_or_default(),
             number(output.bytes),
             output.location,
@@ -52,7 +52,7 @@ pub(super) fn sentences(digest: &Digest<'_>) -> Vec<Text> {
         said.extend(chain.cloned());
         let more = failure.chain.len().saturating_sub(CHAIN_MAX);
         if more > 0 {
-            said.push(format!("{} more of it in report.json.", capital(&in_words(more))));
+            said.push(format!("{} more of it in {}.", capital(&in_words(more)), digest.json()));
         }
     } else {
         said.extend(

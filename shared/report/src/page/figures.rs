@@ -80,7 +80,9 @@ fn run_time(digest: &Digest<'_>) -> Figure {
     .map(|(seconds, said)| format!("{} {said}", span(seconds)))
     .collect();
     let note = format!("{} %: {}", share.unwrap_or(0), parts.join(", "));
-    figure(TITLE, &span(seconds), format!("of {}", span(run)), share, &note)
+    // Parts of less than half a second each are none.
+    let note = note.trim_end_matches(": ");
+    figure(TITLE, &span(seconds), format!("of {}", span(run)), share, note)
 }
 
 /// What a failure of the program's own cost is no price of an interruption.
@@ -143,6 +145,7 @@ fn task_time(digest: &Digest<'_>) -> Figure {
 fn capacity(digest: &Digest<'_>) -> Figure {
     const TITLE: &str = "Capacity lost";
     let units = task_units(&digest.inside);
+    let noun = if units == 1 { "unit" } else { "units" };
     if digest.report.capacity.is_none() {
         return figure(
             TITLE,
@@ -161,7 +164,7 @@ fn capacity(digest: &Digest<'_>) -> Figure {
         None if units > 0 => figure(
             TITLE,
             &number(units.into()),
-            "units".into(),
+            noun.into(),
             None,
             "and they were not asked for any more",
         ),
@@ -176,9 +179,9 @@ fn capacity(digest: &Digest<'_>) -> Figure {
             let waves = || format!("{} at once at most", dip.units_before - dip.units_lowest);
             let note = share.map_or_else(waves, |share| format!("{share} %; {back}"));
             let of = if share.is_some() {
-                format!("of {} units", number(dip.units_before.into()))
+                format!("of {}", plural(dip.units_before as usize, "unit"))
             } else {
-                "units in all".to_owned()
+                format!("{noun} in all")
             };
             figure(TITLE, &number(units.into()), of, share, &note)
         }
@@ -224,11 +227,11 @@ fn output(output: Option<&Output>) -> Figure {
     let there = output.baseline.as_ref().map(|baseline| (baseline.bytes, baseline.rows));
     let compared = match (output.rows, there) {
         (Some(here), Some((_, Some(there)))) if here == there => "as many rows as the baseline".to_owned(),
-        (Some(_), Some((_, Some(there)))) => format!("the baseline has {} rows", number(there)),
+        (Some(_), Some((_, Some(there)))) => format!("the baseline has {}", rows(there)),
         (_, Some((bytes, _))) if bytes == output.bytes => "as large as the baseline".to_owned(),
         (_, Some(_)) => "not as large as the baseline".to_owned(),
         (Some(_), None) => match output.rows_undisturbed {
-            Some(usual) => format!("the last undisturbed run wrote {} rows", number(usual)),
+            Some(usual) => format!("the last undisturbed run wrote {}", rows(usual)),
             None => "nothing to compare them with".to_owned(),
         },
         (None, None) => "content not compared".to_owned(),
@@ -242,6 +245,10 @@ fn output(output: Option<&Output>) -> Figure {
         None => (files, String::new()),
     };
     figure(TITLE, &value, of, None, &format!("{marker}; {compared}"))
+}
+
+fn rows(count: u64) -> String {
+    plural(usize::try_from(count).unwrap_or(usize::MAX), "row")
 }
 
 /// What FIS bills at most, and the lost time of instances where their price is known.
@@ -269,4 +276,64 @@ fn price(digest: &Digest<'_>) -> Figure {
         None,
         &format!("FIS, {seconds} of action; {instances}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Baseline;
+    use crate::sample::workshop;
+
+    fn told(figure: &Figure) -> String {
+        format!("{} {}: {}", figure.value, figure.of, figure.note)
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        let mut report = workshop();
+        report.interruptions.truncate(1);
+        report.interruptions[0].interrupted.units = 1;
+        let dip = report
+            .capacity
+            .as_mut()
+            .and_then(|capacity| capacity.dip.as_mut())
+            .unwrap();
+        dip.units_before = 1;
+        assert!(told(&capacity(&Digest::new(&report))).starts_with("1 of 1 unit: 100 %; "));
+        report.capacity.as_mut().unwrap().dip = None;
+        assert!(told(&capacity(&Digest::new(&report))).starts_with("1 unit: "));
+        let mut written = report.output.unwrap();
+        (written.rows, written.rows_undisturbed) = (Some(2), Some(1));
+        assert_eq!(
+            told(&output(Some(&written))),
+            "2 rows in 136 files: with _SUCCESS; the last undisturbed run wrote 1 row"
+        );
+        written.rows = Some(1);
+        written.baseline = Some(Baseline {
+            location: "s3://b/".into(),
+            objects: 1,
+            bytes: 7,
+            rows: Some(2),
+        });
+        assert_eq!(
+            told(&output(Some(&written))),
+            "1 row in 136 files: with _SUCCESS; the baseline has 2 rows"
+        );
+    }
+
+    #[test]
+    fn what_is_too_short_for_a_part_of_its_own_has_none() {
+        let report = workshop();
+        let begun = report.step.started_at.unwrap();
+        let mut digest = Digest::new(&report);
+        let part = |why| crate::time_lost::Part {
+            from: begun,
+            until: begun + chrono::TimeDelta::milliseconds(400),
+            why,
+        };
+        digest.lost = Some(crate::TimeLost {
+            parts: vec![part(Why::Failed), part(Why::Repeated)],
+        });
+        assert_eq!(told(&run_time(&digest)), "1 s of 9 min 1 s: 0 %");
+    }
 }

@@ -78,6 +78,7 @@ fn lost(digest: &Digest<'_>) -> String {
         .as_ref()
         .and_then(|capacity| capacity.dip.as_ref());
     let of = match dip {
+        Some(dip) if units == 1 && dip.units_before == 1 => ", the only unit of its task capacity".to_owned(),
         Some(dip) if units > 0 && units == dip.units_before => format!(", all {units} units of its task capacity"),
         Some(dip) if units > 0 && units < dip.units_before && at_once(&digest.counted) => {
             format!(", {units} of its {} units of task capacity", dip.units_before)
@@ -106,19 +107,21 @@ fn is_excused(replacement: &Replacement, wanted: Excuse) -> bool {
 fn capacity(digest: &Digest<'_>) -> String {
     let replaced = |one: &Replacement| matches!(one, Replacement::Replaced { .. });
     if are(digest, replaced) {
-        let after_notice = digest.counted.iter().filter_map(|one| match one.replacement {
+        // Of one without a notice nobody can tell: then the others' times are not those of all.
+        let after_notice = digest.counted.iter().map(|one| match one.replacement {
             Replacement::Replaced {
                 seconds_after_notice, ..
             } => seconds_after_notice,
             _ => None,
         });
+        let after_notice: Option<Vec<i64>> = after_notice.collect();
         let mut notices: Vec<_> = digest
             .counted
             .iter()
             .filter_map(|one| one.interrupted.noticed_at)
             .collect();
         notices.dedup();
-        return match (after_notice.max(), notices.len()) {
+        return match (after_notice.and_then(|all| all.into_iter().max()), notices.len()) {
             (Some(slowest), 1) => format!("All capacity was back {} after the notice.", span(slowest)),
             (Some(slowest), _) => format!("Each was made up for within {} of its notice.", span(slowest)),
             (None, _) => "All capacity came back.".to_owned(),
@@ -191,8 +194,8 @@ fn work(digest: &Digest<'_>) -> String {
         .as_ref()
         .map_or(0, |spark| spark.lost_work.lost_ms());
     let what = match (lost.seconds_of(Why::Failed), lost.seconds_of(Why::Repeated)) {
-        (_, 0) => "Failed",
-        (0, _) => "Repeated",
+        (1.., 0) => "Failed",
+        (0, 1..) => "Repeated",
         _ => "Failed and repeated",
     };
     match (seconds, task_ms) {
@@ -252,4 +255,82 @@ fn open(digest: &Digest<'_>) -> String {
             .into();
     }
     "Something that would decide it is not known. It is named under “What this drill does not show”.".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Report;
+    use crate::sample::workshop;
+
+    fn sentence(report: &Report) -> String {
+        write(&Digest::new(report)).sentence.as_str().to_owned()
+    }
+
+    fn not_noticed(report: &mut Report, number: usize) {
+        let one = &mut report.interruptions[number];
+        one.interrupted.noticed_at = None;
+        if let Replacement::Replaced {
+            seconds_after_notice, ..
+        } = &mut one.replacement
+        {
+            *seconds_after_notice = None;
+        }
+    }
+
+    #[test]
+    fn when_all_was_back_after_the_notice_is_said_only_if_each_had_one() {
+        let mut report = workshop();
+        assert!(sentence(&report).contains("All capacity was back 4 min 18 s after the notice."));
+        not_noticed(&mut report, 0);
+        assert!(
+            sentence(&report).contains("All capacity came back."),
+            "{}",
+            sentence(&report)
+        );
+    }
+
+    #[test]
+    fn a_fleet_of_one_unit_lost_its_only_one() {
+        let mut report = workshop();
+        report.interruptions.truncate(1);
+        report.interruptions[0].interrupted.units = 1;
+        let dip = report
+            .capacity
+            .as_mut()
+            .and_then(|capacity| capacity.dip.as_mut())
+            .unwrap();
+        dip.units_before = 1;
+        let said = sentence(&report);
+        assert!(
+            said.starts_with("The job lost 1 Spot instance, the only unit of its task capacity, and"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn work_is_called_by_what_became_of_it() {
+        let report = workshop();
+        let begun = report.step.started_at.unwrap();
+        let took = |parts: &[(i64, Why)]| {
+            let mut digest = Digest::new(&report);
+            let parts = parts.iter().map(|(ms, why)| time_lost::Part {
+                from: begun,
+                until: begun + chrono::TimeDelta::milliseconds(*ms),
+                why: *why,
+            });
+            digest.lost = Some(crate::TimeLost { parts: parts.collect() });
+            work(&digest)
+        };
+        let of = "of the run’s 9 min 1 s.";
+        assert_eq!(took(&[(4_000, Why::Failed)]), format!("Failed work took 4 s {of}"));
+        assert_eq!(took(&[(1_000, Why::Repeated)]), format!("Repeated work took 1 s {of}"));
+        let both = format!("Failed and repeated work took 1 s {of}");
+        assert_eq!(took(&[(400, Why::Failed), (400, Why::Repeated)]), both);
+        assert_eq!(
+            took(&[(9_000, Why::BeganAgain), (2_000, Why::Repeated)]),
+            format!("Repeated work took 2 s {of}"),
+            "what was lost by the new begin is said elsewhere"
+        );
+    }
 }

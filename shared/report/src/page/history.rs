@@ -5,7 +5,7 @@ use rules::verdict::Verdict;
 use super::digest::Digest;
 use super::headline::sign;
 use crate::Text;
-use crate::words::{clock, number, plural, span};
+use crate::words::{clock, number, span};
 
 /// Runs shown at most, this one among them.
 const RUNS_MAX: usize = 20;
@@ -84,15 +84,16 @@ pub(super) fn of(digest: &Digest<'_>) -> Option<History> {
     } else {
         String::new()
     };
+    let usual_is = match (usual, cost.undisturbed_runs) {
+        (None, _) => "No undisturbed run is on record to compare with".to_owned(),
+        (Some(_), 1) => "Usual is the one undisturbed run".to_owned(),
+        (Some(_), some) => format!("Usual is the middle of {some} undisturbed runs"),
+    };
     Some(History {
         end: (longest + longest / 50).max(1),
         usual: usual.map(|usual| (usual, format!("{} usual", clock(usual)))),
         runs,
-        note: format!(
-            "Bar: the run. Usual is the middle of {}.{disturbed}{shown}",
-            plural(cost.undisturbed_runs, "undisturbed run")
-        )
-        .into(),
+        note: format!("Bar: the run. {usual_is}.{disturbed}{shown}").into(),
     })
 }
 
@@ -131,5 +132,40 @@ fn strip(
             some => format!("{} lost", number(some as u64)),
         }
         .into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EarlierRun;
+    use crate::sample::workshop;
+
+    #[test]
+    fn a_usual_time_is_named_by_the_runs_that_it_is_of() {
+        let mut report = workshop();
+        report.earlier_runs = vec![EarlierRun {
+            cluster_id: "j-1".into(),
+            step_id: "s-1".into(),
+            started_at: None,
+            verdict: Verdict::Degraded,
+            run_seconds: Some(600),
+            interrupted: 2,
+        }];
+        let mut note = |median, count| {
+            report.cost.median_undisturbed_seconds = median;
+            report.cost.undisturbed_runs = count;
+            let history = of(&Digest::new(&report)).unwrap();
+            (history.usual, history.note.as_str().to_owned())
+        };
+        let none = "Bar: the run. No undisturbed run is on record to compare with.";
+        assert_eq!(note(None, 0), (None, none.to_owned()));
+        let (usual, said) = note(Some(440), 1);
+        assert_eq!(usual, Some((440, "7:20 usual".to_owned())));
+        assert_eq!(said, "Bar: the run. Usual is the one undisturbed run.");
+        assert_eq!(
+            note(Some(440), 2).1,
+            "Bar: the run. Usual is the middle of 2 undisturbed runs."
+        );
     }
 }

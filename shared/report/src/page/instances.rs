@@ -9,7 +9,7 @@ use rules::replacement::Replacement;
 use super::axis::Axis;
 use super::digest::Digest;
 use super::lane::{Bar, Lane, length};
-use crate::words::{clock, list, number, plural, span};
+use crate::words::{list, number, plural, span};
 use crate::{ExecutorRow, Text};
 
 /// So many instances have a lane each; more are drawn together by their notices.
@@ -27,7 +27,7 @@ pub(super) fn lanes(digest: &Digest<'_>, axis: &Axis) -> Vec<Lane> {
     let mut lanes: Vec<Lane> = if all.len() <= LANES_MAX {
         all.iter().map(|one| lane(digest, axis, one)).collect()
     } else {
-        groups(&all).iter().map(|group| together(axis, group)).collect()
+        groups(&all).iter().map(|group| together(digest, axis, group)).collect()
     };
     if let Some(first) = lanes.first_mut() {
         first.group = true;
@@ -192,18 +192,10 @@ fn is_near(first: Option<DateTime<Utc>>, next: Option<DateTime<Utc>>) -> bool {
 }
 
 /// One lane for a wave: from the first notice to the last replacement.
-fn together(axis: &Axis, group: &[&InterruptionFacts]) -> Lane {
-    let noticed = group
-        .iter()
-        .filter_map(|one| one.interrupted.noticed_at)
-        .min()
-        .map(|at| axis.at(at));
-    let gone: Vec<f64> = group
-        .iter()
-        .filter_map(|one| Some(axis.at(one.interrupted.terminated_at?)))
-        .collect();
-    let first_gone = gone.iter().copied().reduce(f64::min);
-    let last_gone = gone.iter().copied().reduce(f64::max);
+fn together(digest: &Digest<'_>, axis: &Axis, group: &[&InterruptionFacts]) -> Lane {
+    let noticed = group.iter().filter_map(|one| one.interrupted.noticed_at).min();
+    let gone: Vec<DateTime<Utc>> = group.iter().filter_map(|one| one.interrupted.terminated_at).collect();
+    let (first_gone, last_gone) = (gone.iter().min().copied(), gone.iter().max().copied());
     let ready: Vec<f64> = group
         .iter()
         .filter_map(|one| match &one.replacement {
@@ -212,8 +204,8 @@ fn together(axis: &Axis, group: &[&InterruptionFacts]) -> Lane {
         })
         .collect();
     let over = axis.at(axis.over);
-    let stop = first_gone.unwrap_or(over);
-    let warned = noticed.unwrap_or(stop);
+    let stop = first_gone.map_or(over, |at| axis.at(at));
+    let warned = noticed.map_or(stop, |at| axis.at(at));
     let until = if ready.len() == group.len() {
         ready.iter().copied().reduce(f64::max).unwrap_or(over)
     } else {
@@ -232,7 +224,7 @@ fn together(axis: &Axis, group: &[&InterruptionFacts]) -> Lane {
     ];
     bars.retain(Bar::is_there);
     let units: u32 = group.iter().map(|one| one.interrupted.units).sum();
-    let at = |seconds: Option<f64>| seconds.map_or_else(|| "an unknown time".to_owned(), |at| clock(at.round() as i64));
+    let at = |at: Option<DateTime<Utc>>| at.map_or_else(|| "an unknown time".to_owned(), |at| digest.after_begin(at));
     Lane {
         name: plural(group.len(), "instance").into(),
         note: format!("{}, warned at {}", plural(units as usize, "unit"), at(noticed)).into(),
@@ -324,7 +316,12 @@ mod tests {
             over: at(900),
         };
         let drawn = |group: &[InterruptionFacts]| {
-            let lane = together(&axis, &group.iter().collect::<Vec<&InterruptionFacts>>());
+            let report = workshop();
+            let lane = together(
+                &Digest::new(&report),
+                &axis,
+                &group.iter().collect::<Vec<&InterruptionFacts>>(),
+            );
             let bars: Vec<(&str, f64, f64)> = lane.bars.iter().map(|bar| (bar.class, bar.from, bar.until)).collect();
             (bars, format!("{} {}", lane.out.as_str(), lane.out_note.as_str()))
         };
@@ -339,5 +336,26 @@ mod tests {
         assert_eq!(out, "1 replaced of 2");
         let (bars, _) = drawn(&[one(100, 220, Some(150))]);
         assert_eq!(bars[2..], [("work", 220.0, 900.0)], "it was back before it went");
+    }
+
+    #[test]
+    fn a_wave_says_its_moments_as_the_rest_of_the_page_does_and_not_where_the_axis_cuts_them() {
+        let report = workshop();
+        let begun = report.step.started_at.unwrap();
+        let axis = Axis {
+            zero: begun,
+            end: 100.0,
+            over: begun + TimeDelta::seconds(90),
+        };
+        let moment = |ms| Some(begun + TimeDelta::milliseconds(ms));
+        let mut all = [one(0, 0, None), one(0, 0, None)];
+        (all[0].interrupted.noticed_at, all[0].interrupted.terminated_at) = (moment(10_600), moment(130_600));
+        (all[1].interrupted.noticed_at, all[1].interrupted.terminated_at) = (None, moment(600_000));
+        let lane = together(&Digest::new(&report), &axis, &all.iter().collect::<Vec<_>>());
+        assert_eq!(lane.note.as_str(), "8 units, warned at 0:10");
+        assert_eq!(
+            lane.said.as_str(),
+            "Warned from 0:10 on, gone between 2:10 and 10:00; 0 of 2 replaced."
+        );
     }
 }

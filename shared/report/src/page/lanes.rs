@@ -1,11 +1,15 @@
 //! The picture: what happened, in lanes on one axis.
 
+use chrono::{DateTime, Utc};
+use rules::interruption::NOTICE;
 use rules::verdict::Verdict;
+use spark_log::same_host;
 
 use super::axis::{Axis, Mark};
 use super::digest::{Digest, task_units};
 use super::lane::{Bar, Curve, Lane, length};
 use super::{instances, stages};
+use crate::ExecutorRow;
 use crate::time_lost::Why;
 use crate::words::{clock, number, percent, plural, span};
 
@@ -40,7 +44,7 @@ pub(super) fn draw(digest: &Digest<'_>) -> Option<Lanes> {
         moments: moments(digest, &axis),
         marks: axis.marks(),
         lanes,
-        more: stages::more(hidden),
+        more: stages::more(hidden, digest.json()),
     })
 }
 
@@ -161,9 +165,9 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
     let (mut said, mut out, mut out_note) = (Vec::new(), "nothing missing".to_owned(), String::new());
     let first = levels.first().map_or(0, |(_, units)| *units);
     let mut labels = vec![(0.0, number(first.into()))];
-    said.push(format!("{first} units at the start"));
+    said.push(format!("{} at the start", plural(first as usize, "unit")));
     if let Some(dip) = &capacity.dip {
-        let (from, until) = (axis.at(dip.from), dip.until.map(|at| axis.at(at)));
+        let from = axis.at(dip.from);
         labels.push((from, format!("{} of {}", dip.units_lowest, dip.units_before)));
         said.push(format!(
             "{} when the first instance went, {} at the lowest",
@@ -174,14 +178,15 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
             "{} unit-seconds",
             number(u64::try_from(dip.unit_seconds_lost).unwrap_or(0))
         );
-        match until {
-            Some(until) => {
+        match dip.until {
+            Some(at) => {
+                let until = axis.at(at);
                 let back = levels
                     .iter()
                     .rfind(|(at, _)| *at <= until)
                     .map_or(first, |(_, units)| *units);
                 labels.push((until, number(back.into())));
-                said.push(format!("made up for at {}", clock(until as i64)));
+                said.push(format!("made up for at {}", digest.after_begin(at)));
             }
             None => said.push("not made up for before the end".into()),
         }
@@ -208,12 +213,7 @@ fn executors(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
         .map(|(at, count)| (axis.at(*at), *count))
         .collect();
     let first = levels.first().map(|(at, _)| *at)?;
-    let gone: Vec<_> = spark
-        .executors
-        .iter()
-        .filter(|row| row.on_interrupted)
-        .filter_map(|row| row.removed_at)
-        .collect();
+    let gone: Vec<_> = spark.executors.iter().filter_map(|row| went(digest, row)).collect();
     let since = gone.iter().min().map(|at| axis.at(*at));
     let hole = since.and_then(|since| hole(&levels, since, ended));
     let mut labels = vec![(first, String::new())];
@@ -263,6 +263,21 @@ fn executors(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
     })
 }
 
+/// When an executor left because its instance was interrupted: from the notice on. Before that Spark let it go by itself.
+fn went(digest: &Digest<'_>, row: &ExecutorRow) -> Option<DateTime<Utc>> {
+    let instance = digest
+        .report
+        .interruptions
+        .iter()
+        .map(|one| &one.interrupted)
+        .find(|one| {
+            let host = one.private_dns_name.as_deref();
+            row.instance_id.as_ref() == Some(&one.instance_id) || host.is_some_and(|host| same_host(&row.host, host))
+        })?;
+    let noticed = instance.noticed_at.or(instance.terminated_at.map(|at| at - NOTICE))?;
+    row.removed_at.filter(|at| *at >= noticed)
+}
+
 /// From the first loss until as many are there again.
 fn hole(levels: &[(f64, u32)], since: f64, ended: f64) -> Option<(f64, f64, u32)> {
     let before = levels.iter().rfind(|(at, _)| *at < since).map(|(_, count)| *count)?;
@@ -281,4 +296,59 @@ fn spread(labels: Vec<(f64, String)>, end: f64) -> Vec<Bar> {
         .zip(ends)
         .map(|((from, text), until)| Bar::new(from, until, "label", text));
     bars.filter(|bar| bar.is_there() && !bar.text.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    use crate::Report;
+    use crate::sample::workshop;
+
+    fn moment(report: &Report, seconds: i64) -> DateTime<Utc> {
+        report.step.started_at.unwrap() + TimeDelta::seconds(seconds)
+    }
+
+    fn of_executors(report: &Report) -> (String, String) {
+        let digest = Digest::new(report);
+        let lane = executors(&digest, &Axis::of(&digest).unwrap()).unwrap();
+        (lane.out.as_str().to_owned(), lane.said.as_str().to_owned())
+    }
+
+    #[test]
+    fn an_executor_that_spark_let_go_before_the_notice_is_none_that_was_lost() {
+        let mut report = workshop();
+        assert_eq!(of_executors(&report).0, "−3 executors");
+        let noticed = report.interruptions[0].interrupted.noticed_at.unwrap();
+        let row = report
+            .spark
+            .as_mut()
+            .unwrap()
+            .executors
+            .iter_mut()
+            .find(|row| row.id == "7")
+            .unwrap();
+        row.removed_at = Some(noticed);
+        assert_eq!(of_executors(&report).0, "−3 executors");
+        let row = report
+            .spark
+            .as_mut()
+            .unwrap()
+            .executors
+            .iter_mut()
+            .find(|row| row.id == "7")
+            .unwrap();
+        row.removed_at = Some(noticed - TimeDelta::milliseconds(1));
+        assert_eq!(of_executors(&report).0, "−2 executors");
+        // EC2 gives notice two minutes before: where nobody heard it, an executor that left within them left for it.
+        let interrupted = &mut report.interruptions[0].interrupted;
+        interrupted.noticed_at = None;
+        interrupted.terminated_at = Some(noticed + TimeDelta::minutes(2));
+        assert_eq!(of_executors(&report).0, "−2 executors");
+        report.interruptions[0].interrupted.terminated_at = Some(noticed + TimeDelta::seconds(119));
+        assert_eq!(of_executors(&report).0, "−3 executors");
+        report.interruptions[0].interrupted.terminated_at = None;
+        assert_eq!(of_executors(&report).0, "−2 executors", "it is not known that it went");
+    }
 }

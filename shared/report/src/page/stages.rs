@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use spark_log::same_host;
+
 use super::axis::Axis;
 use super::digest::Digest;
 use super::lane::{Bar, Lane, length};
 use crate::StageRow;
-use crate::words::{capital, number, plural, span};
+use crate::words::{capital, plural, span};
 
 /// Lanes at most: first those with attempts that failed or were repeated, then the longest.
 const LANES_MAX: usize = 12;
@@ -23,7 +25,7 @@ pub(super) fn lanes(digest: &Digest<'_>, axis: &Axis) -> (Vec<Lane>, usize) {
         .iter()
         .map(|(id, attempts)| {
             let is_plain = attempts.len() == 1 && attempts[0].status != "FAILED";
-            let ms: i64 = attempts.iter().filter_map(|row| duration_ms(row)).sum();
+            let ms: i64 = attempts.iter().filter_map(|row| duration_ms(row, axis)).sum();
             (*id, is_plain, ms)
         })
         .collect();
@@ -43,8 +45,9 @@ pub(super) fn lanes(digest: &Digest<'_>, axis: &Axis) -> (Vec<Lane>, usize) {
     (lanes, hidden)
 }
 
-fn duration_ms(row: &StageRow) -> Option<i64> {
-    Some((row.completed_at? - row.submitted_at?).num_milliseconds())
+/// To its end, or as long as anybody looked.
+fn duration_ms(row: &StageRow, axis: &Axis) -> Option<i64> {
+    Some((row.completed_at.unwrap_or(axis.over) - row.submitted_at?).num_milliseconds())
 }
 
 fn lane(digest: &Digest<'_>, axis: &Axis, id: i64, attempts: &[&StageRow]) -> Lane {
@@ -58,7 +61,10 @@ fn lane(digest: &Digest<'_>, axis: &Axis, id: i64, attempts: &[&StageRow]) -> La
         let Some(from) = row.submitted_at else { continue };
         let until = row.completed_at.unwrap_or(axis.over);
         let seconds = ((until - from).num_milliseconds() + 500) / 1_000;
-        let times = format!("from {} to {}", digest.after_begin(from), digest.after_begin(until));
+        let times = match row.completed_at {
+            Some(_) => format!("from {} to {}", digest.after_begin(from), digest.after_begin(until)),
+            None => format!("from {} on", digest.after_begin(from)),
+        };
         let tasks = tasks(row);
         let class = match row.status.as_str() {
             "FAILED" => {
@@ -99,7 +105,8 @@ fn lane(digest: &Digest<'_>, axis: &Axis, id: i64, attempts: &[&StageRow]) -> La
     let labels = beside(labels, &bars, axis.end);
     bars.extend(labels);
     let (out, out_note) = match (failed, repeated) {
-        (0, 0) => (length_of(&attempts), String::new()),
+        (0, 0) if attempts.iter().any(|row| row.completed_at.is_none()) => ("no end seen".to_owned(), String::new()),
+        (0, 0) => (length_of(&attempts, axis), String::new()),
         (0, again) => (format!("+{}", span(again)), "repeated".to_owned()),
         (failed, 0) => (format!("+{}", span(failed)), "failed".to_owned()),
         (failed, again) => (format!("+{}", span(failed + again)), "failed, repeated".to_owned()),
@@ -120,8 +127,8 @@ fn tasks(row: &StageRow) -> String {
     plural(usize::try_from(row.tasks).unwrap_or(0), "task")
 }
 
-fn length_of(attempts: &[&StageRow]) -> String {
-    let ms: i64 = attempts.iter().filter_map(|row| duration_ms(row)).sum();
+fn length_of(attempts: &[&StageRow], axis: &Axis) -> String {
+    let ms: i64 = attempts.iter().filter_map(|row| duration_ms(row, axis)).sum();
     span((ms + 500) / 1_000)
 }
 
@@ -134,7 +141,10 @@ fn from_where(digest: &Digest<'_>, row: &StageRow) -> String {
         .report
         .interruptions
         .iter()
-        .find(|one| one.interrupted.private_dns_name.as_deref() == Some(host))
+        .find(|one| {
+            let name = one.interrupted.private_dns_name.as_deref();
+            name.is_some_and(|name| same_host(host, name))
+        })
         .map(|one| one.interrupted.instance_id.as_str());
     format!(", as shuffle files could not be fetched from {}", id.unwrap_or(host))
 }
@@ -167,11 +177,11 @@ fn beside(labels: Vec<(f64, String)>, bars: &[Bar], end: f64) -> Vec<Bar> {
 }
 
 /// How many more there are, in words.
-pub(super) fn more(hidden: usize) -> Option<String> {
+pub(super) fn more(hidden: usize, json: &str) -> Option<String> {
     (hidden > 0).then(|| {
         format!(
-            "{} more stages ran as planned, or for a shorter time; all are in report.json.",
-            number(hidden as u64)
+            "{} ran as planned, or for a shorter time; all are in {json}.",
+            plural(hidden, "more stage")
         )
     })
 }
@@ -198,5 +208,68 @@ mod tests {
             drawn,
             [(10.0, 30.0, "why".to_owned()), (40.0, 100.0, "again".to_owned())]
         );
+    }
+
+    use chrono::TimeDelta;
+
+    use crate::Report;
+    use crate::sample::workshop;
+
+    /// A report of these attempts: stage, attempt, from, until, status.
+    fn report(rows: &[(i64, i64, i64, Option<i64>, &str)]) -> Report {
+        let mut report = workshop();
+        let begun = report.step.started_at.unwrap();
+        let stages = &mut report.spark.as_mut().unwrap().stages;
+        let first = stages.remove(0);
+        *stages = rows
+            .iter()
+            .map(|(stage_id, attempt, from, until, status)| StageRow {
+                stage_id: *stage_id,
+                attempt: *attempt,
+                tasks: 7,
+                submitted_at: Some(begun + TimeDelta::seconds(*from)),
+                completed_at: until.map(|until| begun + TimeDelta::seconds(until)),
+                status: (*status).into(),
+                ..first.clone()
+            })
+            .collect();
+        report
+    }
+
+    fn drawn(report: &Report) -> (Vec<Lane>, usize) {
+        let digest = Digest::new(report);
+        lanes(&digest, &Axis::of(&digest).unwrap())
+    }
+
+    #[test]
+    fn a_stage_whose_end_nobody_saw_has_none_and_is_as_long_as_anybody_looked() {
+        let mut rows = vec![(99, 0, 10, None, "ACTIVE")];
+        rows.extend((0..LANES_MAX as i64).map(|id| (id, 0, 20, Some(60 + id), "COMPLETE")));
+        let (lanes, hidden) = drawn(&report(&rows));
+        assert_eq!(hidden, 1);
+        let names: Vec<&str> = lanes.iter().map(|lane| lane.name.as_str()).collect();
+        assert!(names.contains(&"Stage 99") && !names.contains(&"Stage 0"), "{names:?}");
+        assert_eq!(lanes[0].out.as_str(), "no end seen");
+        assert_eq!(lanes[0].said.as_str(), "7 tasks from 0:10 on.");
+        assert_eq!(lanes[1].said.as_str(), "7 tasks from 0:20 to 1:01.");
+        assert_eq!(
+            more(1, "interim.json").unwrap(),
+            "1 more stage ran as planned, or for a shorter time; all are in interim.json."
+        );
+        assert_eq!(more(0, "report.json"), None);
+    }
+
+    #[test]
+    fn an_instance_is_known_by_each_name_of_its_host() {
+        let mut report = report(&[(0, 0, 10, Some(60), "FAILED"), (0, 1, 60, Some(90), "COMPLETE")]);
+        let from = |report: &Report| drawn(report).0[0].said.as_str().to_owned();
+        for name in ["ip-10-0-0-71.us-sim-1.compute.internal", "ip-10-0-0-71", "10.0.0.71"] {
+            report.spark.as_mut().unwrap().stages[0].fetch_failed_from = Some(name.into());
+            let said = "Failed from 0:10 to 1:00, as shuffle files could not be fetched from i-035dcb85c322c32b8; 7 tasks from \
+                        1:00 to 1:30.";
+            assert_eq!(from(&report), said, "{name}");
+        }
+        report.spark.as_mut().unwrap().stages[0].fetch_failed_from = Some("ip-10-0-0-9".into());
+        assert!(from(&report).contains("could not be fetched from ip-10-0-0-9;"));
     }
 }

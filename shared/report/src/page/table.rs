@@ -53,15 +53,20 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table; none without rows.
-    pub(super) fn new(caption: &str, columns: &[(&'static str, Kind)], rows: Vec<Vec<String>>) -> Option<Self> {
+    /// A table; none without rows. `json`: the file in which all of them are.
+    pub(super) fn new(
+        json: &str,
+        caption: &str,
+        columns: &[(&'static str, Kind)],
+        rows: Vec<Vec<String>>,
+    ) -> Option<Self> {
         if rows.is_empty() {
             return None;
         }
         let caption = match rows.len() {
             few if few <= ROWS_MAX => caption.to_owned(),
             many => format!(
-                "{caption} The first {ROWS_MAX} of {}; all are in report.json.",
+                "{caption} The first {ROWS_MAX} of {}; all are in {json}.",
                 number(many as u64)
             ),
         };
@@ -115,6 +120,7 @@ fn own_use(digest: &Digest<'_>) -> Option<Table> {
         ]
     });
     Table::new(
+        digest.json(),
         "What the drill's own functions used: write-report's until this report was put together.",
         &[
             ("Function", Kind::Plain),
@@ -133,6 +139,7 @@ fn clock(at: Option<DateTime<Utc>>) -> String {
 fn interruptions(digest: &Digest<'_>) -> Option<Table> {
     let rows = digest.report.interruptions.iter().map(|one| row(digest, one)).collect();
     Table::new(
+        digest.json(),
         "Interrupted instances. Times UTC.",
         &[
             ("Instance", Kind::Id),
@@ -259,6 +266,7 @@ fn stages(digest: &Digest<'_>) -> Option<Table> {
         ]
     });
     Table::new(
+        digest.json(),
         "Attempts of stages that failed or were repeated.",
         &[
             ("Stage", Kind::Plain),
@@ -288,6 +296,7 @@ fn experiments(digest: &Digest<'_>) -> Option<Table> {
         ]
     };
     Table::new(
+        digest.json(),
         "Experiments. Times UTC.",
         &[
             ("Experiment", Kind::Id),
@@ -338,6 +347,7 @@ fn attempts(digest: &Digest<'_>) -> Option<Table> {
         ),
     };
     Table::new(
+        digest.json(),
         &caption,
         &[
             ("Attempt", Kind::Plain),
@@ -357,6 +367,7 @@ fn settings(digest: &Digest<'_>) -> Option<Table> {
         .map(|(key, value)| vec![key.clone(), value.clone()])
         .collect();
     Table::new(
+        digest.json(),
         "Spark’s settings that bear on interruptions, as this run had them.",
         &[("Setting", Kind::Words), ("Value", Kind::Words)],
         rows,
@@ -373,6 +384,7 @@ fn revisions(digest: &Digest<'_>) -> Option<Table> {
         ]
     };
     Table::new(
+        digest.json(),
         "Earlier reports of this run, whose place this one took. Times UTC.",
         &[
             ("Looked at", Kind::Plain),

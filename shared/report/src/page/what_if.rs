@@ -66,14 +66,21 @@ fn seconds(at: f64) -> i64 {
 fn percent(share: f64) -> String {
     match (share * 100.0).round() {
         zero if zero < 1.0 && share > 0.0 => "less than 1 %".to_owned(),
+        all if all >= 100.0 && share < 1.0 => "more than 99 %".to_owned(),
         whole => format!("{whole:.0} %"),
     }
 }
 
 fn sentences(told: &Elsewhen) -> Vec<Text> {
+    let longer = format!(
+        "half of the others take at least {} longer, one in ten at least {}",
+        span(seconds(told.added_seconds_p50.max(0.0))),
+        span(seconds(told.added_seconds_p90.max(0.0))),
+    );
     let fails = match told.failed {
-        none if none <= 0.0 => "none of them fails".to_owned(),
-        some => format!("{} of them fail", percent(some)),
+        none if none <= 0.0 => format!("none of them fails; {longer}"),
+        all if all >= 1.0 => "every one fails".to_owned(),
+        some => format!("{} of them fail; {longer}", percent(some)),
     };
     let again = match told.replaced_after_seconds {
         None => "and nothing came in their place".to_owned(),
@@ -81,11 +88,9 @@ fn sentences(told: &Elsewhen) -> Vec<Text> {
     };
     let first = format!(
         "Simulated from this run’s own event log, not measured: were {} lost at any other moment, {again}, then of {} \
-         {fails}; half of the others take at least {} longer, one in ten at least {}.",
+         {fails}.",
         plural(told.instances as usize, "instance"),
         plural(told.runs as usize, "run"),
-        span(seconds(told.added_seconds_p50.max(0.0))),
-        span(seconds(told.added_seconds_p90.max(0.0))),
     );
     let mut words: Vec<Text> = vec![first.into()];
     let worst = told
@@ -176,7 +181,11 @@ fn chart(told: &Elsewhen) -> Option<Chart> {
             .hit_at_seconds
             .map(seconds)
             .filter(|at| (0..=seconds(end)).contains(at)),
-        marks: (0..=5).map(|at| (at * step, clock(at * step))).collect(),
+        marks: (0..=5)
+            .map(|mark| mark * step)
+            .filter(|at| *at <= seconds(end))
+            .map(|at| (at, clock(at)))
+            .collect(),
         top: span(seconds(most)),
     })
 }
@@ -201,6 +210,7 @@ pub(super) fn table(digest: &Digest<'_>) -> Option<Table> {
         ]
     };
     Table::new(
+        digest.json(),
         "Had it hit at another moment (simulated): by the moment of the loss after the application’s start.",
         &[
             ("Moment", Kind::Plain),
@@ -321,5 +331,34 @@ mod tests {
             words.contains("most fragile from 0:00 to 1:40")
         };
         assert!(fragile(1.0) && !fragile(0.9));
+    }
+
+    #[test]
+    fn all_and_none_are_said_only_where_it_is_all_or_none() {
+        let shares = [0.0, 0.0001, 0.004, 0.01, 0.5, 0.99, 0.996, 0.9999, 1.0].map(percent);
+        let (few, most) = ("less than 1 %", "more than 99 %");
+        assert_eq!(shares, ["0 %", few, few, "1 %", "50 %", "99 %", most, most, "100 %"]);
+        let first = |failed| said(|told| told.failed = failed);
+        assert!(first(0.0).contains("then of 240 runs none of them fails; half of the others take"));
+        assert!(
+            first(1.0).contains("then of 240 runs every one fails. It is"),
+            "{}",
+            first(1.0)
+        );
+    }
+
+    #[test]
+    fn the_marks_are_within_the_chart() {
+        let marks = |seconds: f64| {
+            let WhatIf::Told(mut told) = told() else {
+                panic!("it is told")
+            };
+            told.parts.truncate(1);
+            told.parts[0].to_seconds = seconds;
+            let marks = chart(&told).unwrap().marks;
+            marks.into_iter().map(|(at, _)| at).collect::<Vec<i64>>()
+        };
+        assert_eq!(marks(600.0), [0, 100, 200, 300, 400, 500]);
+        assert_eq!(marks(3.0), [0, 1, 2, 3]);
     }
 }
