@@ -103,6 +103,9 @@ impl Axis {
 mod tests {
     use super::*;
 
+    use crate::Report;
+    use crate::sample::workshop;
+
     fn axis(end: f64) -> Axis {
         let zero = DateTime::UNIX_EPOCH;
         Axis { zero, end, over: zero }
@@ -125,5 +128,52 @@ mod tests {
         assert_eq!(axis.at(axis.zero - TimeDelta::seconds(5)), 0.0);
         assert_eq!(axis.at(axis.zero + TimeDelta::seconds(500)), 100.0);
         assert_eq!(axis.at(axis.zero + TimeDelta::milliseconds(12_340)), 12.3);
+    }
+
+    #[test]
+    fn between_two_marks_there_is_a_time_that_a_clock_has_and_there_are_eight_such_times_at_most() {
+        for (end, every) in [
+            (4.0, 4.0),
+            (40.0, 5.0),
+            (40.1, 10.0),
+            (240.0, 30.0),
+            (241.0, 60.0),
+            (600.0, 120.0),
+            (28_801.0, 7_200.0),
+            (691_200.0, 86_400.0),
+            (800_000.0, 100_000.0),
+        ] {
+            assert_eq!(axis(end).grid(), every, "{end}");
+        }
+    }
+
+    #[test]
+    fn the_axis_ends_with_the_step_or_what_came_within_five_minutes_after_it() {
+        let report = workshop();
+        let (begun, ended) = (report.step.started_at.unwrap(), report.step.ended_at.unwrap());
+        let drawn = |report: &Report| Axis::of(&Digest::new(report)).unwrap();
+        let reaches = |report: &Report, last: DateTime<Utc>| {
+            let (axis, last) = (drawn(report), (last - begun).as_seconds_f64());
+            assert!(axis.end > last && axis.end < last * 1.03, "{} for {last}", axis.end);
+        };
+        reaches(&report, ended);
+        let mut later = report.clone();
+        later.interruptions[0].interrupted.terminated_at = Some(ended + AFTER);
+        reaches(&later, ended + AFTER);
+        later.interruptions[0].interrupted.terminated_at = Some(ended + AFTER + TimeDelta::milliseconds(1));
+        reaches(&later, ended);
+        if let Replacement::Replaced { ready_at, .. } = &mut later.interruptions[0].replacement {
+            *ready_at = ended + TimeDelta::minutes(4);
+        }
+        reaches(&later, ended + TimeDelta::minutes(4));
+        // Of a step that still runs, or was over at once.
+        let mut open = report.clone();
+        (open.step.ended_at, open.observed_at) = (None, ended + TimeDelta::minutes(1));
+        reaches(&open, open.observed_at);
+        open.interruptions.clear();
+        (open.step.ended_at, open.observed_at) = (Some(begun), ended);
+        assert_eq!(drawn(&open).over, begun + TimeDelta::seconds(1));
+        open.step.started_at = None;
+        assert_eq!(Axis::of(&Digest::new(&open)), None);
     }
 }

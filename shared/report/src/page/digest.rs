@@ -87,3 +87,40 @@ pub(super) fn at_once(of: &[&InterruptionFacts]) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::workshop;
+
+    #[test]
+    fn what_goes_within_a_minute_goes_at_once() {
+        let report = workshop();
+        let mut two = [report.interruptions[0].clone(), report.interruptions[1].clone()];
+        let first = two[0].interrupted.terminated_at;
+        let mut apart = |seconds| {
+            two[1].interrupted.terminated_at = first.map(|at| at + TimeDelta::seconds(seconds));
+            at_once(&two.iter().collect::<Vec<_>>())
+        };
+        assert_eq!([0, 60, 61, -61].map(&mut apart), [true, true, false, false]);
+        assert!(at_once(&[]));
+    }
+
+    #[test]
+    fn units_are_those_of_task_instances() {
+        let mut report = workshop();
+        report.interruptions[0].interrupted.role = Some(Role::Core);
+        report.interruptions[1].interrupted.role = None;
+        let digest = Digest::new(&report);
+        assert_eq!((digest.inside.len(), task_units(&digest.inside)), (3, 4));
+    }
+
+    #[test]
+    fn a_moment_is_a_clock_after_the_begin_or_one_of_the_day() {
+        let mut report = workshop();
+        let at = report.step.started_at.unwrap() + TimeDelta::seconds(61);
+        assert_eq!(Digest::new(&report).after_begin(at), "1:01");
+        report.step.started_at = None;
+        assert_eq!(Digest::new(&report).after_begin(at), "14:04:46");
+    }
+}

@@ -281,8 +281,8 @@ fn price(digest: &Digest<'_>) -> Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Baseline;
     use crate::sample::workshop;
+    use crate::{Baseline, Report};
 
     fn told(figure: &Figure) -> String {
         format!("{} {}: {}", figure.value, figure.of, figure.note)
@@ -335,5 +335,57 @@ mod tests {
             parts: vec![part(Why::Failed), part(Why::Repeated)],
         });
         assert_eq!(told(&run_time(&digest)), "1 s of 9 min 1 s: 0 %");
+    }
+
+    #[test]
+    fn a_share_is_drawn_where_there_is_some_and_never_beyond_the_whole() {
+        let drawn = |share| figure("", "", String::new(), share, "").share;
+        let shares = [None, Some(-7), Some(0), Some(1), Some(100), Some(120)].map(drawn);
+        assert_eq!(shares, [None, None, None, Some(1), Some(100), Some(100)]);
+    }
+
+    #[test]
+    fn the_capacity_that_went_in_waves_has_no_share() {
+        let mut report = workshop();
+        let said = |report: &Report| told(&capacity(&Digest::new(report)));
+        assert_eq!(said(&report), "12 of 64 units: 19 %; all back after 2 min 17 s");
+        report
+            .capacity
+            .as_mut()
+            .and_then(|capacity| capacity.dip.as_mut())
+            .unwrap()
+            .until = None;
+        assert_eq!(said(&report), "12 of 64 units: 19 %; not back before its end");
+        let gone = &mut report.interruptions[0].interrupted.terminated_at;
+        *gone = gone.map(|at| at - chrono::TimeDelta::minutes(5));
+        assert_eq!(said(&report), "12 units in all: 12 at once at most");
+        report.interruptions.truncate(1);
+        report.interruptions[0].interrupted.units = 64;
+        assert_eq!(said(&report), "64 of 64 units: 100 %; not back before its end");
+        report.interruptions[0].interrupted.units = 70;
+        assert_eq!(said(&report), "70 units in all: 12 at once at most");
+        report.capacity.as_mut().unwrap().dip = None;
+        assert_eq!(said(&report), "70 units: and they were not asked for any more");
+        report.interruptions.clear();
+        assert_eq!(said(&report), "none : no unit was missing while it ran");
+    }
+
+    #[test]
+    fn lost_task_time_is_told_by_what_became_of_the_tasks() {
+        let mut report = workshop();
+        let said = |report: &Report| told(&task_time(&Digest::new(report)));
+        let lost = &mut report.spark.as_mut().unwrap().lost_work;
+        (lost.failed_attempts, lost.recomputed_tasks) = (1, 2);
+        assert_eq!(said(&report), "14 min of 6 h: 4 %: 1 task failed, 2 tasks ran again");
+        report.spark.as_mut().unwrap().lost_work.failed_attempts = 0;
+        report.cost.lost_task_ms = Some(1_000);
+        assert_eq!(said(&report), "1 s of 6 h: 0 %: 2 tasks ran again");
+        report.spark.as_mut().unwrap().lost_work.recomputed_tasks = 0;
+        assert_eq!(said(&report), "1 s of 6 h: 0 %");
+        let earlier = serde_json::json!({"task_time_ms": 7});
+        report.spark.as_mut().unwrap().earlier = vec![serde_json::from_value(earlier).unwrap()];
+        assert_eq!(said(&report), "1 s of 6 h: 0 %: all of the earlier attempt");
+        report.cost.lost_task_ms = Some(999);
+        assert_eq!(said(&report), "none of 6 h: no task’s work went with an executor");
     }
 }

@@ -1,5 +1,7 @@
 //! The first thing that is read: a verdict, one to three sentences with numbers, and what follows from them.
 
+use std::cmp::Ordering;
+
 use rules::bearing::Bearing;
 use rules::cause::Blame;
 use rules::interruption::Cause;
@@ -77,14 +79,14 @@ fn lost(digest: &Digest<'_>) -> String {
         .capacity
         .as_ref()
         .and_then(|capacity| capacity.dip.as_ref());
-    let of = match dip {
-        Some(dip) if units == 1 && dip.units_before == 1 => ", the only unit of its task capacity".to_owned(),
-        Some(dip) if units > 0 && units == dip.units_before => format!(", all {units} units of its task capacity"),
-        Some(dip) if units > 0 && units < dip.units_before && at_once(&digest.counted) => {
-            format!(", {units} of its {} units of task capacity", dip.units_before)
-        }
-        _ if units > 0 => format!(", {} of task capacity in all", plural(units as usize, "unit")),
-        _ => String::new(),
+    // Of waves the later ones may have taken what came for the earlier ones.
+    let before = dip.map(|dip| dip.units_before).filter(|_| at_once(&digest.counted));
+    let of = match before.map(|before| (units.cmp(&before), before)) {
+        _ if units == 0 => String::new(),
+        Some((Ordering::Equal, 1)) => ", the only unit of its task capacity".to_owned(),
+        Some((Ordering::Equal, _)) => format!(", all {units} units of its task capacity"),
+        Some((Ordering::Less, before)) => format!(", {units} of its {before} units of task capacity"),
+        _ => format!(", {} of task capacity in all", plural(units as usize, "unit")),
     };
     let natural = digest.count(|cause| *cause == Cause::Natural);
     let whose = match natural {
@@ -306,6 +308,96 @@ mod tests {
             said.starts_with("The job lost 1 Spot instance, the only unit of its task capacity, and"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn all_of_the_capacity_is_what_went_at_once() {
+        let mut report = workshop();
+        let lost = |report: &Report| {
+            sentence(report)
+                .split(", and still")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        for (one, units) in report.interruptions.iter_mut().zip([20, 20, 24]) {
+            one.interrupted.units = units;
+        }
+        assert_eq!(
+            lost(&report),
+            "The job lost 3 Spot instances, all 64 units of its task capacity"
+        );
+        report.interruptions[2].interrupted.units = 23;
+        assert_eq!(
+            lost(&report),
+            "The job lost 3 Spot instances, 63 of its 64 units of task capacity"
+        );
+        report.interruptions[2].interrupted.units = 25;
+        assert_eq!(
+            lost(&report),
+            "The job lost 3 Spot instances, 65 units of task capacity in all"
+        );
+        // In two waves, between which others came.
+        report.interruptions[2].interrupted.units = 24;
+        let gone = &mut report.interruptions[2].interrupted.terminated_at;
+        *gone = gone.map(|at| at + chrono::TimeDelta::minutes(3));
+        assert_eq!(
+            lost(&report),
+            "The job lost 3 Spot instances, 64 units of task capacity in all"
+        );
+        for one in &mut report.interruptions {
+            one.interrupted.units = 0;
+        }
+        assert_eq!(lost(&report), "The job lost 3 Spot instances");
+    }
+
+    /// A report of an application that YARN began again, whatever was lost by that.
+    fn begun_again() -> Report {
+        let mut report = workshop();
+        report.judgement.verdict = Verdict::Degraded;
+        report.judgement.reasons = vec![format!("{}: YARN made 2 attempts.", rules::verdict::BEGAN_AGAIN)];
+        report
+    }
+
+    #[test]
+    fn what_a_new_begin_cost_is_said_once_and_only_where_it_is_known() {
+        let report = begun_again();
+        let mut digest = Digest::new(&report);
+        let begun = report.step.started_at.unwrap();
+        let lost = |seconds, why| time_lost::Part {
+            from: begun,
+            until: begun + chrono::TimeDelta::seconds(seconds),
+            why,
+        };
+        let mut said = |parts: &[time_lost::Part]| {
+            digest.lost = Some(crate::TimeLost { parts: parts.to_vec() });
+            (price(&digest), work(&digest))
+        };
+        let after = "It had to begin again from nothing after 1 min.".to_owned();
+        let (unknown, again) = ("It had to begin again from nothing.".to_owned(), String::new());
+        // Spark repeated work, too, and waited for none of it.
+        let beside = "Lost work was done again beside the rest, and held up nothing.".to_owned();
+        assert_eq!(said(&[lost(60, Why::BeganAgain)]), (after, beside.clone()));
+        assert_eq!(said(&[]), (unknown.clone(), beside));
+        let mut report = begun_again();
+        report.spark.as_mut().unwrap().lost_work = Default::default();
+        let mut digest = Digest::new(&report);
+        digest.lost = Some(crate::TimeLost::default());
+        assert_eq!((price(&digest), work(&digest)), (unknown, again));
+    }
+
+    #[test]
+    fn what_follows_from_a_price_depends_on_what_it_was() {
+        let mut report = workshop();
+        let follows = |report: &Report| so_what(&Digest::new(report));
+        assert!(follows(&report).ends_with("survive this; it can lose less."));
+        for finding in &mut report.findings {
+            finding.severity = Severity::Blindness;
+        }
+        assert!(follows(&report).ends_with("survive this."));
+        report.judgement.verdict = Verdict::Degraded;
+        assert!(follows(&report).starts_with("The result came, late or short of capacity."));
+        assert!(follows(&begun_again()).starts_with("The result came, but all work before the loss"));
     }
 
     #[test]

@@ -141,17 +141,21 @@ mod tests {
     use crate::EarlierRun;
     use crate::sample::workshop;
 
-    #[test]
-    fn a_usual_time_is_named_by_the_runs_that_it_is_of() {
-        let mut report = workshop();
-        report.earlier_runs = vec![EarlierRun {
+    fn run(run_seconds: Option<i64>) -> EarlierRun {
+        EarlierRun {
             cluster_id: "j-1".into(),
             step_id: "s-1".into(),
             started_at: None,
             verdict: Verdict::Degraded,
-            run_seconds: Some(600),
+            run_seconds,
             interrupted: 2,
-        }];
+        }
+    }
+
+    #[test]
+    fn a_usual_time_is_named_by_the_runs_that_it_is_of() {
+        let mut report = workshop();
+        report.earlier_runs = vec![run(Some(600))];
         let mut note = |median, count| {
             report.cost.median_undisturbed_seconds = median;
             report.cost.undisturbed_runs = count;
@@ -160,6 +164,7 @@ mod tests {
         };
         let none = "Bar: the run. No undisturbed run is on record to compare with.";
         assert_eq!(note(None, 0), (None, none.to_owned()));
+        assert_eq!(note(Some(0), 1), (None, none.to_owned()), "none that took any time");
         let (usual, said) = note(Some(440), 1);
         assert_eq!(usual, Some((440, "7:20 usual".to_owned())));
         assert_eq!(said, "Bar: the run. Usual is the one undisturbed run.");
@@ -167,5 +172,32 @@ mod tests {
             note(Some(440), 2).1,
             "Bar: the run. Usual is the middle of 2 undisturbed runs."
         );
+    }
+
+    #[test]
+    fn the_longest_of_the_runs_and_the_usual_time_nearly_fills_the_axis() {
+        let mut report = workshop();
+        for (this, earlier, usual, longest) in
+            [(549, 30, 20, 549), (30, 549, 20, 549), (30, 20, 549, 549), (0, 0, 1, 1)]
+        {
+            report.run_seconds = Some(this);
+            report.earlier_runs = vec![run(Some(earlier))];
+            report.cost.median_undisturbed_seconds = Some(usual);
+            let history = of(&Digest::new(&report)).unwrap();
+            assert!(
+                (longest..=longest * 105 / 100).contains(&history.end),
+                "{longest}: {}",
+                history.end
+            );
+            let seconds: Vec<i64> = history.runs.iter().map(|run| run.seconds).collect();
+            assert_eq!(seconds, [this, earlier]);
+        }
+    }
+
+    #[test]
+    fn a_run_is_set_against_the_usual_time() {
+        let against = |seconds| strip(Verdict::Survived, None, seconds, 0, Some(200), false).against;
+        let said = [Some(200), Some(201), Some(202), Some(300), Some(198), Some(100), None].map(against);
+        assert_eq!(said, ["±0 %", "±0 %", "+1 %", "+50 %", "−1 %", "−50 %", ""]);
     }
 }

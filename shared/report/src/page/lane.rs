@@ -96,7 +96,7 @@ impl Curve {
 /// The levels without changes that are too near one another to be seen; the lowest of those stays.
 fn thinned(levels: &[(f64, u32)], end: f64) -> Vec<(f64, u32)> {
     let near = end / CHANGES_MAX;
-    if (levels.len() as f64) < CHANGES_MAX {
+    if levels.len() as f64 <= CHANGES_MAX {
         return levels.to_vec();
     }
     let mut kept: Vec<(f64, u32)> = Vec::new();
@@ -150,5 +150,33 @@ mod tests {
         let kept = thinned(&levels, 5_000.0);
         assert!(kept.len() <= 501, "{}", kept.len());
         assert!(kept.iter().any(|(_, value)| *value == 7));
+    }
+
+    #[test]
+    fn no_more_are_taken_together_than_have_to_be() {
+        let levels: Vec<(f64, u32)> = (0..500).map(|at| (f64::from(at) / 100.0, at)).collect();
+        assert_eq!(thinned(&levels, 500.0), levels, "so many have room");
+        // Twice as many as have room: of two each the lower one, and at last what it came to.
+        let levels: Vec<(f64, u32)> = (0..1_000).map(|at| (f64::from(at) / 2.0, 2_000 - at)).collect();
+        let kept = thinned(&levels, 500.0);
+        let expected: Vec<(f64, u32)> = (0..500).map(|at| (f64::from(at), 1_999 - 2 * at)).collect();
+        assert_eq!(kept, expected);
+        let mut levels = levels;
+        levels[998].1 = 3;
+        assert_eq!(
+            thinned(&levels, 500.0).last(),
+            Some(&(499.0, 1_001)),
+            "what was before it is a dip"
+        );
+    }
+
+    #[test]
+    fn a_bar_without_length_is_none_and_a_length_is_a_span() {
+        let is_there = |from: f64, until: f64| Bar::new(from, until, "work", "").is_there();
+        assert!(is_there(1.0, 1.1) && !is_there(1.0, 1.0) && !is_there(1.1, 1.0));
+        assert_eq!(
+            (length(10.0, 75.4), length(10.0, 75.6)),
+            ("1 min 5 s".to_owned(), "1 min 6 s".to_owned())
+        );
     }
 }

@@ -278,14 +278,14 @@ fn went(digest: &Digest<'_>, row: &ExecutorRow) -> Option<DateTime<Utc>> {
     row.removed_at.filter(|at| *at >= noticed)
 }
 
-/// From the first loss until as many are there again.
+/// From the first loss until as many are there again. `None`: they were at once.
 fn hole(levels: &[(f64, u32)], since: f64, ended: f64) -> Option<(f64, f64, u32)> {
     let before = levels.iter().rfind(|(at, _)| *at < since).map(|(_, count)| *count)?;
     let back = levels
         .iter()
-        .find(|(at, count)| *at > since && *count >= before)
+        .find(|(at, count)| *at >= since && *count >= before)
         .map_or(ended, |(at, _)| *at);
-    Some((since, back, before))
+    (back > since).then_some((since, back, before))
 }
 
 /// Labels from their moment to the next one's.
@@ -299,56 +299,4 @@ fn spread(labels: Vec<(f64, String)>, end: f64) -> Vec<Bar> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use chrono::TimeDelta;
-
-    use crate::Report;
-    use crate::sample::workshop;
-
-    fn moment(report: &Report, seconds: i64) -> DateTime<Utc> {
-        report.step.started_at.unwrap() + TimeDelta::seconds(seconds)
-    }
-
-    fn of_executors(report: &Report) -> (String, String) {
-        let digest = Digest::new(report);
-        let lane = executors(&digest, &Axis::of(&digest).unwrap()).unwrap();
-        (lane.out.as_str().to_owned(), lane.said.as_str().to_owned())
-    }
-
-    #[test]
-    fn an_executor_that_spark_let_go_before_the_notice_is_none_that_was_lost() {
-        let mut report = workshop();
-        assert_eq!(of_executors(&report).0, "−3 executors");
-        let noticed = report.interruptions[0].interrupted.noticed_at.unwrap();
-        let row = report
-            .spark
-            .as_mut()
-            .unwrap()
-            .executors
-            .iter_mut()
-            .find(|row| row.id == "7")
-            .unwrap();
-        row.removed_at = Some(noticed);
-        assert_eq!(of_executors(&report).0, "−3 executors");
-        let row = report
-            .spark
-            .as_mut()
-            .unwrap()
-            .executors
-            .iter_mut()
-            .find(|row| row.id == "7")
-            .unwrap();
-        row.removed_at = Some(noticed - TimeDelta::milliseconds(1));
-        assert_eq!(of_executors(&report).0, "−2 executors");
-        // EC2 gives notice two minutes before: where nobody heard it, an executor that left within them left for it.
-        let interrupted = &mut report.interruptions[0].interrupted;
-        interrupted.noticed_at = None;
-        interrupted.terminated_at = Some(noticed + TimeDelta::minutes(2));
-        assert_eq!(of_executors(&report).0, "−2 executors");
-        report.interruptions[0].interrupted.terminated_at = Some(noticed + TimeDelta::seconds(119));
-        assert_eq!(of_executors(&report).0, "−3 executors");
-        report.interruptions[0].interrupted.terminated_at = None;
-        assert_eq!(of_executors(&report).0, "−2 executors", "it is not known that it went");
-    }
-}
+mod tests;

@@ -272,4 +272,46 @@ mod tests {
         report.spark.as_mut().unwrap().stages[0].fetch_failed_from = Some("ip-10-0-0-9".into());
         assert!(from(&report).contains("could not be fetched from ip-10-0-0-9;"));
     }
+
+    #[test]
+    fn what_failed_or_was_repeated_is_shown_first_and_then_what_took_longest() {
+        let mut rows: Vec<_> = (0..20).map(|id| (id, 0, 10, Some(100 + id), "COMPLETE")).collect();
+        rows[3] = (3, 0, 20, Some(21), "FAILED");
+        rows[4] = (4, 0, 30, Some(31), "COMPLETE");
+        rows.push((4, 1, 40, Some(41), "COMPLETE"));
+        let (lanes, hidden) = drawn(&report(&rows));
+        assert_eq!((lanes.len(), hidden), (LANES_MAX, 8));
+        let mut shown: Vec<i64> = lanes
+            .iter()
+            .map(|lane| lane.name.as_str()[6..].parse().unwrap())
+            .collect();
+        assert_eq!(shown, [10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 3, 4], "in their order");
+        shown.sort_unstable();
+        assert!(lanes[0].group && !lanes[1].group);
+    }
+
+    #[test]
+    fn time_that_failed_and_that_was_repeated_is_added_up_to_the_nearest_second() {
+        let out = |rows: &[(i64, i64, Option<i64>, &str)]| {
+            let rows: Vec<_> = rows.iter().map(|row| (0, row.0, row.1, row.2, row.3)).collect();
+            let mut report = report(&rows);
+            // Half a second more of each.
+            for stage in &mut report.spark.as_mut().unwrap().stages {
+                stage.completed_at = stage.completed_at.map(|at| at + TimeDelta::milliseconds(500));
+            }
+            let lane = drawn(&report).0.remove(0);
+            format!("{} {}", lane.out, lane.out_note)
+        };
+        let (first, last) = ((0, 10, Some(20), "COMPLETE"), (3, 70, Some(73), "COMPLETE"));
+        let failed = [(0, 10, Some(20), "FAILED"), (1, 30, Some(35), "FAILED")];
+        assert_eq!(out(&[first]), "11 s ");
+        assert_eq!(out(&failed), "+17 s failed");
+        assert_eq!(
+            out(&[failed[0], failed[1], last]),
+            "+17 s failed",
+            "it never was done before"
+        );
+        assert_eq!(out(&[first, (1, 30, Some(31), "COMPLETE"), last]), "+6 s repeated");
+        assert_eq!(out(&[first, failed[1], last]), "+10 s failed, repeated");
+    }
 }

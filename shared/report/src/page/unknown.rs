@@ -113,3 +113,122 @@ fn output(output: Option<&Output>) -> Open {
     };
     open("Is the output right?", answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::workshop;
+    use crate::{Baseline, Missing, Report};
+
+    fn asked(report: &Report) -> Vec<String> {
+        let questions = questions(&Digest::new(report));
+        questions
+            .iter()
+            .map(|one| format!("{} {}", one.question, one.answer))
+            .collect()
+    }
+
+    fn is_asked(report: &Report, begin: &str) -> bool {
+        asked(report).iter().any(|one| one.starts_with(begin))
+    }
+
+    #[test]
+    fn whether_it_survives_without_its_driver_is_open_until_the_driver_went_or_began_again() {
+        let mut report = workshop();
+        let mut open = |hit, attempts| {
+            let spark = report.spark.as_mut().unwrap();
+            (spark.driver_was_interrupted, spark.attempts) = (hit, attempts);
+            is_asked(&report, "Would it survive losing its driver?")
+        };
+        assert!(open(Some(false), 1) && open(None, 1));
+        assert!(!open(Some(true), 1) && !open(Some(false), 2));
+    }
+
+    #[test]
+    fn attempts_without_a_log_are_counted_where_there_are_any() {
+        let mut report = workshop();
+        assert!(!is_asked(&report, "What did earlier attempts lose?"));
+        report.spark.as_mut().unwrap().attempts_without_log = 1;
+        assert!(is_asked(
+            &report,
+            "What did earlier attempts lose? 1 attempt left no event log."
+        ));
+    }
+
+    #[test]
+    fn more_at_once_is_open_where_some_were_taken_and_some_were_left() {
+        let mut report = workshop();
+        assert!(is_asked(&report, "More at once? Three were taken."));
+        report.interruptions.truncate(1);
+        assert!(is_asked(&report, "More at once? One was taken."));
+        report
+            .capacity
+            .as_mut()
+            .and_then(|capacity| capacity.dip.as_mut())
+            .unwrap()
+            .units_lowest = 0;
+        assert!(!is_asked(&report, "More at once?"), "there were no more");
+        report.capacity = None;
+        assert!(is_asked(&report, "More at once?"));
+        report.interruptions.clear();
+        assert!(!is_asked(&report, "More at once?"), "none was taken");
+    }
+
+    #[test]
+    fn a_piece_that_is_missing_is_named_once() {
+        let mut report = workshop();
+        let missing = |what: &str| Missing {
+            what: what.into(),
+            why: "it was not there.".into(),
+        };
+        report.missing = [
+            "output comparison",
+            "event log of earlier attempts",
+            "event log",
+            "targets",
+        ]
+        .map(missing)
+        .into();
+        let told = |report: &Report| -> Vec<String> {
+            let said = asked(report).into_iter();
+            said.filter(|one| one.starts_with("Without the") || one.starts_with("What did Spark"))
+                .collect()
+        };
+        let targets = "Without the targets It was not there.";
+        assert_eq!(told(&report), ["Without the event log It was not there.", targets]);
+        report.findings[0].id = "event-log-missing".into();
+        let spark = "What did Spark lose? No event log was read; “What to fix” says why.";
+        assert_eq!(told(&report), [spark, targets]);
+    }
+
+    #[test]
+    fn what_is_known_of_the_output_is_what_was_compared() {
+        let mut written = workshop().output.unwrap();
+        let answer = |written: &Output| output(Some(written)).answer.as_str().to_owned();
+        assert_eq!(
+            answer(&written),
+            "There is nothing to compare it with. Set BaselinePrefix."
+        );
+        written.baseline = Some(Baseline {
+            location: "s3://b/".into(),
+            objects: 1,
+            bytes: 7,
+            rows: None,
+        });
+        assert_eq!(
+            answer(&written),
+            "Only its size was compared, not its rows. Set CountRows."
+        );
+        written.baseline.as_mut().unwrap().rows = Some(5);
+        assert_eq!(
+            answer(&written),
+            "Only its size was compared, not its rows. Set CountRows."
+        );
+        written.rows = Some(5);
+        assert_eq!(answer(&written), "Its rows were counted, and not read.");
+        written.rows_unknown = Some("a file is damaged.".into());
+        assert_eq!(answer(&written), "Its rows were not counted: a file is damaged.");
+        (written.baseline, written.rows_unknown, written.rows_undisturbed) = (None, None, Some(4));
+        assert_eq!(answer(&written), "Its rows were counted, and not read.");
+    }
+}

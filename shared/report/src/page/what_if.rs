@@ -361,4 +361,44 @@ mod tests {
         assert_eq!(marks(600.0), [0, 100, 200, 300, 400, 500]);
         assert_eq!(marks(3.0), [0, 1, 2, 3]);
     }
+
+    #[test]
+    fn a_bar_stands_over_its_part_and_is_as_high_as_its_share_of_the_highest() {
+        let drawn = |change: fn(&mut Elsewhen)| {
+            let WhatIf::Told(mut told) = told() else {
+                panic!("it is told")
+            };
+            change(&mut told);
+            chart(&told)
+        };
+        let chart = drawn(|told| {
+            told.parts = vec![part(0.0, 30.0, 0.25, ""), part(100.0, 0.0, 0.0, "")];
+            told.parts[1].added_seconds_p90 = 120.0;
+        });
+        let chart = chart.unwrap();
+        let bars: Vec<(&str, f64, f64, f64)> = chart
+            .bars
+            .iter()
+            .map(|bar| (bar.class, bar.left, bar.top, bar.height))
+            .collect();
+        let expected = [
+            ("tenth", 0.0, 30.0, 30.0),
+            ("half", 0.0, 45.0, 15.0),
+            ("fails", 0.0, 45.0, 15.0),
+            ("tenth", 100.0, 0.0, 60.0),
+        ];
+        assert_eq!(bars, expected, "and there is none of nothing");
+        assert!(
+            chart.bars.iter().all(|bar| bar.width > 90.0 && bar.width < 100.0),
+            "each has a gap beside it"
+        );
+        assert_eq!((chart.end, chart.top.as_str(), chart.hit), (200, "2 min", Some(120)));
+        assert!(
+            drawn(|told| told.parts.clear()).is_none(),
+            "there is no axis to draw on"
+        );
+        let hit = |change| drawn(change).and_then(|chart| chart.hit);
+        assert_eq!(hit(|told| told.hit_at_seconds = Some(301.0)), None);
+        assert_eq!(hit(|told| told.hit_at_seconds = Some(-1.0)), None);
+    }
 }
