@@ -184,3 +184,135 @@ fn spark(digest: &Digest<'_>) -> Option<String> {
     };
     Some(format!("Spark’s event log{attempt}, {whole}: {jobs}; {sat}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Report;
+    use crate::sample::workshop;
+
+    fn said(report: &Report) -> String {
+        let sentences = sentences(&Digest::new(report));
+        sentences.iter().map(|one| format!("{one}\n")).collect()
+    }
+
+    #[test]
+    fn of_a_chain_three_links_are_told_and_how_many_more_there_are() {
+        let mut report = workshop();
+        let mut told = |links: usize| {
+            report.judgement.failure = Some(rules::cause::Failure {
+                blame: rules::cause::Blame::Interruption,
+                words: None,
+                chain: (1..=links).map(|link| format!("Link {link}.")).collect(),
+            });
+            said(&report)
+        };
+        assert!(told(3).ends_with("Link 1.\nLink 2.\nLink 3.\n"));
+        assert!(told(4).ends_with("Link 3.\nOne more of it in report.json.\n"));
+    }
+
+    #[test]
+    fn a_reason_is_told_that_no_other_sentence_has_told() {
+        let mut report = workshop();
+        let reasons = [
+            "the first one stands in the headline",
+            "With them went executor 7 on i-1.",
+            "The step ended as FAILED.",
+            "i-1 was not replaced: none came.",
+            "a second one",
+        ];
+        report.judgement.reasons = reasons.map(String::from).into();
+        let told = said(&report);
+        assert!(told.ends_with(".\nA second one\n"), "{told}");
+        for told_already in &reasons[..4] {
+            assert!(!told.contains(told_already), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_told_of_if_it_ended() {
+        let mut report = workshop();
+        let mut told = |state: &str| {
+            (report.cluster.state, report.cluster.reason) =
+                (Some(state.into()), Some("a bootstrap action failed".into()));
+            said(&report).contains(&format!("EMR: the cluster is {state}: a bootstrap action failed\n"))
+        };
+        assert!(!told("WAITING") && !told("RUNNING"));
+        assert!(told("TERMINATING") && told("TERMINATED") && told("TERMINATED_WITH_ERRORS"));
+    }
+
+    #[test]
+    fn rows_are_told_where_they_were_counted() {
+        let mut report = workshop();
+        let mut told = |rows| {
+            report.output.as_mut().unwrap().rows = rows;
+            said(&report)
+        };
+        assert!(told(None).contains("136 objects, 2,176 bytes in"));
+        assert!(told(Some(1)).contains("136 objects, 1 row, 2,176 bytes in"));
+        assert!(told(Some(1_000)).contains("136 objects, 1,000 rows, 2,176 bytes in"));
+    }
+
+    #[test]
+    fn why_there_was_no_experiment_is_told_once() {
+        let mut report = workshop();
+        report.drill.experiments.clear();
+        let mut told = |state, reason: Option<&str>| {
+            (report.drill.state, report.drill.reason) = (state, reason.map(String::from));
+            experiments(&Digest::new(&report)).join(" ")
+        };
+        assert_eq!(told(None, None), "Ledger: start-experiment never saw the step.");
+        assert_eq!(
+            told(Some(DrillState::GaveUp), Some("no instance was there.")),
+            "Ledger: start-experiment gave up: no instance was there."
+        );
+        assert_eq!(
+            told(Some(DrillState::Refused), Some("start-experiment refused")),
+            "Ledger: start-experiment refused."
+        );
+    }
+
+    #[test]
+    fn an_experiment_is_told_with_the_reason_unless_it_is_that_it_completed() {
+        let mut report = workshop();
+        let id = report.drill.experiments[0].experiment_id.clone().unwrap();
+        let mut told = |status: &str, resolved: usize, are_victims| {
+            let one = &mut report.drill.experiments[0];
+            (one.status, one.reason) = (Some(status.into()), Some("so it is.".into()));
+            one.resolved = vec!["arn:aws:ec2:us-sim-1:0:instance/i-1".into(); resolved];
+            one.resolved_are_victims = are_victims;
+            experiments(&Digest::new(&report)).join(" ")
+        };
+        assert_eq!(
+            told("completed", 0, true),
+            format!("FIS: experiment {id} completed; it resolved no instance.")
+        );
+        let chosen = "the instance that it resolved is the one chosen";
+        assert_eq!(
+            told("stopped", 1, true),
+            format!("FIS: experiment {id} stopped (so it is); {chosen}.")
+        );
+        assert!(told("stopped", 2, true).ends_with("; the 2 instances that it resolved are those chosen."));
+        assert!(told("stopped", 1, false).ends_with("; it resolved instances that were not chosen."));
+    }
+
+    #[test]
+    fn executors_are_told_in_the_order_of_their_numbers() {
+        let mut report = workshop();
+        let spark = report.spark.as_mut().unwrap();
+        let row = spark.executors[0].clone();
+        let mut told = |ids: &[&str]| {
+            let spark = report.spark.as_mut().unwrap();
+            let rows = ids.iter().map(|id| crate::ExecutorRow {
+                id: (*id).into(),
+                on_interrupted: *id != "3",
+                ..row.clone()
+            });
+            spark.executors = rows.collect();
+            super::spark(&Digest::new(&report)).unwrap()
+        };
+        assert!(told(&["3"]).ends_with("1 job succeeded; no executor sat on an interrupted instance."));
+        assert!(told(&["3", "11"]).ends_with("; executor 11 sat on an interrupted instance."));
+        assert!(told(&["11", "2", "9"]).ends_with("; executors 2, 9 and 11 sat on interrupted instances."));
+    }
+}

@@ -394,3 +394,6 @@ fn revisions(digest: &Digest<'_>) -> Option<Table> {
         digest.report.revisions.iter().map(row).collect(),
     )
 }
+
+#[cfg(test)]
+mod tests;

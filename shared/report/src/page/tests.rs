@@ -229,3 +229,21 @@ fn a_report_without_anything_but_its_verdict_is_still_a_page() {
     assert!(!html.contains("What happened</h2>"), "there is no axis to draw on");
     assert!(html.contains("no event log was read"));
 }
+
+#[test]
+fn when_and_where_it_ran_is_told_as_far_as_it_is_known() {
+    let mut report = workshop();
+    let place = |report: &Report| -> Vec<String> { super::place(report).iter().map(|one| one.to_string()).collect() };
+    let where_ = ["us-sim-1, account 000000000000", "emr-5.36.2"];
+    let told = place(&report);
+    assert_eq!(told[0], "20 Nov 2026, 14:03–14:12 UTC");
+    assert_eq!(told[1..3], where_);
+    // Past midnight the day is told again.
+    report.step.ended_at = report.step.started_at.map(|at| at + TimeDelta::hours(10));
+    assert_eq!(place(&report)[0], "20 Nov 2026, 14:03 UTC to 21 Nov 2026, 00:03 UTC");
+    report.step.ended_at = None;
+    assert_eq!(place(&report)[0], "since 20 Nov 2026, 14:03 UTC");
+    report.step.started_at = None;
+    report.drill.experiments.clear();
+    assert_eq!(place(&report)[0], "emr-5.36.2");
+}
