@@ -5,6 +5,7 @@ use rules::bearing::Bearing;
 use rules::cluster::Role;
 use rules::hit::InterruptionFacts;
 use rules::interruption::Cause;
+use rules::replacement::Replacement;
 
 use crate::time_lost::TimeLost;
 use crate::words::clock;
@@ -43,6 +44,16 @@ impl<'a> Digest<'a> {
             Some(begun) => clock((at - begun).num_seconds()),
             None => at.format("%H:%M:%S").to_string(),
         }
+    }
+
+    /// Is it known of all the task capacity that went while the job ran whether it was made up for? Else a dip is only of
+    /// that of which it is.
+    pub(super) fn is_whole_dip(&self) -> bool {
+        let mut tasks = self
+            .inside
+            .iter()
+            .filter(|one| one.interrupted.role == Some(Role::Task));
+        tasks.all(|one| !matches!(one.replacement, Replacement::Unknown { .. }))
     }
 
     /// The name of the file beside the page, in which all of it is.

@@ -111,7 +111,7 @@ fn task_time(digest: &Digest<'_>) -> Figure {
     let seconds = |ms: u64| i64::try_from(ms / 1_000).unwrap_or(i64::MAX);
     let (lost, total) = (seconds(ms), seconds(spark.total_task_ms()));
     let work = &spark.lost_work;
-    if lost == 0 {
+    if ms == 0 {
         return figure(
             TITLE,
             "none",
@@ -139,7 +139,11 @@ fn task_time(digest: &Digest<'_>) -> Figure {
         Some(usd) => format!("{note}; {usd} of task instances"),
         None => note.to_owned(),
     };
-    figure(TITLE, &rough(lost), format!("of {}", rough(total)), share, &note)
+    let value = match lost {
+        0 => "less than 1 s".to_owned(),
+        _ => rough(lost),
+    };
+    figure(TITLE, &value, format!("of {}", rough(total)), share, &note)
 }
 
 fn capacity(digest: &Digest<'_>) -> Figure {
@@ -166,13 +170,18 @@ fn capacity(digest: &Digest<'_>) -> Figure {
             &number(units.into()),
             noun.into(),
             None,
-            "and they were not asked for any more",
+            if digest.is_whole_dip() {
+                "and they were not asked for any more"
+            } else {
+                "whether they came back is not known"
+            },
         ),
         None => figure(TITLE, "none", String::new(), None, "no unit was missing while it ran"),
         Some(dip) => {
             let share = percent(i64::from(units), i64::from(dip.units_before));
             let share = share.filter(|share| *share <= 100 && at_once(&digest.inside));
             let back = match dip.until {
+                Some(_) if !digest.is_whole_dip() => "whether all came back is not known".to_owned(),
                 Some(until) => format!("all back after {}", span((until - dip.from).num_seconds())),
                 None => "not back before its end".to_owned(),
             };
@@ -386,6 +395,35 @@ mod tests {
         report.spark.as_mut().unwrap().earlier = vec![serde_json::from_value(earlier).unwrap()];
         assert_eq!(said(&report), "1 s of 6 h: 0 %: all of the earlier attempt");
         report.cost.lost_task_ms = Some(999);
+        assert_eq!(said(&report), "less than 1 s of 6 h: 0 %: all of the earlier attempt");
+        report.cost.lost_task_ms = Some(0);
         assert_eq!(said(&report), "none of 6 h: no task’s work went with an executor");
+    }
+
+    #[test]
+    fn the_output_is_compared_by_its_rows_where_they_are_known_and_else_by_its_size() {
+        let mut written = workshop().output.unwrap();
+        let mut told = |rows: Option<u64>, baseline: Option<(u64, Option<u64>)>| {
+            written.rows = rows;
+            written.baseline = baseline.map(|(bytes, rows)| Baseline {
+                location: "s3://b/".into(),
+                objects: 1,
+                bytes,
+                rows,
+            });
+            output(Some(&written)).note.to_string()
+        };
+        // 2,176 bytes were written.
+        for (rows, baseline, compared) in [
+            (Some(5), Some((9, Some(5))), "as many rows as the baseline"),
+            (Some(5), Some((2_176, Some(6))), "the baseline has 6 rows"),
+            (Some(5), Some((2_176, None)), "as large as the baseline"),
+            (None, Some((2_176, Some(5))), "as large as the baseline"),
+            (None, Some((2_177, None)), "not as large as the baseline"),
+            (Some(5), None, "nothing to compare them with"),
+            (None, None, "content not compared"),
+        ] {
+            assert_eq!(told(rows, baseline), format!("with _SUCCESS; {compared}"));
+        }
     }
 }

@@ -46,14 +46,36 @@ fn left<'a>(executors: &[&'a ExecutorRow], one: &InterruptionFacts) -> Option<&'
     last.removed_at.is_some_and(|at| at >= noticed).then_some(last)
 }
 
+/// When an instance came that itself came in another's place. `None`: it may have been there from the begin.
+fn came(digest: &Digest<'_>, one: &InterruptionFacts) -> Option<DateTime<Utc>> {
+    let places = digest
+        .report
+        .interruptions
+        .iter()
+        .filter_map(|other| match &other.replacement {
+            Replacement::Replaced { by, ready_at, .. } if by.contains(&one.interrupted.instance_id) => Some(*ready_at),
+            _ => None,
+        });
+    // Of several that came in one's place, the last one's time is known, and when the first had an executor.
+    let executors = digest.executors_on(&one.interrupted.instance_id);
+    let ready = places.min()?;
+    executors.iter().filter_map(|row| row.added_at).chain([ready]).min()
+}
+
+/// When an instance went, if it was interrupted, too.
+fn went(digest: &Digest<'_>, instance_id: &str) -> Option<DateTime<Utc>> {
+    let all = digest.report.interruptions.iter().map(|one| &one.interrupted);
+    all.filter(|one| one.instance_id == instance_id)
+        .find_map(|one| one.terminated_at)
+}
+
 fn lane(digest: &Digest<'_>, axis: &Axis, one: &InterruptionFacts) -> Lane {
     let interrupted = &one.interrupted;
     let executors = digest.executors_on(&interrupted.instance_id);
     let left = left(&executors, one).and_then(|row| row.removed_at);
     let noticed = interrupted.noticed_at.map(|at| axis.at(at));
     let gone = interrupted.terminated_at.map(|at| axis.at(at));
-    let begun = executors.iter().filter_map(|row| row.added_at).min();
-    let from = 0.0;
+    let from = came(digest, one).map_or(0.0, |at| axis.at(at));
     let mut said = Vec::new();
     let mut bars = Vec::new();
     let stop = gone.unwrap_or(axis.end);
@@ -76,7 +98,7 @@ fn lane(digest: &Digest<'_>, axis: &Axis, one: &InterruptionFacts) -> Lane {
     Lane {
         name: interrupted.instance_id.as_str().into(),
         is_id: true,
-        note: what(one, &executors, begun.is_some()).into(),
+        note: what(one, &executors).into(),
         bars,
         out,
         out_note,
@@ -86,9 +108,9 @@ fn lane(digest: &Digest<'_>, axis: &Axis, one: &InterruptionFacts) -> Lane {
 }
 
 /// `r5.xlarge, 4 units, executor 7`.
-fn what(one: &InterruptionFacts, executors: &[&ExecutorRow], has_any: bool) -> String {
+fn what(one: &InterruptionFacts, executors: &[&ExecutorRow]) -> String {
     let mut parts: Vec<String> = one.interrupted.instance_type.iter().cloned().collect();
-    if !has_any {
+    if executors.is_empty() {
         parts.push(plural(one.interrupted.units as usize, "unit"));
     }
     if one.loss.held.iter().any(|held| held == "driver") {
@@ -128,12 +150,9 @@ fn fate(
         } => {
             let ready = axis.at(*ready_at).max(gone);
             bars.push(Bar::new(gone, ready, "gone", format!("gone {}", length(gone, ready))));
-            bars.push(Bar::new(
-                ready,
-                axis.at(axis.over).max(ready),
-                "work",
-                by.first().map_or("", String::as_str),
-            ));
+            let by_first = by.first().map_or("", String::as_str);
+            let until = went(digest, by_first).map_or(axis.over, |at| at.min(axis.over));
+            bars.push(Bar::new(ready, axis.at(until).max(ready), "work", by_first));
             said.push(format!(
                 "replaced by {} at {}",
                 list(by, 3),

@@ -65,7 +65,10 @@ fn moments(digest: &Digest<'_>, axis: &Axis) -> Vec<Bar> {
             around.iter().filter_map(|one| one.interrupted.terminated_at).min(),
             "first gone",
         ),
-        (dip.and_then(|dip| dip.until), "all back"),
+        (
+            dip.and_then(|dip| dip.until).filter(|_| digest.is_whole_dip()),
+            "all back",
+        ),
         (
             digest.report.step.ended_at,
             if digest.report.judgement.verdict == Verdict::Failed {
@@ -100,7 +103,8 @@ fn run(digest: &Digest<'_>, axis: &Axis) -> Lane {
     });
     let mut bars = vec![Bar::new(0.0, began, "idle", "")];
     let mut said = vec![format!(
-        "The application ran from {} to {}",
+        "The {} ran from {} to {}",
+        if report.run.is_some() { "application" } else { "step" },
         clock(began as i64),
         clock(ended as i64)
     )];
@@ -162,7 +166,9 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
     if curve.top == 0 {
         curve = Curve::default();
     }
-    let (mut said, mut out, mut out_note) = (Vec::new(), "nothing missing".to_owned(), String::new());
+    let is_whole = digest.is_whole_dip();
+    let missing = if is_whole { "nothing missing" } else { "not known" };
+    let (mut said, mut out, mut out_note) = (Vec::new(), missing.to_owned(), String::new());
     let first = levels.first().map_or(0, |(_, units)| *units);
     let mut labels = vec![(0.0, number(first.into()))];
     said.push(format!("{} at the start", plural(first as usize, "unit")));
@@ -186,7 +192,11 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
                     .rfind(|(at, _)| *at <= until)
                     .map_or(first, |(_, units)| *units);
                 labels.push((until, number(back.into())));
-                said.push(format!("made up for at {}", digest.after_begin(at)));
+                said.push(if is_whole {
+                    format!("made up for at {}", digest.after_begin(at))
+                } else {
+                    "whether all of it was made up for is not known".to_owned()
+                });
             }
             None => said.push("not made up for before the end".into()),
         }

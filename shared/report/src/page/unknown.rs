@@ -2,7 +2,7 @@
 
 use rules::replacement::Replacement;
 
-use super::digest::Digest;
+use super::digest::{Digest, at_once};
 use crate::words::{capital, in_words, plural};
 use crate::{Output, Text};
 
@@ -51,7 +51,12 @@ pub(super) fn questions(digest: &Digest<'_>) -> Vec<Open> {
     if !digest.counted.is_empty() && !took_all(digest) {
         let count = digest.counted.len();
         let were = if count == 1 { "was" } else { "were" };
-        let taken = format!("{} {were} taken", capital(&in_words(count)));
+        let waves = if at_once(&digest.counted) {
+            ""
+        } else {
+            ", not all at once"
+        };
+        let taken = format!("{} {were} taken{waves}", capital(&in_words(count)));
         questions.push(open("More at once?", format!("{taken}. Raise InstancesToInterrupt.")));
     }
     for one in &report.interruptions {
@@ -159,6 +164,9 @@ mod tests {
     fn more_at_once_is_open_where_some_were_taken_and_some_were_left() {
         let mut report = workshop();
         assert!(is_asked(&report, "More at once? Three were taken."));
+        let gone = &mut report.interruptions[2].interrupted.terminated_at;
+        *gone = gone.map(|at| at + chrono::TimeDelta::minutes(3));
+        assert!(is_asked(&report, "More at once? Three were taken, not all at once."));
         report.interruptions.truncate(1);
         assert!(is_asked(&report, "More at once? One was taken."));
         report

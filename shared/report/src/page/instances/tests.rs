@@ -151,7 +151,7 @@ fn an_instance_is_told_by_what_was_on_it() {
         let mut one = one(0, 1, None);
         one.interrupted.instance_type = Some("r5.xlarge".into());
         one.loss.held = held.iter().map(|held| (*held).into()).collect();
-        what(&one, &vec![&row; count], count > 0)
+        what(&one, &vec![&row; count])
     };
     assert_eq!(said(0, &[]), "r5.xlarge, 4 units");
     assert_eq!(said(1, &["executor 1"]), "r5.xlarge, executor 1");
@@ -251,4 +251,19 @@ fn what_did_not_come_is_told_with_the_reason() {
     assert_eq!(unknown, pair("not known", "whether replaced"));
     report.interruptions[0].interrupted.terminated_at = None;
     assert_eq!(drawn(&report).1[0], "not gone yet");
+}
+
+#[test]
+fn what_came_in_anothers_place_and_went_itself_was_at_work_between() {
+    let mut report = run(Some(350));
+    let mut second = one(500, 620, None);
+    second.interrupted.instance_id = "i-2".into();
+    report.interruptions.push(second);
+    assert_eq!(drawn(&report).0[4], ("work", 350.0, 620.0, "i-2".to_owned()));
+    report.interruptions.reverse();
+    assert_eq!(drawn(&report).0[0], ("work", 350.0, 500.0, String::new()));
+    // An executor was on it before: it is the first of several that came.
+    let rows = &mut report.spark.as_mut().unwrap().executors;
+    rows[2].added_at = Some(at(300));
+    assert_eq!(drawn(&report).0[0], ("work", 300.0, 500.0, String::new()));
 }

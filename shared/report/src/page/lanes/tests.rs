@@ -180,3 +180,35 @@ fn the_lane_of_capacity_ends_with_the_step_and_its_hole_with_the_dip() {
     }
     assert_eq!(drawn(&report).0.line, "", "of nothing there is no curve");
 }
+
+#[test]
+fn where_a_replacement_is_not_known_nobody_says_that_all_was_back() {
+    let mut report = workshop();
+    let told = |report: &Report| {
+        let digest = Digest::new(report);
+        let axis = Axis::of(&digest).unwrap();
+        let lane = super::capacity(&digest, &axis).unwrap();
+        let figure = super::super::figures::six(&digest).into_iter().nth(2).unwrap();
+        let is_back = moments(&digest, &axis)
+            .iter()
+            .any(|bar| bar.text.as_str().ends_with("all back"));
+        (is_back, figure.note.to_string(), format!("{}: {}", lane.out, lane.said))
+    };
+    let (is_back, figure, lane) = told(&report);
+    assert!(is_back && figure.ends_with("; all back after 2 min 17 s") && lane.ends_with(", made up for at 5:53."));
+    report.interruptions[0].replacement = rules::replacement::Replacement::Unknown {
+        why: "nobody looked".into(),
+    };
+    let (is_back, figure, lane) = told(&report);
+    assert!(!is_back && figure.ends_with("; whether all came back is not known"));
+    assert!(lane.starts_with("−12 units: ") && lane.ends_with(", whether all of it was made up for is not known."));
+    report.capacity.as_mut().unwrap().dip = None;
+    let (_, figure, lane) = told(&report);
+    assert_eq!(figure, "whether they came back is not known");
+    assert!(lane.starts_with("not known: "), "{lane}");
+    // A core node is none of the task capacity.
+    report.interruptions[0].interrupted.role = Some(rules::cluster::Role::Core);
+    let (_, figure, lane) = told(&report);
+    assert_eq!(figure, "and they were not asked for any more");
+    assert!(lane.starts_with("nothing missing: "), "{lane}");
+}
