@@ -63,7 +63,7 @@ pub(super) struct Curve {
     pub area: String,
     /// Its edge.
     pub line: String,
-    /// What is missing of its level before the losses.
+    /// What is missing of its level before each loss.
     pub hole: String,
 }
 
@@ -71,9 +71,9 @@ pub(super) struct Curve {
 const CHANGES_MAX: f64 = 500.0;
 
 impl Curve {
-    /// Draws levels, each from its second on to the next one's, and the last to `end`. `hole`: from when to when, and
+    /// Draws levels, each from its second on to the next one's, and the last to `end`. `holes`: from when to when, and
     /// below which level, something was missing.
-    pub(super) fn draw(levels: &[(f64, u32)], end: f64, hole: Option<(f64, f64, u32)>) -> Self {
+    pub(super) fn draw(levels: &[(f64, u32)], end: f64, holes: &[(f64, f64, u32)]) -> Self {
         let levels = thinned(levels, end);
         let top = levels.iter().map(|(_, value)| *value).max().unwrap_or(0);
         let y = |value: u32| top - value.min(top);
@@ -86,9 +86,10 @@ impl Curve {
         }
         line.push_str(&format!("H{end}"));
         let area = format!("{line}V{top}H{first}Z");
-        let hole = hole
-            .map(|(from, until, before)| missing(&levels, from, until, before, y))
-            .unwrap_or_default();
+        let hole = holes
+            .iter()
+            .map(|(from, until, before)| missing(&levels, *from, *until, *before, y))
+            .collect();
         Self { top, area, line, hole }
     }
 }
@@ -138,9 +139,10 @@ mod tests {
 
     #[test]
     fn a_curve_steps_and_its_hole_is_what_is_missing() {
-        let curve = Curve::draw(&[(0.0, 8), (10.0, 4), (20.0, 8)], 30.0, Some((10.0, 20.0, 8)));
-        assert_eq!((curve.top, curve.line.as_str()), (8, "M0 0H10V4H20V0H30"));
-        assert_eq!(curve.hole, "M10 0V4H20V0Z");
+        let levels = [(0.0, 8), (10.0, 4), (20.0, 8), (25.0, 6)];
+        let curve = Curve::draw(&levels, 30.0, &[(10.0, 20.0, 8), (25.0, 30.0, 8)]);
+        assert_eq!((curve.top, curve.line.as_str()), (8, "M0 0H10V4H20V0H25V2H30"));
+        assert_eq!(curve.hole, "M10 0V4H20V0ZM25 0V2H30V0Z");
     }
 
     #[test]

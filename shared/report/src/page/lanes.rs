@@ -162,7 +162,7 @@ fn capacity(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
             dip.units_before,
         )
     });
-    let mut curve = Curve::draw(&levels, over, hole);
+    let mut curve = Curve::draw(&levels, over, hole.as_slice());
     if curve.top == 0 {
         curve = Curve::default();
     }
@@ -223,23 +223,21 @@ fn executors(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
         .map(|(at, count)| (axis.at(*at), *count))
         .collect();
     let first = levels.first().map(|(at, _)| *at)?;
-    let gone: Vec<_> = spark.executors.iter().filter_map(|row| went(digest, row)).collect();
-    let since = gone.iter().min().map(|at| axis.at(*at));
-    let hole = since.and_then(|since| hole(&levels, since, ended));
+    let mut gone: Vec<_> = spark.executors.iter().filter_map(|row| went(digest, row)).collect();
+    gone.sort_unstable();
+    let losses: Vec<f64> = gone.iter().map(|at| axis.at(*at)).collect();
+    let holes = holes(&levels, &losses, ended);
     let mut labels = vec![(first, String::new())];
     let most = levels.iter().map(|(_, count)| *count).max().unwrap_or(0);
     let mut said = vec![format!("{} at most", plural(most as usize, "executor"))];
-    if let Some((from, until, before)) = hole {
-        let lowest = levels
-            .iter()
-            .filter(|(at, _)| *at >= from && *at < until)
-            .map(|(_, count)| *count)
-            .min();
-        labels.push((from, format!("{} of {before}", lowest.unwrap_or(before))));
-        said.push(format!(
-            "{before} before the first left, {} at the lowest",
-            lowest.unwrap_or(before)
-        ));
+    for (number_of_hole, (from, until, before)) in holes.iter().copied().enumerate() {
+        let within = levels.iter().filter(|(at, _)| *at >= from && *at < until);
+        let lowest = within.map(|(_, count)| *count).min().unwrap_or(before);
+        labels.push((from, format!("{lowest} of {before}")));
+        said.push(match number_of_hole {
+            0 => format!("{before} before the first left, {lowest} at the lowest"),
+            _ => format!("{lowest} of {before} at the lowest from {} on", clock(from as i64)),
+        });
         if until < ended {
             labels.push((until, number(before.into())));
             said.push(format!("as many again at {}", clock(until as i64)));
@@ -261,7 +259,7 @@ fn executors(digest: &Digest<'_>, axis: &Axis) -> Option<Lane> {
             })
             .into(),
         bars: spread(labels, ended),
-        curve: Some(Curve::draw(&levels, ended, hole)),
+        curve: Some(Curve::draw(&levels, ended, &holes)),
         out: if gone.is_empty() {
             format!("{most} at most")
         } else {
@@ -288,7 +286,17 @@ fn went(digest: &Digest<'_>, row: &ExecutorRow) -> Option<DateTime<Utc>> {
     row.removed_at.filter(|at| *at >= noticed)
 }
 
-/// From the first loss until as many are there again. `None`: they were at once.
+/// From a loss until as many are there again, and so on from the next loss after that. `losses` in their order.
+fn holes(levels: &[(f64, u32)], losses: &[f64], ended: f64) -> Vec<(f64, f64, u32)> {
+    let mut holes: Vec<(f64, f64, u32)> = Vec::new();
+    for since in losses {
+        let is_after = holes.last().is_none_or(|(_, until, _)| since >= until);
+        holes.extend(hole(levels, *since, ended).filter(|_| is_after));
+    }
+    holes
+}
+
+/// From a loss until as many are there again. `None`: they were at once.
 fn hole(levels: &[(f64, u32)], since: f64, ended: f64) -> Option<(f64, f64, u32)> {
     let before = levels.iter().rfind(|(at, _)| *at < since).map(|(_, count)| *count)?;
     let back = levels

@@ -247,7 +247,7 @@ fn stages(digest: &Digest<'_>) -> Option<Table> {
         let seconds = stage
             .submitted_at
             .zip(stage.completed_at)
-            .map(|(from, until)| (until - from).num_seconds());
+            .map(|(from, until)| ((until - from).num_milliseconds() + 500) / 1_000);
         vec![
             format!("{}.{}", stage.stage_id, stage.attempt),
             stage.name.clone(),

@@ -60,6 +60,9 @@ fn executors_are_missing_from_the_first_loss_until_as_many_are_there_again() {
         "they never were"
     );
     assert_eq!(hole(&levels, 10.0, 400.0), None, "there were none before");
+    let waves = [(10.0, 4), (100.0, 3), (110.0, 2), (200.0, 4), (300.0, 1), (350.0, 2)];
+    let both = [(100.0, 200.0, 4), (300.0, 400.0, 4)];
+    assert_eq!(holes(&waves, &[100.0, 110.0, 300.0, 300.0], 400.0), both);
     let at_once = [(10.0, 4), (100.0, 3), (100.0, 4), (300.0, 1)];
     assert_eq!(hole(&at_once, 100.0, 400.0), None);
 }
@@ -211,4 +214,16 @@ fn where_a_replacement_is_not_known_nobody_says_that_all_was_back() {
     let (_, figure, lane) = told(&report);
     assert_eq!(figure, "and they were not asked for any more");
     assert!(lane.starts_with("nothing missing: "), "{lane}");
+}
+
+#[test]
+fn each_wave_says_how_many_executors_it_left() {
+    let waves: Report = serde_json::from_str(include_str!("../../../samples/waves.json")).unwrap();
+    let (out, said) = of_executors(&waves);
+    assert_eq!(out, "−7 executors");
+    assert_eq!(
+        said,
+        "17 executors at most, 17 before the first left, 14 at the lowest, as many again at 6:24, 13 of 17 at the lowest from \
+         6:35 on, as many again at 9:35."
+    );
 }

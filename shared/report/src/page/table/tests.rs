@@ -121,7 +121,7 @@ fn attempts_of_stages_are_listed_if_they_failed_or_were_repeated() {
         .zip([(0, None), (0, Some("Lost\nat Foo.scala")), (1, None)])
     {
         (row.stage_id, row.attempt, row.failure_reason) = (7, attempt, reason.map(String::from));
-        (row.submitted_at, row.completed_at) = (Some(begun), Some(begun + TimeDelta::seconds(61)));
+        (row.submitted_at, row.completed_at) = (Some(begun), Some(begun + TimeDelta::milliseconds(60_500)));
     }
     rows[2].completed_at = None;
     let table = |number| column(stages(&Digest::new(&report)), number);
