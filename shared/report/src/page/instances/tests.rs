@@ -158,8 +158,11 @@ fn an_instance_is_told_by_what_was_on_it() {
     assert_eq!(said(2, &["driver"]), "r5.xlarge, driver, executors 1 and 1");
 }
 
+/// A bar's class, from and to which second, and its text.
+type Drawn = (&'static str, f64, f64, String);
+
 /// An instance's lane: its bars, what came of it, and the words.
-fn drawn(report: &Report) -> (Vec<(&'static str, f64, f64, String)>, [String; 3]) {
+fn drawn(report: &Report) -> (Vec<Drawn>, [String; 3]) {
     let digest = Digest::new(report);
     let axis = Axis::of(&digest).unwrap();
     let lane = lane(&digest, &axis, &report.interruptions[0]);
