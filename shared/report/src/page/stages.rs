@@ -314,4 +314,22 @@ mod tests {
         assert_eq!(out(&[first, (1, 30, Some(31), "COMPLETE"), last]), "+6 s repeated");
         assert_eq!(out(&[first, failed[1], last]), "+10 s failed, repeated");
     }
+
+    #[test]
+    fn why_an_attempt_failed_is_said_if_it_was_a_fetch() {
+        let row = workshop().spark.unwrap().stages.remove(0);
+        let said = |from: Option<&str>, reason: Option<&str>| {
+            why(&StageRow {
+                fetch_failed_from: from.map(String::from),
+                failure_reason: reason.map(String::from),
+                ..row.clone()
+            })
+        };
+        let fetch = "shuffle files could not be fetched";
+        let missing = "org.apache.spark.shuffle.MetadataFetchFailedException: Missing an output location for shuffle 0";
+        assert_eq!(said(None, Some(missing)), fetch);
+        assert_eq!(said(Some("ip-10-0-0-71"), None), fetch);
+        assert_eq!(said(None, Some("Job aborted due to stage failure")), "");
+        assert_eq!(said(None, None), "");
+    }
 }

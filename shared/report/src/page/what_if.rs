@@ -401,4 +401,14 @@ mod tests {
         assert_eq!(hit(|told| told.hit_at_seconds = Some(301.0)), None);
         assert_eq!(hit(|told| told.hit_at_seconds = Some(-1.0)), None);
     }
+
+    #[test]
+    fn a_part_in_which_every_run_fails_has_no_others() {
+        let told = |failed: f64| cost(&part(0.0, 60.0, failed, ""));
+        let longer = "half of the runs take at least 1 min longer";
+        assert_eq!(told(0.0), longer);
+        assert_eq!(told(0.3), format!("30 % fail, and of the others {longer}"));
+        assert_eq!(told(0.999), format!("more than 99 % fail, and of the others {longer}"));
+        assert_eq!(told(1.0), "every run fails");
+    }
 }
