@@ -78,7 +78,8 @@ fn lane(digest: &Digest<'_>, axis: &Axis, one: &InterruptionFacts) -> Lane {
     let from = came(digest, one).map_or(0.0, |at| axis.at(at));
     let mut said = Vec::new();
     let mut bars = Vec::new();
-    let stop = gone.unwrap_or(axis.end);
+    // What became of it after that nobody looked at.
+    let stop = gone.unwrap_or(axis.at(axis.over));
     let warned_at = noticed.unwrap_or(stop);
     bars.push(Bar::new(from, warned_at, "work", ""));
     if let Some(at) = interrupted.noticed_at {

@@ -253,7 +253,14 @@ fn what_did_not_come_is_told_with_the_reason() {
     let unknown = told(Bearing::Counts, Replacement::Unknown { why: why() });
     assert_eq!(unknown, pair("not known", "whether replaced"));
     report.interruptions[0].interrupted.terminated_at = None;
-    assert_eq!(drawn(&report).1[0], "not gone yet");
+    let (bars, words) = drawn(&report);
+    assert_eq!(words[0], "not gone yet");
+    let until: Vec<(&str, f64)> = bars.iter().map(|(class, _, until, _)| (*class, *until)).collect();
+    assert_eq!(
+        until,
+        [("work", 100.0), ("warned", 1_000.0)],
+        "as long as anybody looked"
+    );
 }
 
 #[test]
