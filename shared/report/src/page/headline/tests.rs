@@ -1,3 +1,5 @@
+//! What the head says of reports that differ in one thing.
+
 use super::*;
 use crate::Report;
 use crate::sample::workshop;

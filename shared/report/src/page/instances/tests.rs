@@ -1,3 +1,5 @@
+//! How instances are drawn, one by one and in waves.
+
 use super::*;
 use crate::Report;
 use crate::sample::workshop;

@@ -1,3 +1,5 @@
+//! What the lanes of capacity and executors, and the moments over all of them, say and draw.
+
 use super::*;
 use chrono::TimeDelta;
 

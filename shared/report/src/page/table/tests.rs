@@ -1,3 +1,5 @@
+//! What the tables list, and how much of it.
+
 use chrono::TimeDelta;
 
 use super::*;
