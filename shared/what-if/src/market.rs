@@ -139,16 +139,46 @@ mod tests {
 
     #[test]
     fn a_rate_takes_as_many_nodes_as_it_says() {
-        let market = Market::Rate {
-            nodes: 10,
-            hourly: 0.5,
-            together: 5,
+        // So many nodes, how often each goes in an hour, and how many go at once.
+        for (nodes, hourly, together) in [(10, 0.5, 5), (4, 3.0, 1), (6, 1.0, 2)] {
+            let market = Market::Rate {
+                nodes,
+                hourly,
+                together,
+            };
+            let mut rng = Rng::with_seed(1);
+            // A run is looked at for four times its length: an hour.
+            let hits: Vec<Hit> = (0..2_000).flat_map(|_| market.hits(&mut rng, 900_000)).collect();
+            assert!(
+                hits.iter()
+                    .all(|hit| hit.at_ms < 3_600_000 && hit.victims == Victims::Random(together))
+            );
+            let an_hour = hits.len() as f64 * f64::from(together) / 2_000.0;
+            let off = an_hour / (hourly * f64::from(nodes)) - 1.0;
+            assert!(off.abs() < 0.05, "{market:?}: {an_hour}");
+            let middle = hits.iter().map(|hit| f64::from(hit.at_ms)).sum::<f64>() / hits.len() as f64;
+            assert!(
+                (middle / 1_800_000.0 - 1.0).abs() < 0.05,
+                "at any moment alike: {middle}"
+            );
+        }
+        let never = Market::Rate {
+            nodes: 4,
+            hourly: 0.0,
+            together: 1,
         };
-        let mut rng = Rng::with_seed(1);
-        let hour_ms = 3_600_000 / 4;
-        let taken: usize = (0..2_000).map(|_| market.hits(&mut rng, hour_ms).len() * 5).sum();
-        // Five nodes an hour.
-        assert!((9_500..10_500).contains(&taken), "{taken}");
+        assert_eq!(never.hits(&mut Rng::with_seed(1), 900_000), []);
+    }
+
+    #[test]
+    fn of_a_band_so_many_nodes_stay_for_thirty_days_as_it_says() {
+        for upper in [0.05, 0.1, 0.2] {
+            let Market::Rate { hourly, together, .. } = Market::band(7, upper) else {
+                panic!("it is a rate")
+            };
+            let stay = (-hourly * 720.0).exp();
+            assert!((stay + upper - 1.0).abs() < 1e-9 && together == 1, "{upper}: {hourly}");
+        }
     }
 
     #[test]
@@ -161,7 +191,54 @@ mod tests {
         let hits = market.hits(&mut Rng::with_seed(3), 300_000);
         assert_eq!(hits.len(), 1);
         assert_eq!(hits[0].victims, Victims::Random(6));
-        assert_eq!(Market::trace("no numbers\n", 8), None);
-        assert_eq!(Market::trace("5,1\n4,1\n", 8), None, "time runs one way");
+    }
+
+    #[test]
+    fn a_trace_needs_two_moments_in_order_and_something_that_ran() {
+        for (text, told) in [
+            (
+                "100,4\n160,5\n220,4\n220,4\n400,1\n",
+                Some((vec![(120.0, 0.2), (300.0, 0.6)], 300.0)),
+            ),
+            ("0,4\n10,2\n", Some((vec![(10.0, 0.5)], 10.0))),
+            ("0,2\n", None),
+            ("0,0\n10,0\n", None),
+            ("5,1\n4,1\n", None),
+            ("no numbers\nat all\n", None),
+        ] {
+            let market = told.map(|(drops, seconds)| Market::Trace {
+                nodes: 8,
+                drops,
+                seconds,
+            });
+            assert_eq!(Market::trace(text, 8), market, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_meets_with_the_drops_that_follow_its_own_moment_and_after_the_last_with_the_first_again() {
+        let market = Market::trace("0,10\n100,4\n200,10\n300,9\n400,10\n", 4).unwrap();
+        let drawn = |seed| Rng::with_seed(seed).f64() * 400.0;
+        let (mut early, mut late) = (0, 0);
+        for seed in 0..200 {
+            let hits = market.hits(&mut Rng::with_seed(seed), 50_000);
+            let from = drawn(seed);
+            // A run of fifty seconds is looked at for two hundred: half of the trace.
+            assert_eq!(hits.len(), 1, "{from}");
+            let (at, victims) = if (100.0..300.0).contains(&from) {
+                early += 1;
+                // A tenth of four nodes is one of them.
+                (300.0 - from, 1)
+            } else {
+                late += 1;
+                ((500.0 - from) % 400.0, 2)
+            };
+            assert!(
+                (f64::from(hits[0].at_ms) / 1_000.0 - at).abs() < 0.01,
+                "{from}: {hits:?}"
+            );
+            assert_eq!(hits[0].victims, Victims::Random(victims), "{from}");
+        }
+        assert!(early > 50 && late > 50, "{early} and {late}");
     }
 }

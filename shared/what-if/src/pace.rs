@@ -87,4 +87,45 @@ mod tests {
         assert!((0.93..0.95).contains(&unknown[50]), "{}", unknown[50]);
         assert_eq!(Pace::default().draw(5), 1.0);
     }
+
+    #[test]
+    fn another_run_is_of_the_same_job_if_it_has_half_of_its_tasks_and_its_pace_is_their_median() {
+        let run = |times_ms: &[(u32, u32)]| SparkRun {
+            task_attempts: times_ms
+                .iter()
+                .map(|(partition, duration_ms)| spark_log::TaskAttempt {
+                    partition: *partition,
+                    ..crate::warmth::tests::task(1, 0, *duration_ms)
+                })
+                .collect(),
+            ..SparkRun::default()
+        };
+        let this = run(&[(0, 100), (1, 100), (2, 200), (3, 0)]);
+        for (other, pace) in [
+            (&[(0, 110), (1, 120), (2, 300), (3, 2)][..], Some(1.5)),
+            (&[(0, 110), (1, 120), (2, 300)], Some(1.2)),
+            (&[(0, 110), (2, 300), (7, 100)], Some(1.5)),
+            (&[(0, 110), (7, 100), (8, 100), (9, 100)], None),
+            (&[], None),
+        ] {
+            let found = pace_of(&run(other), &this);
+            assert_eq!(found, pace, "{other:?}");
+        }
+        assert_eq!(pace_of(&run(&[]), &run(&[])), None);
+    }
+
+    #[test]
+    fn the_mean_of_paces_is_known_as_well_as_there_are_runs_that_show_it() {
+        // Twice as fast, as fast and twice as slow: of the logarithms the mean is 0 and the variance that of one ln 2.
+        let pace = Pace::of(&[0.5, 2.0]);
+        assert!(pace.mean.abs() < 1e-9, "{pace:?}");
+        assert!(
+            (pace.deviation - 2_f64.ln() * (4.0_f64 / 3.0).sqrt()).abs() < 1e-9,
+            "{pace:?}"
+        );
+        // Of two, half of the squares' sum is one run's.
+        let pace = Pace::of(&[4.0]);
+        assert!((pace.mean - 2_f64.ln()).abs() < 1e-9, "{pace:?}");
+        assert!((pace.deviation - 2_f64.ln() * 3_f64.sqrt()).abs() < 1e-9, "{pace:?}");
+    }
 }

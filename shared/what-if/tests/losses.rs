@@ -200,20 +200,6 @@ fn threads_change_nothing_and_seeds_do() {
 }
 
 #[test]
-fn a_copy_overtakes_a_task_that_stands_still_where_tasks_are_speculated() {
-    let speculation = ("spark.speculation", "true");
-    let mut plan = two_stages(&[speculation]);
-    plan.stages[0] = stage(0, 12, 10_000, &[], true);
-    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
-    plan.executors[0].ends = Some((at(200_000), End::LostWithNode));
-    plan.executors[0].silent_from = Some(at(11_000));
-    let played = |plan: &Plan| Simulation::new(plan, &Facts::of(plan), &around()).calm_ms();
-    let speculated = played(&plan);
-    plan.rules.speculation = false;
-    assert!(speculated < 100_000 && played(&plan) > 200_000, "{speculated}");
-}
-
-#[test]
 fn a_core_that_has_run_a_stage_is_warm_for_it_and_a_new_one_is_not() {
     let mut plan = two_stages(&[]);
     let maps = Stage {
