@@ -272,4 +272,131 @@ mod tests {
             assert_eq!(found_ms, gap_ms, "from {ended_at_ms} to {launched_at_ms}");
         }
     }
+
+    /// One with this many cores, that came and was removed then.
+    fn executor(id: u32, cores: i64, added_at_ms: i64, removed: Option<&(i64, Removal)>) -> spark_log::Executor {
+        spark_log::Executor {
+            id: id.to_string(),
+            host: format!("node-{id}"),
+            cores,
+            added_at_ms: Some(added_at_ms),
+            removed_at_ms: removed.map(|(at_ms, _)| *at_ms),
+            removal: removed.map(|(_, removal)| removal.clone()),
+            ..spark_log::Executor::default()
+        }
+    }
+
+    #[test]
+    fn an_executor_runs_as_many_tasks_at_once_as_its_cores_suffice_for_or_as_it_did() {
+        for (cores, task_cpus, slots) in [
+            (5, "2", 2),
+            (4, "1", 4),
+            // Neither is what it ran by: two at once, of three.
+            (1, "2", 2),
+            (-1, "1", 2),
+            (3, "0", 3),
+        ] {
+            let run = SparkRun {
+                settings: [("spark.task.cpus".to_owned(), task_cpus.to_owned())].into(),
+                executors: vec![executor(1, cores, 500, None)],
+                task_attempts: vec![task(1, 1_000, 5_000), task(1, 2_000, 1_000), task(1, 3_000, 500)],
+                ..SparkRun::default()
+            };
+            let plan = crate::rebuild(&run, 10).unwrap();
+            assert_eq!(plan.executors[0].slots, slots, "{cores} for {task_cpus}");
+        }
+    }
+
+    #[test]
+    fn an_executor_that_was_removed_in_the_last_two_seconds_went_with_the_application() {
+        for (removed_at_ms, ends) in [
+            (57_999, Some((57_499, End::LostWithNode))),
+            (58_000, None),
+            (59_000, None),
+        ] {
+            let run = SparkRun {
+                started_at_ms: Some(500),
+                ended_at_ms: Some(60_000),
+                executors: vec![executor(1, 1, 500, Some(&(removed_at_ms, Removal::WorkerLost)))],
+                task_attempts: vec![task(1, 1_000, 5_000)],
+                ..SparkRun::default()
+            };
+            let plan = crate::rebuild(&run, 10).unwrap();
+            let found = plan.executors[0].ends.map(|(at, end)| (at.then_ms, end));
+            assert_eq!(found, ends, "{removed_at_ms}");
+        }
+    }
+
+    #[test]
+    fn a_replacement_takes_as_long_as_from_a_loss_to_the_next_that_came() {
+        use Removal::{KilledByDriver, ProcessLost, WorkerLost};
+        // What was removed when, and when others came.
+        for (removed, added, after_ms) in [
+            (&[(10_000, WorkerLost)][..], &[5_000, 30_000, 40_000][..], Some(20_000)),
+            (&[(10_000, KilledByDriver)], &[30_000], None),
+            (&[(10_000, WorkerLost)], &[5_000], None),
+            // Each that comes replaces one; of two times the longer is in the middle.
+            (
+                &[(10_000, WorkerLost), (11_000, ProcessLost)],
+                &[30_000, 40_000],
+                Some(29_000),
+            ),
+            (
+                &[(10_000, WorkerLost), (11_000, WorkerLost), (12_000, WorkerLost)],
+                &[13_000, 14_000, 90_000],
+                Some(3_000),
+            ),
+            (&[], &[30_000], None),
+        ] {
+            let gone = removed.iter().map(|removed| executor(1, 1, 0, Some(removed)));
+            let came = added.iter().map(|at_ms| executor(2, 1, *at_ms, None));
+            let run = SparkRun {
+                executors: gone.chain(came).collect(),
+                ..SparkRun::default()
+            };
+            assert_eq!(replaced_after_ms(&run), after_ms, "{removed:?}, {added:?}");
+        }
+    }
+
+    #[test]
+    fn all_cores_are_full_if_as_many_tasks_run_as_there_are_cores_at_that_moment() {
+        let run = SparkRun {
+            executors: vec![
+                executor(1, 1, 1_000, Some(&(12_000, Removal::KilledByDriver))),
+                executor(2, 2, 5_000, None),
+            ],
+            task_attempts: vec![
+                task(1, 2_000, 2_000),
+                task(2, 6_000, 9_000),
+                task(2, 7_000, 8_000),
+                task(1, 8_000, 1_000),
+            ],
+            ..SparkRun::default()
+        };
+        let busy = Busy::of(&run);
+        for (at_ms, is_full) in [
+            // Nothing is there; nothing is to be done; the first task begins, and ends.
+            (500, false),
+            (1_999, false),
+            (2_000, true),
+            (3_999, true),
+            (4_000, false),
+            // Of three cores two and then all have a task.
+            (7_000, false),
+            (8_000, true),
+            (9_000, false),
+            // One core has gone.
+            (11_999, false),
+            (12_000, true),
+            (15_000, false),
+        ] {
+            assert_eq!(busy.is_full(at_ms), is_full, "{at_ms}");
+        }
+        let came = SparkRun {
+            executors: vec![executor(1, 2, 1_000, None)],
+            task_attempts: vec![task(1, 1_000, 2_000)],
+            ..SparkRun::default()
+        };
+        assert!(!Busy::of(&came).is_full(1_000), "it came with both of its cores");
+    }
 }

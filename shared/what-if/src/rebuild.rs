@@ -351,27 +351,4 @@ fn jobs(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::warmth::tests::task;
-
-    #[test]
-    fn of_a_partitions_attempts_the_first_counts_but_a_copy_only_where_it_ended_first() {
-        // When each was launched and whether it is a copy, in the order of their ends.
-        for (attempts, counts) in [
-            ([(0, false), (5, false)], 0),
-            ([(5, false), (0, false)], 1),
-            ([(5, false), (5, false)], 0),
-            ([(5, true), (0, false)], 0),
-            ([(0, false), (5, true)], 0),
-        ] {
-            let tasks = attempts.map(|(launched_at_ms, speculative)| TaskAttempt {
-                partition: 7,
-                speculative,
-                ..task(1, launched_at_ms, 100)
-            });
-            let tasks: Vec<&TaskAttempt> = tasks.iter().collect();
-            assert_eq!(first_successes(&tasks), BTreeMap::from([(7, counts)]), "{attempts:?}");
-        }
-    }
-}
+mod tests;
