@@ -3,8 +3,8 @@
 #[path = "plans/small.rs"]
 mod plans;
 
-use plans::{AT_ONCE, around, two_stages};
-use what_if::{Anchor, End, Ending, Facts, Plan, Simulation};
+use plans::{AT_ONCE, around, stage, two_stages};
+use what_if::{Anchor, End, Ending, Facts, Hit, Outcome, Plan, Simulation, Stage, Surroundings, Victims};
 
 #[test]
 fn the_logs_own_losses_are_left_out_with_those_who_came_for_them() {
@@ -80,4 +80,94 @@ fn executors_that_stay_are_there_before_the_first_job_ends_and_are_not_let_go() 
             .iter()
             .all(|executor| executor.ends.is_none() && executor.silent_from.is_none())
     );
+}
+
+/// Loses the first node at a moment.
+fn lose_first(plan: &Plan, around: Surroundings, at_ms: u32) -> Outcome {
+    let around = Surroundings {
+        nodes_that_stay: plan.nodes[1..].to_vec(),
+        ..around
+    };
+    let hit = Hit {
+        at_ms,
+        victims: Victims::All,
+    };
+    Simulation::new(plan, &Facts::of(plan), &around).run(1, &[hit])
+}
+
+#[test]
+fn the_time_of_cores_is_counted_from_their_coming_to_their_going_and_of_another_driver_those_of_a_whole_cluster() {
+    let mut plan = two_stages(&[]);
+    plan.executors[0].slots = 2;
+    plan.executors[1].comes.then_ms = 1_000;
+    // Five cores: two until 5 s, and three others to the end, one of them from 1 s on.
+    let lost = lose_first(&plan, around(), 5_000);
+    let until_ms = u64::from(lost.run_ms);
+    assert_eq!(lost.slot_ms, 2 * 5_000 + 3 * until_ms - 1_000);
+    (plan.driver_node, plan.driver_in_cluster) = (Some(0), true);
+    let again = lose_first(&plan, around(), 5_000);
+    let calm_ms = u64::from(Simulation::new(&plan, &Facts::of(&plan), &around()).calm_ms());
+    assert_eq!(again.slot_ms, 5 * 5_000 - 1_000 + 5 * (30_000 + calm_ms));
+}
+
+#[test]
+fn each_core_is_cold_once_for_each_of_many_stages() {
+    let mut plan = two_stages(&[]);
+    plan.executors.truncate(2);
+    for executor in &mut plan.executors {
+        executor.slots = 2;
+    }
+    // One after the other, with a task for each of the four cores: a second, and two more on a core that is cold.
+    plan.stages = (0..130)
+        .map(|id: usize| {
+            let parents: Vec<usize> = id.checked_sub(1).into_iter().collect();
+            Stage {
+                firsts: vec![true; 4],
+                first_ms: 2_000,
+                ..stage(id as i64, 4, 3_000, &parents, true)
+            }
+        })
+        .collect();
+    plan.jobs[0].targets = vec![129];
+    let simulated = Simulation::new(&plan, &Facts::of(&plan), &around()).run_as_logged();
+    assert_eq!((simulated.run_ms, simulated.tasks), (130 * 3_000, 130 * 4));
+    // With twice as many tasks the second of each core is a second long.
+    for stage in &mut plan.stages {
+        stage.durations_ms.extend([1_000; 4]);
+        stage.firsts.extend([false; 4]);
+    }
+    let simulated = Simulation::new(&plan, &Facts::of(&plan), &around()).run_as_logged();
+    assert_eq!((simulated.run_ms, simulated.tasks), (130 * 4_000, 130 * 8));
+}
+
+#[test]
+fn an_executor_that_comes_to_a_node_which_was_told_leaves_as_those_do_that_were_there() {
+    let mut plan = two_stages(&[("spark.decommission.enabled", "true")]);
+    plan.stages[0] = stage(0, 6, 10_000, &[], true);
+    let mut late = plan.executors[0].clone();
+    (late.id, late.comes.then_ms) = (4, 8_000);
+    plan.executors.push(late);
+    let told = Surroundings {
+        notice_ms: 28_000,
+        ..around()
+    };
+    // Told at 2 s. The map there goes with its executor at 10 s; it and two others end at 20 s, and four reduces have three
+    // cores.
+    let outcome = lose_first(&plan, told, 30_000);
+    assert_eq!((outcome.run_ms, outcome.tasks), (40_000, 6 + 1 + 4));
+    assert_eq!((outcome.nodes_lost, outcome.lost_task_ms), (1, 10_000));
+    // Nobody is told: the late one has two maps, at 8 s and at 18 s.
+    let outcome = lose_first(&plan, around(), 45_000);
+    assert_eq!((outcome.run_ms, outcome.tasks), (30_000, 6 + 4));
+}
+
+#[test]
+fn without_notice_no_executor_leaves() {
+    let plan = two_stages(&[
+        ("spark.decommission.enabled", "true"),
+        ("spark.shuffle.service.enabled", "true"),
+    ]);
+    // That its output is gone is not known: the reduce that ran there tries for fifteen seconds from 20 s on.
+    let outcome = lose_first(&plan, around(), 15_000);
+    assert!((55_220..55_600).contains(&outcome.run_ms), "{}", outcome.run_ms);
 }
