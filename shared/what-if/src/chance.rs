@@ -60,8 +60,8 @@ impl Chance {
 /// the same time in two runs that are compared. The mixing is that of `splitmix64`: <https://prng.di.unimi.it/splitmix64.c>
 #[inline]
 pub(crate) fn number(seed: u64, stage: u32, partition: u32, attempt: u32) -> u64 {
-    let place = u64::from(stage) << 32 | u64::from(partition);
-    let mut mixed = mix(seed ^ mix(place ^ u64::from(attempt).rotate_left(47)));
+    let place = u64::from(stage) << 32 | u64::from(partition) | u64::from(attempt).rotate_left(47);
+    let mut mixed = mix(seed ^ mix(place));
     mixed = mixed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     mix(mixed)
 }

@@ -247,4 +247,73 @@ mod tests {
             "{gaps:?}"
         );
     }
+
+    #[test]
+    fn a_run_lasts_as_its_application_says_or_else_from_the_first_moment_to_the_last() {
+        // What the application says, and what its job does.
+        for (started_at_ms, ended_at_ms, job, lasted) in [
+            (Some(1_000), Some(2_000), (Some(500), Some(9_000)), Some((1_000, 2_000))),
+            (Some(1_000), Some(1_000), (Some(500), Some(9_000)), Some((1_000, 1_000))),
+            (None, Some(8_000), (Some(500), Some(9_000)), Some((500, 8_000))),
+            (None, None, (Some(500), Some(9_000)), Some((500, 9_000))),
+            (Some(1_000), None, (Some(500), Some(900)), Some((1_000, 1_000))),
+            // A clock was set back.
+            (Some(1_000), Some(999), (Some(500), Some(9_000)), Some((1_000, 9_000))),
+            // No moment is the first of 1970.
+            (None, None, (Some(0), Some(9_000)), Some((9_000, 9_000))),
+            (None, None, (None, None), None),
+        ] {
+            let run = SparkRun {
+                started_at_ms,
+                ended_at_ms,
+                jobs: vec![spark_log::Job {
+                    submitted_at_ms: job.0,
+                    completed_at_ms: job.1,
+                    ..spark_log::Job::default()
+                }],
+                ..SparkRun::default()
+            };
+            assert_eq!(span(&run), lasted, "{started_at_ms:?}, {ended_at_ms:?}, {job:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_unfit_for_what_of_it_cannot_be_disturbed() {
+        let fit = || SparkRun {
+            task_attempts: vec![crate::warmth::tests::task(1, 1_000, 100)],
+            ..whole()
+        };
+        assert_eq!(Unfit::of(&fit()), None);
+        let with = |change: &dyn Fn(&mut SparkRun)| {
+            let mut run = fit();
+            change(&mut run);
+            Unfit::of(&run)
+        };
+        let passes_over = |name: &str| {
+            with(&|run| {
+                run.reading.passed_over.insert(name.to_owned(), 1);
+            })
+        };
+        assert_eq!(
+            with(&|run| run.further_applications = 1),
+            Some(Unfit::SeveralApplications(2))
+        );
+        assert_eq!(with(&|run| run.reading.compacted = true), Some(Unfit::Compacted));
+        assert_eq!(
+            with(&|run| run.task_attempts[0].succeeded = false),
+            Some(Unfit::NoTasks)
+        );
+        assert_eq!(
+            passes_over("org.apache.spark.streaming.scheduler.Batch"),
+            Some(Unfit::Streaming)
+        );
+        assert_eq!(
+            passes_over("org.apache.spark.sql.streaming.StreamingQueryListener$QueryStartedEvent"),
+            Some(Unfit::Streaming)
+        );
+        assert_eq!(
+            passes_over("org.apache.spark.sql.execution.ui.SparkListenerSQLExecutionStart"),
+            None
+        );
+    }
 }

@@ -24,6 +24,30 @@ fn the_logs_own_losses_are_left_out_with_those_who_came_for_them() {
 }
 
 #[test]
+fn who_came_for_a_lost_executor_came_after_it_and_for_one_that_was_told_not_with_its_own_wave() {
+    let at = |jobs_ended, then_ms| Anchor { jobs_ended, then_ms };
+    // The first came at 1 s, and went at 50 s. How, when another came, and how many of the two are left.
+    for (end, came, left) in [
+        (End::Lost, at(0, 50_001), 1),
+        (End::Lost, at(0, 50_000), 2),
+        (End::LostWithNode, at(1, 0), 1),
+        (End::LostWithNode, at(0, 49_000), 2),
+        // Executors of one wave come within half a minute.
+        (End::Left, at(0, 31_001), 1),
+        (End::Left, at(0, 31_000), 2),
+        (End::Left, at(1, 0), 1),
+        (End::Released, at(0, 60_000), 2),
+    ] {
+        let mut plan = two_stages(&[]);
+        plan.executors.truncate(2);
+        plan.executors[0].comes = at(0, 1_000);
+        plan.executors[0].ends = Some((at(0, 50_000), end));
+        plan.executors[1].comes = came;
+        assert_eq!(plan.undisturbed().executors.len(), left, "{end:?}, {came:?}");
+    }
+}
+
+#[test]
 fn an_executor_that_falls_silent_keeps_its_tasks_until_it_is_taken() {
     let mut plan = two_stages(&[]);
     let at = |then_ms| Anchor { jobs_ended: 0, then_ms };

@@ -6,7 +6,7 @@ mod plans;
 use std::collections::BTreeMap;
 
 use plans::{around, two_stages};
-use what_if::{Disturbance, Executor, Experiment, Plan, Remedy, Surroundings, Victims, remedies};
+use what_if::{Disturbance, Ending, Executor, Experiment, Plan, Remedy, Run, Surroundings, Victims, effects, remedies};
 
 fn tried(plan: &Plan, around: &Surroundings, victims: u32) -> Vec<Remedy> {
     let experiment = Experiment {
@@ -105,4 +105,53 @@ fn what_is_so_already_is_not_tried() {
         ..around()
     };
     assert!(!offers(&with_driver, &stays, 1, driver));
+}
+
+#[test]
+fn an_effect_is_sure_if_it_is_larger_than_twice_its_standard_error() {
+    // By how many ms each of two runs took longer without the change; the mean with its margin, seconds.
+    for (longer_ms, seconds, is_sure) in [
+        ([3_000, 2_000], (-2.5, 1.0), true),
+        ([2_000, 2_000], (-2.0, 0.0), true),
+        // No larger than its margin.
+        ([3_000, 1_000], (-2.0, 2.0), false),
+        ([3_000, -1_000], (-1.0, 4.0), false),
+        ([-3_000, -2_000], (2.5, 1.0), true),
+        ([0, 0], (0.0, 0.0), false),
+        ([1, 1], (-0.001, 0.0), true),
+    ] {
+        let mut remedy = tried(&two_stages(&[]), &around(), 1).remove(0);
+        remedy.experiment.runs = 2;
+        let mut runs = remedy.experiment.play(&remedy.plan, &remedy.around, &|| ());
+        for (run, longer_ms) in runs.iter_mut().zip(longer_ms) {
+            run.outcome.run_ms = run.outcome.run_ms.strict_add_signed(longer_ms);
+        }
+        let effect = effects(vec![remedy], &runs, 18_500, &|| ()).remove(0);
+        let found = (effect.until_done_seconds, effect.plus_minus_seconds);
+        assert_eq!((found, effect.is_sure), (seconds, is_sure), "{longer_ms:?}");
+        assert_eq!((effect.failed, effect.undisturbed_seconds), (0.0, 1.5));
+    }
+}
+
+#[test]
+fn a_run_that_failed_is_done_again_in_peace_and_the_best_effect_comes_first() {
+    let mut tried = tried(&two_stages(&[]), &around(), 1);
+    tried.truncate(2);
+    for remedy in &mut tried {
+        remedy.experiment.runs = 4;
+    }
+    // With the second nothing is lost.
+    tried[1].around.nodes_that_stay = tried[1].plan.nodes.clone();
+    let second = tried[1].words.clone();
+    let mut runs: Vec<Run> = tried[1].experiment.play(&tried[1].plan, &tried[1].around, &|| ());
+    assert!(runs.iter().all(|run| run.until_done_ms() == 20_000));
+    runs[0].outcome.ending = Ending::StageGivenUp(0);
+    assert_eq!(runs[0].until_done_ms(), 40_000);
+    let effects = effects(tried, &runs, 20_000, &|| ());
+    assert_eq!(effects[0].change, second);
+    assert_eq!((effects[0].until_done_seconds, effects[0].failed), (-5.0, -0.25));
+    assert!(
+        effects[1].until_done_seconds > -5.0 && effects.len() == 2,
+        "{effects:?}"
+    );
 }
