@@ -398,7 +398,10 @@ fn month(
     // Nodes that are never taken are paid as such.
     let at_risk = f64::from(nodes) / plan.nodes.len() as f64;
     let price = at_risk * month.spot_price + (1.0 - at_risk) * month.on_demand_price;
-    let on_demand_node_hours = node_hours(&[calm]) * f64::from(month.runs);
+    // On machines of the same paces.
+    let each_ms = runs.iter().map(|run| f64::from(run.calm_ms)).sum::<f64>() / runs.len() as f64;
+    let pace = each_ms / f64::from(calm_ms.max(1));
+    let on_demand_node_hours = node_hours(&[calm]) * pace * f64::from(month.runs);
     Ok(Some(Month {
         market: market.words(),
         runs: month.runs,

@@ -26,9 +26,6 @@ impl Simulation<'_> {
     /// An executor registers.
     pub(crate) fn comes(&mut self, id: u32) {
         let executor = &mut self.executors[id as usize];
-        if executor.standing != Standing::Absent || self.nodes[executor.node as usize].gone {
-            return;
-        }
         executor.standing = Standing::Live;
         executor.came_ms = self.now_ms;
         let (first, count) = executor.slots;

@@ -352,6 +352,11 @@ impl<'p> Simulation<'p> {
     /// The driver is gone: the application begins anew where YARN may start it again, and is lost elsewhere.
     pub(crate) fn lose_driver(&mut self) {
         self.outcome.driver_lost = true;
+        // What runs elsewhere goes with it.
+        let running = self.slots.iter().filter(|slot| slot.number != 0);
+        self.task_ms += running
+            .map(|slot| u64::from(self.now_ms - slot.started_ms))
+            .sum::<u64>();
         if !self.plan.driver_in_cluster || self.plan.driver_attempts_max < 2 {
             self.outcome.lost_task_ms = self.task_ms;
             self.end(Ending::DriverLost);
@@ -359,7 +364,8 @@ impl<'p> Simulation<'p> {
         }
         self.end(Ending::Finished);
         self.outcome.lost_task_ms = self.task_ms;
-        let again_ms = self.around.driver_again_ms.saturating_add(self.calm_ms);
+        let calm_ms = (f64::from(self.calm_ms) * self.pace) as u32;
+        let again_ms = self.around.driver_again_ms.saturating_add(calm_ms);
         self.outcome.run_ms = self.now_ms.saturating_add(again_ms);
         let slots: u64 = self
             .plan

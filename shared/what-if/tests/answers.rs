@@ -188,6 +188,25 @@ fn a_month_pays_for_all_attempts_and_has_those_that_ended_well() {
 }
 
 #[test]
+fn where_nothing_is_taken_a_month_takes_as_long_on_spot_as_on_demand() {
+    let month = answer(&Asked {
+        month: Some(MonthAsked {
+            market: MarketChoice::Hourly(0.0),
+            ..asked().month.unwrap()
+        }),
+        paces: vec![1.4, 1.6, 1.5],
+        by_victims: false,
+        remedies: false,
+        ..asked()
+    })
+    .month
+    .unwrap();
+    // The driver's own time is the same on slow machines.
+    let off = month.spot_node_hours / month.on_demand_node_hours - 1.0;
+    assert!(off.abs() < 0.1, "{off:+.3}");
+}
+
+#[test]
 fn an_answer_holds_together() {
     let answer = answer(&asked());
     assert_eq!((answer.application.tasks, answer.application.nodes), (132, 5));

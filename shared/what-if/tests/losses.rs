@@ -175,6 +175,31 @@ fn a_driver_that_goes_takes_everything_along_and_yarn_begins_anew() {
 }
 
 #[test]
+fn with_a_driver_all_goes_that_was_done_and_its_successor_has_machines_of_the_same_pace() {
+    let mut plan = two_stages(&[]);
+    (plan.driver_node, plan.driver_in_cluster) = (Some(0), true);
+    plan.pace.mean = 2_f64.ln();
+    let hit = |at_ms, victims| Hit { at_ms, victims };
+    let other = Victims::Zone {
+        name: "a".to_owned(),
+        hosts: ["node-1".to_owned()].into(),
+    };
+    let hits = [hit(5_000, other), hit(32_000, Victims::Driver)];
+    for (hits, lost_ms, begins_again_ms) in [
+        // Four tasks run.
+        (&[hit(5_000, Victims::Driver)][..], 4 * 5_000, 35_000),
+        // One of four until 5 s, the others until 20 s, and from then on what is lost of the first once more.
+        (&hits, 5_000 + 3 * 20_000 + 12_000, 62_000),
+    ] {
+        let outcome = Simulation::new(&plan, &Facts::of(&plan), &around()).run(1, hits);
+        assert_eq!(
+            (outcome.lost_task_ms, outcome.run_ms),
+            (lost_ms, begins_again_ms + 40_000)
+        );
+    }
+}
+
+#[test]
 fn threads_change_nothing_and_seeds_do() {
     let plan = two_stages(&[]);
     let around = Surroundings {
