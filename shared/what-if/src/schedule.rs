@@ -207,7 +207,8 @@ impl Simulation<'_> {
                 return Some((Fate::MissesInput { parent, holder }, NO_LOCATION_MS));
             }
             if stage.unreachable > 0 {
-                let gone = |holder: &&u32| **holder < SAFE && self.executors[**holder as usize].unreachable;
+                // None is missing, and a stage is written to where it is safe as a whole: all are executors.
+                let gone = |holder: &&u32| self.executors[**holder as usize].unreachable;
                 if let Some(holder) = stage.outputs.iter().find(gone).copied() {
                     return Some((Fate::MissesInput { parent, holder }, self.retry_ms()));
                 }
@@ -272,7 +273,7 @@ impl Simulation<'_> {
 
     /// A task could not read shuffle output: its stage fails, and runs again once the output is there again.
     fn fetch_failed(&mut self, task: Slot, parent: u32, holder: u32) {
-        if self.stages[task.stage as usize].attempts != task.attempt + 1 || self.over {
+        if self.stages[task.stage as usize].attempts != task.attempt + 1 {
             return;
         }
         if holder != NOWHERE {

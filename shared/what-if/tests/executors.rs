@@ -195,3 +195,19 @@ fn without_notice_no_executor_leaves() {
     let outcome = lose_first(&plan, around(), 15_000);
     assert!((55_220..55_600).contains(&outcome.run_ms), "{}", outcome.run_ms);
 }
+
+#[test]
+fn a_node_can_be_hit_before_its_executors_come_if_they_are_of_the_first_wave() {
+    for (comes_ms, at_ms, nodes_lost) in [
+        (30_000, 5_000, 1),
+        (30_001, 5_000, 0),
+        (30_001, 35_000, 1),
+        (30_000, 35_000, 1),
+    ] {
+        let mut plan = two_stages(&[]);
+        plan.stages[0].durations_ms = vec![40_000; 4];
+        plan.executors[0].comes.then_ms = comes_ms;
+        let outcome = lose_first(&plan, around(), at_ms);
+        assert_eq!(outcome.nodes_lost, nodes_lost, "{comes_ms}, {at_ms}");
+    }
+}

@@ -5,7 +5,7 @@ mod plans;
 
 use std::ops::Range;
 
-use plans::{around, two_stages};
+use plans::{around, stage, two_stages};
 use what_if::{Anchor, End, Ending, Facts, Hit, Outcome, Plan, Simulation, Surroundings, Victims};
 
 /// A task that cannot reach its input tries for fifteen seconds and up to 0.4 s.
@@ -93,4 +93,22 @@ fn a_task_that_stands_still_as_it_did_in_the_log_does_not_find_out_that_its_inpu
     let tried_ms = outcome.run_ms - 12_000 - 200 - 10_000 - 20_000;
     assert!(RETRY_MS.contains(&tried_ms), "{tried_ms}");
     assert_eq!((outcome.ending, outcome.tasks), (Ending::Finished, 4 + 4 + 1 + 4));
+}
+
+#[test]
+fn what_a_task_of_an_earlier_attempt_does_not_find_fails_no_later_one() {
+    let mut plan = served();
+    // A fifth core has a task of its own until 26 s, and then the reduce that was lost, which tries until 41 s.
+    plan.stages.push(stage(2, 1, 26_000, &[], false));
+    plan.jobs[0].targets.push(2);
+    let mut fifth = plan.executors[0].clone();
+    (fifth.id, fifth.node) = (4, 4);
+    plan.executors.push(fifth);
+    plan.nodes.push("node-4".to_owned());
+    let outcome = lose(&plan, &around(), &[(0, 12_000)]);
+    // The others fail at 27 s. Three reduces of the second attempt begin at 37 s, and the last one on the fifth core.
+    let tried_ms = outcome.run_ms - 26_000 - 10_000;
+    assert!(RETRY_MS.contains(&tried_ms), "{tried_ms}");
+    assert_eq!((outcome.stages_failed, outcome.stages_again), (1, 2));
+    assert_eq!(outcome.tasks, 4 + 1 + 4 + 1 + 1 + 4);
 }
