@@ -415,34 +415,4 @@ fn month(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_hit_and_when_is_said_as_it_was_asked() {
-        let zone = Victims::Zone {
-            name: "eu-west-1a".to_owned(),
-            hosts: [].into(),
-        };
-        for (victims, between_ms, said) in [
-            (
-                Victims::MostOutput(1),
-                None,
-                "the node with most shuffle output, at any moment of the run",
-            ),
-            (
-                Victims::Driver,
-                Some((5_000, 5_000)),
-                "the driver's node, 5 s after the application's start",
-            ),
-            (
-                zone,
-                Some((5_000, 5_500)),
-                "all nodes of eu-west-1a that may be hit, at once, at a moment from 5 s to 5.5 s after the application's \
-                 start",
-            ),
-        ] {
-            assert_eq!(words(&victims, between_ms), said);
-        }
-    }
-}
+mod tests;

@@ -229,4 +229,56 @@ mod tests {
         assert!(!stage.partition_done(0, 8));
         assert_eq!(stage.outputs, [7]);
     }
+
+    #[test]
+    fn what_a_running_attempt_was_not_to_compute_is_left_to_the_next_one() {
+        let mut stage = computed(3, 7);
+        (stage.outputs[1], stage.outputs[2]) = (8, 9);
+        stage.end_attempt();
+        stage.forget(8, true);
+        stage.begin_attempt();
+        stage.forget(7, true);
+        assert_eq!((&stage.pending[..], stage.missing), (&[1][..], 2));
+        assert_eq!(stage.next_pending(), Some(1));
+        assert!(!stage.partition_done(1, 9) && stage.is_attempt_done() && !stage.is_available());
+        stage.end_attempt();
+        stage.begin_attempt();
+        assert_eq!(stage.pending, [0]);
+    }
+
+    #[test]
+    fn what_the_driver_finds_out_to_be_gone_is_unreachable_no_more() {
+        let mut stage = computed(3, 7);
+        stage.outputs[1] = 8;
+        stage.unreachable = stage.held_by(7) + stage.held_by(8);
+        stage.forget(7, false);
+        assert_eq!((stage.unreachable, stage.missing), (1, 2));
+        stage.forget(8, false);
+        assert_eq!((stage.unreachable, stage.missing), (0, 3));
+    }
+
+    #[test]
+    fn a_task_that_failed_waits_again_if_it_is_of_the_attempt_that_runs_and_nobody_has_computed_its_partition() {
+        // Whether it is of the first attempt or the second, whether that runs, and whether another computed the partition.
+        for (attempt, runs, is_done, waits) in [
+            (1, true, false, true),
+            (0, true, false, false),
+            (1, false, false, false),
+            (1, true, true, false),
+        ] {
+            let mut stage = computed(1, 7);
+            stage.end_attempt();
+            stage.forget(7, true);
+            stage.begin_attempt();
+            assert_eq!(stage.next_pending(), Some(0));
+            if is_done {
+                stage.partition_done(0, 8);
+            }
+            if !runs {
+                stage.end_attempt();
+            }
+            stage.requeue(0, attempt);
+            assert_eq!(!stage.pending.is_empty(), waits, "{attempt}, {runs}, {is_done}");
+        }
+    }
 }

@@ -258,11 +258,27 @@ fn what_cannot_be_asked_is_said() {
         ..asked()
     };
     assert_eq!(ask(&log(), TASKS_MAX, &no_driver, &|| ()), Err(Error::DriverElsewhere));
-    let late = Asked {
-        between_ms: Some((900_000, 950_000)),
+    let alone = Asked {
+        runs: 5,
+        month: None,
+        by_victims: false,
+        remedies: false,
         ..asked()
     };
-    assert_eq!(ask(&log(), TASKS_MAX, &late, &|| ()), Err(Error::Window));
+    let end_ms = (answer(&alone).undisturbed_seconds * 1_000.0).round() as u32;
+    for (from_ms, to_ms, is_refused) in [
+        (end_ms + 1, end_ms + 9, true),
+        (end_ms, end_ms + 9, false),
+        (5_001, 5_000, true),
+        (5_000, 5_000, false),
+    ] {
+        let asked = Asked {
+            between_ms: Some((from_ms, to_ms)),
+            ..alone.clone()
+        };
+        let answer = ask(&log(), TASKS_MAX, &asked, &|| ());
+        assert_eq!(answer == Err(Error::Window), is_refused, "{from_ms} to {to_ms}");
+    }
     let mut nobody = asked();
     nobody.around.nodes_that_stay = log().executors.into_iter().map(|executor| executor.host).collect();
     assert_eq!(ask(&log(), TASKS_MAX, &nobody, &|| ()), Err(Error::NobodyToHit));
