@@ -139,13 +139,12 @@ impl Simulation<'_> {
         }
     }
 
-    /// The driver forgets what an executor holds.
+    /// The driver forgets what an executor held that is gone.
     pub(crate) fn forget_output(&mut self, id: u32) {
         let executor = &mut self.executors[id as usize];
         let reachable = !executor.unreachable;
-        let is_gone = executor.standing == Standing::Gone;
-        // What is gone holds nothing new.
-        if std::mem::replace(&mut executor.forgotten, is_gone) {
+        // It is gone, and holds nothing new.
+        if std::mem::replace(&mut executor.forgotten, true) {
             return;
         }
         for (stage, plan) in self.stages.iter_mut().zip(&self.plan.stages) {

@@ -211,3 +211,98 @@ fn a_node_can_be_hit_before_its_executors_come_if_they_are_of_the_first_wave() {
         assert_eq!(outcome.nodes_lost, nodes_lost, "{comes_ms}, {at_ms}");
     }
 }
+
+#[test]
+fn an_executor_that_left_in_the_log_has_handed_its_output_over_if_the_rules_say_so() {
+    let decommission = ("spark.decommission.enabled", "true");
+    let migrate = ("spark.storage.decommission.enabled", "true");
+    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
+    for (properties, silent_from, run_ms, lost_ms, failed) in [
+        // Its reduce runs again from 20 s on; without its map's output it fails at 20.1 s, and the map runs again, too.
+        (&[decommission, migrate][..], None, 30_000, 5_000, 0),
+        (&[decommission], None, 40_300, 5_000 + 100 + 10_000, 1),
+        // It was given no more tasks.
+        (&[decommission, migrate], Some(at(8_000)), 30_000, 0, 0),
+    ] {
+        let mut plan = two_stages(properties);
+        plan.executors[0].ends = Some((at(15_000), End::Left));
+        plan.executors[0].silent_from = silent_from;
+        let outcome = Simulation::new(&plan, &Facts::of(&plan), &around()).run_as_logged();
+        assert_eq!(
+            (outcome.run_ms, outcome.lost_task_ms, outcome.stages_failed),
+            (run_ms, lost_ms, failed),
+            "{properties:?}, {silent_from:?}"
+        );
+    }
+}
+
+#[test]
+fn an_executor_that_is_let_go_ends_its_task_and_gets_no_other() {
+    let mut plan = two_stages(&[]);
+    let at = |then_ms| Anchor { jobs_ended: 0, then_ms };
+    plan.executors[0].ends = Some((at(5_000), End::Released));
+    let outcome = Simulation::new(&plan, &Facts::of(&plan), &around()).run_as_logged();
+    // Four reduces on three cores; the map's output stays.
+    assert_eq!((outcome.run_ms, outcome.lost_task_ms, outcome.tasks), (30_000, 0, 8));
+    assert_eq!(outcome.slot_ms, 10_000 + 3 * 30_000);
+}
+
+#[test]
+fn a_replacement_comes_evenly_from_the_part_less_to_the_part_more_that_is_said() {
+    let mut plan = two_stages(&[]);
+    plan.executors.truncate(1);
+    plan.nodes.truncate(1);
+    plan.stages = vec![stage(0, 1, 10_000, &[], false)];
+    plan.jobs[0].targets = vec![0];
+    let replaced = Surroundings {
+        replaced_after_ms: Some(60_000),
+        replaced_spread: 0.2,
+        ..around()
+    };
+    let hit = Hit {
+        at_ms: 5_000,
+        victims: Victims::All,
+    };
+    let facts = Facts::of(&plan);
+    let mut simulation = Simulation::new(&plan, &facts, &replaced);
+    let mut waits: Vec<u32> = (0..500)
+        .map(|seed| simulation.run(seed, std::slice::from_ref(&hit)).run_ms - 15_000)
+        .collect();
+    waits.sort_unstable();
+    for (place, wait_ms) in [(0, 48_000), (125, 54_000), (250, 60_000), (375, 66_000), (499, 72_000)] {
+        let off_ms = waits[place].abs_diff(wait_ms);
+        assert!(off_ms < 1_500, "{place}: {} and not {wait_ms}", waits[place]);
+    }
+    assert!(
+        waits[0] >= 48_000 && waits[499] <= 72_000,
+        "{} to {}",
+        waits[0],
+        waits[499]
+    );
+}
+
+#[test]
+fn the_nodes_with_most_output_are_those_whose_executors_hold_most_of_it() {
+    let mut plan = two_stages(&[]);
+    // Of six maps the third node has three, the last, which comes late, has none, and the others one or two.
+    plan.stages[0] = stage(0, 6, 10_000, &[], true);
+    plan.executors[1].slots = 2;
+    plan.executors[2].slots = 3;
+    plan.executors[3].comes.then_ms = 9_000;
+    plan.executors[3].slots = 4;
+    let facts = Facts::of(&plan);
+    let lost = |victims| {
+        let hit = Hit { at_ms: 12_000, victims };
+        Simulation::new(&plan, &facts, &around()).run(1, &[hit])
+    };
+    let these = |nodes: &[usize]| Victims::Zone {
+        name: "a".to_owned(),
+        hosts: nodes.iter().map(|node| format!("node-{node}")).collect(),
+    };
+    let outcomes = [&[0][..], &[1], &[2], &[3], &[1, 2], &[0, 1, 2]].map(|nodes| lost(these(nodes)));
+    for (count, nodes) in [(1, 2), (2, 4), (3, 5)] {
+        let most = lost(Victims::MostOutput(count));
+        let same: Vec<usize> = (0..6).filter(|at| outcomes[*at] == most).collect();
+        assert_eq!(same, [nodes], "{count}");
+    }
+}

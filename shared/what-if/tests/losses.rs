@@ -188,6 +188,7 @@ fn with_a_driver_all_goes_that_was_done_and_its_successor_has_machines_of_the_sa
     for (hits, lost_ms, begins_again_ms) in [
         // Four tasks run.
         (&[hit(5_000, Victims::Driver)][..], 4 * 5_000, 35_000),
+        (&[hit(32_000, Victims::Driver)], 4 * 32_000, 62_000),
         // One of four until 5 s, the others until 20 s, and from then on what is lost of the first once more.
         (&hits, 5_000 + 3 * 20_000 + 12_000, 62_000),
     ] {
