@@ -118,8 +118,7 @@ pub enum Error {
 
 impl Error {
     /// Whether it is the question that makes no sense, and not the log that does not suit it.
-    #[cfg(feature = "program")]
-    pub(crate) fn is_of_the_question(&self) -> bool {
+    pub fn is_of_the_question(&self) -> bool {
         matches!(self, Self::Trace | Self::Window)
     }
 }

@@ -118,13 +118,17 @@ fn so_what(answer: &Answer) -> String {
 
 /// A month in words.
 pub fn month_words(month: &Month) -> String {
-    let saved = if month.on_demand_cost > 0.0 {
-        percent(1.0 - month.spot_cost / month.on_demand_cost)
+    let part = if month.on_demand_cost > 0.0 {
+        1.0 - month.spot_cost / month.on_demand_cost
     } else {
-        "0 %".to_owned()
+        0.0
+    };
+    let saved = match part {
+        more if more < 0.0 => format!("{} more", percent(-more)),
+        less => format!("{} less", percent(less)),
     };
     format!(
-        "A month of {} runs costs {:.2} on Spot and {:.2} on On-Demand ({saved} less), lost work and runs done again \
+        "A month of {} runs costs {:.2} on Spot and {:.2} on On-Demand ({saved}), lost work and runs done again \
          included, where {}; {} of the runs fail, one in ten takes at least {}.",
         month.runs,
         month.spot_cost,

@@ -52,3 +52,24 @@ fn what_is_submitted_again_is_what_failed_and_no_stage_of_a_job_to_come() {
     let outcome = lose_one(&plan, 15_000);
     assert_eq!((outcome.stages_failed, outcome.run_ms), (1, 60_300));
 }
+
+#[test]
+fn a_stage_that_is_under_way_is_not_submitted_by_another_job_that_needs_it() {
+    // The maps are led until 1 s and run until 11 s, and their stage ends at 12 s.
+    for starts_ms in [500, 5_000, 11_500] {
+        let mut plan = two_stages(&[]);
+        for executor in &mut plan.executors {
+            executor.slots = 2;
+        }
+        (plan.stages[0].lead_ms, plan.stages[0].tail_ms) = (1_000, 1_000);
+        let mut second = plan.jobs[0].clone();
+        (second.id, second.rank, second.starts.then_ms) = (1, 1, starts_ms);
+        plan.jobs.push(second);
+        let outcome = Simulation::new(&plan, &Facts::of(&plan), &around()).run_as_logged();
+        assert_eq!(
+            (outcome.run_ms, outcome.tasks, outcome.stages_again),
+            (22_000, 8, 0),
+            "{starts_ms}"
+        );
+    }
+}

@@ -71,3 +71,18 @@ fn nodes_with_executors_may_be_hit_unless_they_stay_and_the_drivers_if_it_may_go
         );
     }
 }
+
+#[test]
+fn a_question_makes_no_sense_whatever_the_log_or_does_not_suit_this_one() {
+    for error in [Error::Trace, Error::Window] {
+        assert!(error.is_of_the_question(), "{error}");
+    }
+    for error in [
+        Error::NoEnd,
+        Error::NobodyToHit,
+        Error::DriverElsewhere,
+        Error::Unfit(Unfit::NoTasks),
+    ] {
+        assert!(!error.is_of_the_question(), "{error}");
+    }
+}

@@ -120,7 +120,7 @@ fn a_page_is_as_grave_as_its_runs_fail_often() {
 }
 
 #[test]
-fn what_is_saved_is_the_part_of_the_cost_on_demand_and_nothing_where_nothing_is_paid() {
+fn what_spot_saves_or_costs_more_is_the_part_of_the_cost_on_demand_and_nothing_where_nothing_is_paid() {
     let month = |spot_cost, on_demand_cost| Month {
         market: "so it is".to_owned(),
         runs: 30,
@@ -134,7 +134,9 @@ fn what_is_saved_is_the_part_of_the_cost_on_demand_and_nothing_where_nothing_is_
     for (spot, on_demand, said) in [
         (25.0, 100.0, "(75.0 % less)"),
         (0.0, 0.5, "(100.0 % less)"),
-        (0.0, 0.0, "(0 % less)"),
+        (110.0, 100.0, "(10.0 % more)"),
+        (100.0, 100.0, "(0.0 % less)"),
+        (0.0, 0.0, "(0.0 % less)"),
     ] {
         let words = month_words(&month(spot, on_demand));
         assert!(words.contains(said), "{words}");

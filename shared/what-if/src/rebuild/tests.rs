@@ -110,3 +110,35 @@ fn tasks_read_for_as_long_as_they_waited_and_fifty_megabytes_take_a_second_and_a
         );
     }
 }
+
+#[test]
+fn a_log_of_local_mode_has_one_executor_on_the_drivers_node() {
+    for (driver_host, node) in [(Some("here"), "here"), (None, "driver")] {
+        let run = SparkRun {
+            started_at_ms: Some(1_000),
+            driver_host: driver_host.map(str::to_owned),
+            task_attempts: vec![task(u32::MAX, 1_500, 5_000), task(u32::MAX, 2_000, 5_000)],
+            ..SparkRun::default()
+        };
+        let plan = rebuild(&run, 10).unwrap();
+        assert_eq!(plan.nodes, [node]);
+        let at_once = Anchor {
+            jobs_ended: 0,
+            then_ms: 0,
+        };
+        let executor = crate::Executor {
+            id: u32::MAX,
+            node: 0,
+            slots: 2,
+            comes: at_once,
+            ends: None,
+            silent_from: None,
+        };
+        assert_eq!(plan.executors, [executor]);
+        assert!(
+            plan.assumed
+                .iter()
+                .any(|words| words.starts_with("The log is of local mode"))
+        );
+    }
+}
