@@ -111,4 +111,41 @@ mod tests {
         let chance = Chance::of(&stage(vec![100, 9_000, 200]));
         assert_eq!(chance.draw(9_000, 3), 9_000);
     }
+
+    #[test]
+    fn what_lies_beyond_one_and_a_half_times_the_distance_of_the_quartiles_stands_out() {
+        // The quartiles are 1.2 and 1.4 s.
+        for (time, stands_out) in [(899, true), (900, false), (1_700, false), (1_701, true)] {
+            let others = [1_200, 1_200, 1_200, 1_400, 1_400, 1_400, 1_400];
+            let chance = Chance::of(&stage([time].into_iter().chain(others).collect()));
+            let again = |task| chance.draw(time, number(7, 0, task, 0));
+            assert_eq!((0..100).all(|task| again(task) == time), stands_out, "{time}");
+        }
+    }
+
+    #[test]
+    fn four_tasks_are_no_few_and_the_median_is_that_of_all() {
+        for (times, median_ms, changes) in [
+            (vec![], 0, false),
+            (vec![100, 120, 110], 110, false),
+            (vec![100, 120, 110, 130], 120, true),
+            (vec![100, 120, 110, 130, 9_000], 120, true),
+        ] {
+            let chance = Chance::of(&stage(times.clone()));
+            assert_eq!(chance.median_ms, median_ms, "{times:?}");
+            let drawn = |task| chance.draw(100, number(7, 0, task, 0));
+            assert_eq!((0..100).any(|task| drawn(task) != 100), changes, "{times:?}");
+        }
+    }
+
+    #[test]
+    fn each_task_of_each_run_has_a_number_of_its_own() {
+        let mut numbers = std::collections::BTreeSet::new();
+        for seed in 0..1_000 {
+            for (stage, partition, attempt) in [(0, 0, 2), (0, 1, 2), (1, 0, 2), (1, 1, 2), (1, 1, 3), (0, 0, 4)] {
+                numbers.insert(number(seed, stage, partition, attempt));
+            }
+        }
+        assert_eq!(numbers.len(), 6_000);
+    }
 }

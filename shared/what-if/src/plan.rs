@@ -104,12 +104,7 @@ pub struct Executor {
 }
 
 impl Executor {
-    /// Whether it went against the driver's will.
-    fn is_taken(&self) -> bool {
-        self.ends.is_some_and(|(_, end)| end != End::Released)
-    }
-
-    /// Whether it can have come for one that was taken.
+    /// Whether it can have come for another, which was taken against the driver's will.
     fn came_for(&self, gone: &Self) -> bool {
         let moment = |anchor: Anchor| (anchor.jobs_ended, anchor.then_ms);
         match gone.ends {
@@ -191,7 +186,7 @@ impl Plan {
     #[must_use]
     pub fn undisturbed(&self) -> Self {
         let mut plan = self.clone();
-        for gone in self.executors.iter().filter(|executor| executor.is_taken()) {
+        for gone in &self.executors {
             // Who came for it came after it had gone, or while it was leaving; it is there all the time now.
             let came = plan.executors.iter().position(|other| other.came_for(gone));
             if let Some(came) = came {

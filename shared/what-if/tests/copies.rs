@@ -4,7 +4,7 @@
 mod plans;
 
 use plans::{around, stage, two_stages};
-use what_if::{Anchor, End, Ending, Facts, Outcome, Pace, Plan, Simulation};
+use what_if::{Anchor, End, Ending, Facts, Hit, Outcome, Pace, Plan, Simulation, Victims};
 
 /// Three map tasks take ten seconds and one takes a hundred; four reduces follow, for ten.
 fn with_a_slow_map(properties: &[(&str, &'static str)]) -> Plan {
@@ -82,4 +82,49 @@ fn a_copy_overtakes_a_task_that_stands_still() {
     assert_eq!((outcome.tasks, outcome.lost_task_ms), (18, 30_000 + 25_000));
     plan.rules.speculation = false;
     assert!(as_logged(&plan).run_ms > 200_000);
+}
+
+#[test]
+fn a_copy_keeps_away_from_the_node_of_the_task_and_not_from_those_that_ran_another_of_that_number() {
+    let mut plan = with_a_slow_map(&[]);
+    // The slow task is on a node of its own. The first executor comes when no task waits any more.
+    for (executor, node) in plan.executors.iter_mut().zip([0, 1, 0, 0]) {
+        executor.node = node;
+    }
+    plan.executors[0].comes.then_ms = 14_000;
+    let outcome = as_logged(&plan);
+    // The fourth map is done by 20 s; the copy runs from then to 100 s.
+    assert_eq!(
+        (outcome.tasks, outcome.lost_task_ms, outcome.run_ms),
+        (9, 80_000, 110_000)
+    );
+}
+
+#[test]
+fn an_executor_whose_copy_is_killed_runs_nothing() {
+    let mut plan = with_a_slow_map(&[]);
+    let at_fifty = Anchor {
+        jobs_ended: 0,
+        then_ms: 50_000,
+    };
+    for executor in &mut plan.executors[1..] {
+        executor.ends = Some((at_fifty, End::Released));
+    }
+    // One has the copy until 100 s, and goes. Four reduces have one core.
+    let outcome = as_logged(&plan);
+    assert_eq!((outcome.run_ms, outcome.lost_task_ms), (140_000, 85_000));
+    assert_eq!(outcome.slot_ms, 140_000 + 100_000 + 2 * 50_000);
+}
+
+#[test]
+fn what_copies_did_goes_with_the_driver_too() {
+    let mut plan = with_a_slow_map(&[]);
+    (plan.driver_node, plan.driver_in_cluster) = (Some(0), true);
+    let hit = Hit {
+        at_ms: 105_000,
+        victims: Victims::Driver,
+    };
+    let outcome = Simulation::new(&plan, &Facts::of(&plan), &around()).run(1, &[hit]);
+    // The maps, a copy, and five seconds of four reduces.
+    assert_eq!(outcome.lost_task_ms, 100_000 + 3 * 10_000 + 85_000 + 4 * 5_000);
 }

@@ -226,6 +226,35 @@ fn threads_change_nothing_and_seeds_do() {
 }
 
 #[test]
+fn runs_are_hit_one_after_the_other_over_the_time_and_not_at_all_where_no_node_goes() {
+    let mut plan = two_stages(&[]);
+    plan.pace.mean = 2_f64.ln();
+    let experiment = Experiment {
+        runs: 4,
+        seed: 1,
+        threads: 1,
+        disturbance: Disturbance::Swept {
+            from_ms: 1_000,
+            to_ms: 9_000,
+            victims: Victims::Random(1),
+        },
+    };
+    let staying = Surroundings {
+        nodes_that_stay: plan.nodes.clone(),
+        ..around()
+    };
+    for (around, hit_ms) in [
+        (around(), [Some(2_000), Some(4_000), Some(6_000), Some(8_000)]),
+        (staying, [None; 4]),
+    ] {
+        let runs = experiment.play(&plan, &around, &|| ());
+        let found: Vec<_> = runs.iter().map(|run| run.hit_ms).collect();
+        assert_eq!(found, hit_ms);
+        assert!(runs.iter().all(|run| run.calm_ms == 40_000));
+    }
+}
+
+#[test]
 fn a_core_that_has_run_a_stage_is_warm_for_it_and_a_new_one_is_not() {
     let mut plan = two_stages(&[]);
     let maps = Stage {
