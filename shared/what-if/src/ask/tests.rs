@@ -1,3 +1,5 @@
+//! How a question is said, what makes no sense, and which nodes may be hit.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! What a log says of its executors, by the smallest logs that say it.
+
 use super::*;
 use crate::warmth::tests::task;
 

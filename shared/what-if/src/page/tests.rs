@@ -1,3 +1,5 @@
+//! What the page says, of answers made by hand.
+
 use super::*;
 use crate::answer::Part;
 use crate::distribution::Distribution;

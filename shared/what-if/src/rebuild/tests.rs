@@ -1,3 +1,5 @@
+//! What a log means, by the smallest logs that decide it.
+
 use super::*;
 use crate::warmth::tests::task;
 
