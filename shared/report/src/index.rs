@@ -336,6 +336,19 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn five_hundred_jobs_and_drills_are_shown_and_one_more_is_counted() {
+        let mut many: Vec<Entry> = (0..500)
+            .map(|number| entry(&format!("job-{number:03}"), 1, Verdict::Survived))
+            .collect();
+        let html = render(&many);
+        assert!(html.contains("<h2>job-499</h2>") && !html.contains("not shown") && !html.contains("not listed"));
+        many.push(entry("job-500", 1, Verdict::Survived));
+        let html = render(&many);
+        assert!(html.contains("1 more job is not shown, which is no worse than these."));
+        assert!(html.contains("1 older drill is not listed; its report stays where it is."));
+    }
+
+    #[test]
     fn a_page_keeps_what_was_added_to_it() {
         let mut kept = index(&[
             entry("a", 1, Verdict::Failed),

@@ -106,8 +106,28 @@ mod tests {
         experiments[0].ended_at = Some(began + chrono::TimeDelta::seconds(61));
         experiments[0].victims = vec!["i-1".into(); 6];
         assert_eq!(fis_action_minutes(&experiments), 4);
-        experiments[0].preview = true;
-        assert_eq!(fis_action_minutes(&experiments), 0);
+        assert_eq!(fis_action_seconds(&experiments), 122, "two actions side by side");
+        // A second one, of one action and 60 seconds, which are one minute.
+        experiments.push(experiments[0].clone());
+        experiments[1].victims.truncate(5);
+        experiments[1].ended_at = Some(began + chrono::TimeDelta::seconds(60));
+        assert_eq!(
+            (fis_action_minutes(&experiments), fis_action_seconds(&experiments)),
+            (5, 182)
+        );
+        // Of one that has not ended nothing is known, and none ends before it began.
+        experiments[0].ended_at = None;
+        experiments[1].ended_at = Some(began - chrono::TimeDelta::seconds(1));
+        assert_eq!(
+            (fis_action_minutes(&experiments), fis_action_seconds(&experiments)),
+            (0, 0)
+        );
+        experiments[1].ended_at = Some(began + chrono::TimeDelta::seconds(60));
+        experiments[1].preview = true;
+        assert_eq!(
+            (fis_action_minutes(&experiments), fis_action_seconds(&experiments)),
+            (0, 0)
+        );
         assert!((fis_usd(4) - 0.4).abs() < 1e-9);
     }
 
@@ -140,6 +160,15 @@ mod tests {
         assert_eq!(cost(&report), None);
         let settings = &mut report.spark.as_mut().unwrap().settings;
         settings.insert("spark.task.cpus".into(), "1".into());
+        // What is no executor takes no cores.
+        for one in &mut report.interruptions {
+            one.loss.held = vec!["executor 1".into(), "executor 2".into(), "the driver".into()];
+        }
+        assert_eq!(
+            cost(&report),
+            Some(100.0),
+            "two executors of four cores each on four units"
+        );
         report.interruptions.iter_mut().for_each(|one| one.loss.held.clear());
         assert_eq!(cost(&report), None);
         report.spark.as_mut().unwrap().settings.remove("spark.executor.cores");

@@ -41,31 +41,78 @@ pub fn mask(arguments: &[String]) -> Vec<String> {
     masked
 }
 
-/// One argument; a shell's command has several words in one.
+/// One argument; a shell's command has several words in one, on several lines, and a quoted one may be a command again.
 fn one(argument: &str) -> String {
-    let words: Vec<String> = argument.split(' ').map(str::to_owned).collect();
-    let words = if words.len() > 1 {
-        mask(&words)
-    } else {
-        vec![word(argument)]
-    };
-    words.join(" ")
+    let mut words = words(argument);
+    if words.len() < 2 {
+        let masked = word(argument);
+        if masked != argument {
+            return masked;
+        }
+        words = argument.split_whitespace().collect();
+    }
+    if words.len() < 2 {
+        return argument.to_owned();
+    }
+    let owned: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let (mut said, mut rest) = (String::new(), argument);
+    for (word, masked) in words.iter().zip(mask(&owned)) {
+        // What is between them stays as it is.
+        let (between, after) = rest.split_once(word).unwrap_or((rest, ""));
+        said.push_str(between);
+        said.push_str(&masked);
+        rest = after;
+    }
+    said + rest
 }
 
+/// The words of a shell's command: between blanks that are not quoted, and without the `\` before a line's end.
+fn words(command: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = command.trim_start();
+    while !rest.is_empty() {
+        let (word, after) = rest.split_at(length(rest));
+        if word != "\\" {
+            words.push(word);
+        }
+        rest = after.trim_start();
+    }
+    words
+}
+
+/// How long the first word is. A quote that nothing closes is none.
+fn length(text: &str) -> usize {
+    let mut until = 0;
+    for (at, letter) in text.char_indices() {
+        if at < until {
+            continue;
+        }
+        if letter.is_whitespace() {
+            return at;
+        }
+        if matches!(letter, '"' | '\'') {
+            let quoted = at + 1;
+            until = text[quoted..].find(letter).map_or(quoted, |length| quoted + length + 1);
+        }
+    }
+    text.len()
+}
+
+/// A word, of which the value may have a name before it, and a word of its own in it: `url=jdbc:…?user=me&password=x`.
 fn word(word: &str) -> String {
-    if let Some((name, value)) = word.split_once('=')
-        && !value.is_empty()
-        && is_name(name)
-    {
-        return format!("{name}={MASK}");
+    let word = without_password(word).unwrap_or_else(|| word.to_owned());
+    match word.split_once('=') {
+        Some((name, value)) if !value.is_empty() && is_name(name) => format!("{name}={MASK}"),
+        Some((name, value)) => format!("{name}={}", self::word(value)),
+        None if is_access_key(&word) => MASK.into(),
+        None => word,
     }
-    if is_access_key(word) {
-        return MASK.into();
-    }
-    without_password(word).unwrap_or_else(|| word.to_owned())
 }
 
 fn is_name(name: &str) -> bool {
+    if name.contains(char::is_whitespace) {
+        return false;
+    }
     let bare = |c: &char| !matches!(c, '-' | '_' | '.');
     let name: String = name.chars().filter(bare).map(|c| c.to_ascii_lowercase()).collect();
     NAMES.iter().any(|secret| name.ends_with(secret))
@@ -131,5 +178,71 @@ mod tests {
         ];
         assert_eq!(masked(&plain), plain);
         assert_eq!(masked(&["--password", "--verbose"]), ["--password", "--verbose"]);
+    }
+
+    #[test]
+    fn a_shells_command_may_have_several_lines_blanks_and_quotes() {
+        for (command, said) in [
+            ("job --token  abc  out", "job --token  ***  out"),
+            ("set -e\njob\t--token\tabc\n", "set -e\njob\t--token\t***\n"),
+            ("job --token \\\n  abc \\\n  out", "job --token \\\n  *** \\\n  out"),
+            ("job --token 'a b' out", "job --token *** out"),
+            ("job --token \"a b\" 'c d'", "job --token *** 'c d'"),
+            ("job --conf 'db.password=a b' out", "job --conf 'db.password=*** out"),
+            ("job --db-password='a b' out", "job --db-password=*** out"),
+            ("bash -c \"job --token abc out\"", "bash -c \"job --token *** out\""),
+            // An apostrophe is no quote.
+            ("echo it's --token abc out", "echo it's --token *** out"),
+        ] {
+            assert_eq!(masked(&["-c", command]), ["-c", said]);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_behind_another_name_too() {
+        for (argument, said) in [
+            (
+                "jdbc:postgresql://host/db?user=me&password=pw",
+                "jdbc:postgresql://host/db?user=me&password=***",
+            ),
+            (
+                "jdbc:sqlserver://host;user=me;password=pw=",
+                "jdbc:sqlserver://host;user=me;password=***",
+            ),
+            (
+                "spark.driver.extraJavaOptions=-Djavax.net.ssl.trustStorePassword=pw",
+                "spark.driver.extraJavaOptions=-Djavax.net.ssl.trustStorePassword=***",
+            ),
+            ("--id=AKIAIOSFODNN7EXAMPLE", "--id=***"),
+            (
+                "--url=https://me:pw@host/?a=b&token=c",
+                "--url=https://me:***@host/?a=b&token=***",
+            ),
+        ] {
+            assert_eq!(masked(&[argument]), [said]);
+        }
+    }
+
+    #[test]
+    fn what_is_like_a_secret_and_is_none_stays() {
+        let plain = [
+            "password=",
+            "a=b=c",
+            "s3a://me@host/a:b",
+            "https://host/me:pw@there",
+            "AKIAIOSFODNN7EXAMPL",
+            "AKIAIOSFODNN7EXAMPLES",
+            "AKIAIOSFODNN7EXAMPLe",
+            "AKIAIOSFODNN7EXAMPL-",
+            "BKIAIOSFODNN7EXAMPLE",
+            "secret s3://b/out",
+            "  two  blanks ",
+        ];
+        assert_eq!(masked(&plain), plain);
+        // Of a role's session; and of digits alone after its begin.
+        assert_eq!(masked(&["ASIA1234567890123456"]), ["***"]);
+        // What comes after an option that has its value is no value of it.
+        assert_eq!(masked(&["--password=x", "out"]), ["--password=***", "out"]);
+        assert_eq!(masked(&["--verbose", "out"]), ["--verbose", "out"]);
     }
 }

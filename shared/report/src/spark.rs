@@ -284,4 +284,26 @@ mod tests {
         assert_eq!(told, [(Some("1"), Some(true)), (Some("2"), Some(false))]);
         assert!(earlier(Application { attempts: &[] }, |_| true).is_empty());
     }
+
+    #[test]
+    fn what_earlier_attempts_did_is_lost_and_is_part_of_all_task_time() {
+        let mut spark = crate::sample::workshop().spark.unwrap();
+        spark.lost_work = LostWork {
+            failed_attempts_ms: 30,
+            recomputed_ms: 7,
+            total_task_time_ms: 1_000,
+            ..LostWork::default()
+        };
+        assert_eq!((spark.lost_task_ms(), spark.total_task_ms()), (37, 1_000));
+        let attempt = |task_time_ms| AttemptRow {
+            attempt: None,
+            started_at: None,
+            ended_at: None,
+            driver_host: None,
+            driver_was_interrupted: None,
+            task_time_ms,
+        };
+        spark.earlier = vec![attempt(200), attempt(3_000)];
+        assert_eq!((spark.lost_task_ms(), spark.total_task_ms()), (3_237, 4_200));
+    }
 }

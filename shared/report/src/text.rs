@@ -69,7 +69,7 @@ fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
-        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+        | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
@@ -81,6 +81,7 @@ mod tests {
         let text = |outside: &str| Text::from(outside).to_string();
         assert_eq!(text("a\u{0}b\u{1b}[31mc\u{202e}d\u{2066}e"), "ab[31mcde");
         assert_eq!(text("zero\u{200b}width\u{feff}\u{e0041}"), "zerowidth");
+        assert_eq!(text("short\u{1bca0}hand\u{1bca3}"), "shorthand");
         assert_eq!(text("two\r\nlines\u{2028}three"), "two  lines three");
         assert_eq!(text("größer, 日本, שלום"), "größer, 日本, שלום");
     }
@@ -90,6 +91,24 @@ mod tests {
         let text = Text::from("i-0262ae674bb253b4e and an-argument-that-is-longer-than-an-id");
         let whole: Vec<bool> = text.words().map(|(_, is_whole)| is_whole).collect();
         assert_eq!(whole, [true, false, false]);
+    }
+
+    #[test]
+    fn a_word_of_24_characters_with_a_hyphen_stays_whole_and_a_longer_one_does_not() {
+        let text = Text::from(format!("plain ä-{} a-{}", "x".repeat(22), "x".repeat(23)));
+        let whole: Vec<bool> = text.words().map(|(_, is_whole)| is_whole).collect();
+        assert_eq!(whole, [false, true, false]);
+    }
+
+    #[test]
+    fn a_text_of_blanks_alone_has_nothing_to_read() {
+        assert!(
+            ["", "  ", "\n\t", "\u{200b}"]
+                .map(Text::from)
+                .iter()
+                .all(Text::is_empty)
+        );
+        assert!(!Text::from(" a ").is_empty());
     }
 
     #[test]

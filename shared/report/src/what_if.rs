@@ -88,3 +88,53 @@ impl Elsewhen {
         part.failed * self.undisturbed_seconds + (1.0 - part.failed) * part.added_seconds_p50
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hit_costs_the_time_that_it_adds_and_a_run_that_fails_costs_another() {
+        let told = Elsewhen {
+            runs: 100,
+            seed: 1,
+            instances: 1,
+            notice_seconds: 120.0,
+            replaced_after_seconds: None,
+            replaced_as_seen: false,
+            logged_seconds: 610.0,
+            replayed_seconds: 605.0,
+            undisturbed_seconds: 600.0,
+            hit_at_seconds: None,
+            failed: 0.1,
+            added_seconds_p50: 7.0,
+            added_seconds_p90: 9.0,
+            parts: Vec::new(),
+            assumed: Vec::new(),
+        };
+        for (failed, seconds) in [(0.0, 40.0), (1.0, 600.0), (0.25, 180.0)] {
+            let part = Part {
+                from_seconds: 0.0,
+                to_seconds: 60.0,
+                runs: 10,
+                failed,
+                added_seconds_p50: 40.0,
+                added_seconds_p90: 90.0,
+                stage: None,
+            };
+            assert!(
+                (told.cost(&part) - seconds).abs() < 1e-9,
+                "{failed}: {}",
+                told.cost(&part)
+            );
+        }
+    }
+
+    #[test]
+    fn why_nothing_is_said_stands_in_the_report() {
+        let not_said = WhatIf::not_said("the log breaks off");
+        let json = serde_json::to_value(&not_said).unwrap();
+        assert_eq!(json, serde_json::json!({"not_said_because": "the log breaks off"}));
+        assert_eq!(serde_json::from_value::<WhatIf>(json).unwrap(), not_said);
+    }
+}

@@ -22,8 +22,7 @@ pub fn span(seconds: i64) -> String {
 /// The same where seconds do not matter any more: from ten minutes on they are left out.
 pub fn rough(seconds: i64) -> String {
     match seconds {
-        600..3_600 => span((seconds + 30) / 60 * 60),
-        3_600.. => span((seconds + 30) / 60 * 60),
+        600.. => span((seconds + 30) / 60 * 60),
         _ => span(seconds),
     }
 }
@@ -97,8 +96,43 @@ mod tests {
             ["0 s", "59 s", "1 min", "4 min 28 s", "1 h", "6 h 25 min"]
         );
         assert_eq!([-1, -268].map(span), ["−1 s", "−4 min 28 s"]);
-        assert_eq!([599, 2_069, 23_129].map(rough), ["9 min 59 s", "34 min", "6 h 25 min"]);
-        assert_eq!([0, 227, 3_827].map(clock), ["0:00", "3:47", "1:03:47"]);
+        assert_eq!(
+            [599, 600, 629, 630, 2_069, 23_129].map(rough),
+            ["9 min 59 s", "10 min", "10 min", "11 min", "34 min", "6 h 25 min"]
+        );
+        // The last half minute of an hour is said as the next.
+        assert_eq!(
+            [3_569, 3_570, 3_629, 3_630].map(rough),
+            ["59 min", "1 h", "1 h", "1 h 1 min"]
+        );
+        assert_eq!(
+            [0, 227, 3_599, 3_600, 3_827, -65, -3_827].map(clock),
+            ["0:00", "3:47", "59:59", "1:00:00", "1:03:47", "−1:05", "−1:03:47"]
+        );
+    }
+
+    #[test]
+    fn counts_are_said_as_one_says_them() {
+        let instances = |count| plural(count, "instance");
+        assert_eq!(
+            [0, 1, 2, 1_234].map(instances),
+            ["0 instances", "1 instance", "2 instances", "1,234 instances"]
+        );
+        assert_eq!(
+            [0, 1, 12, 13, 1_234].map(in_words),
+            ["none", "one", "twelve", "13", "1,234"]
+        );
+        assert_eq!(times(1_234), "1,234 times");
+    }
+
+    #[test]
+    fn a_share_is_the_nearest_percent_and_nothing_has_none() {
+        let shares = [(0, 7), (1, 3), (2, 3), (1, 200), (1, 201), (7, 7), (9, 6)];
+        assert_eq!(
+            shares.map(|(part, whole)| percent(part, whole)),
+            [0, 33, 67, 1, 0, 100, 150].map(Some)
+        );
+        assert_eq!((percent(0, 0), percent(1, 0), percent(1, -1)), (None, None, None));
     }
 
     #[test]

@@ -4,10 +4,13 @@ use super::{Seen, Weakness, capacity};
 use crate::StageRow;
 use crate::words::{list, number, plural, span};
 
-/// Spark's default share of an executor's memory that YARN gives on top, in percent, and its least, in MiB.
+/// Spark's default share of an executor's memory that YARN gives on top, and its least, in MiB.
 /// <https://spark.apache.org/docs/latest/configuration.html#application-properties>
-const OVERHEAD_PERCENT: f64 = 10.0;
+const OVERHEAD_SHARE: f64 = 0.1;
 const OVERHEAD_MIB_MIN: u64 = 384;
+/// The least memory with which an executor starts, in MiB: half as much again as the 300 MiB that it keeps for itself.
+/// <https://github.com/apache/spark/blob/v3.5.5/core/src/main/scala/org/apache/spark/memory/UnifiedMemoryManager.scala>
+const MEMORY_MIB_MIN: u64 = 450;
 /// A task that takes so many times as long as the mean of its stage holds it up, if it takes so many seconds.
 const STRAGGLES_TIMES: u64 = 3;
 const STRAGGLES_SECONDS_MIN: u64 = 60;
@@ -50,23 +53,49 @@ fn yarn_mib(instance_type: &str) -> Option<u64> {
     Some(memory - (memory / 4).min(8 * 1_024))
 }
 
-/// An executor's container: its memory, what comes on top by the setting or the least that Spark adds, and the share of that.
-fn container(seen: &Seen<'_>) -> Option<(u64, f64)> {
+/// What comes on top of an executor's memory.
+enum Overhead {
+    /// So many MiB, by a setting.
+    Set(u64),
+    /// This share of it, and what Spark adds at least.
+    Share(f64),
+}
+
+impl Overhead {
+    /// How much comes on top of so much memory, in MiB.
+    fn of(&self, memory: u64) -> u64 {
+        match self {
+            Self::Set(mib) => *mib,
+            Self::Share(share) => ((memory as f64 * share) as u64).max(OVERHEAD_MIB_MIN),
+        }
+    }
+
+    /// How much memory there may be where both have so many MiB.
+    fn beside(&self, both: u64) -> u64 {
+        match self {
+            Self::Set(mib) => both.saturating_sub(*mib),
+            Self::Share(share) => ((both as f64 / (1.0 + share)) as u64).min(both.saturating_sub(OVERHEAD_MIB_MIN)),
+        }
+    }
+}
+
+/// An executor's memory, and what comes on top.
+fn container(seen: &Seen<'_>) -> Option<(u64, Overhead)> {
     let memory = mib(seen.setting("spark.executor.memory")?)?;
     let keys = [
         "spark.executor.memoryOverheadFactor",
         "spark.yarn.executor.memoryOverheadFactor",
     ];
-    let factor = keys.iter().find_map(|key| seen.setting(key)?.parse::<f64>().ok());
-    let factor = factor.unwrap_or(OVERHEAD_PERCENT / 100.0);
+    let share = keys.iter().find_map(|key| seen.setting(key)?.parse::<f64>().ok());
+    let share = Overhead::Share(share.unwrap_or(OVERHEAD_SHARE));
     let keys = ["spark.executor.memoryOverhead", "spark.yarn.executor.memoryOverhead"];
-    let overhead = keys.iter().find_map(|key| mib(seen.setting(key)?));
-    let overhead = overhead.unwrap_or_else(|| ((memory as f64 * factor) as u64).max(OVERHEAD_MIB_MIN));
-    Some((memory + overhead, factor))
+    let set = keys.iter().find_map(|key| mib(seen.setting(key)?));
+    Some((memory, set.map_or(share, Overhead::Set)))
 }
 
 pub(super) fn too_large(seen: &Seen<'_>) -> Option<Weakness> {
-    let (needed, factor) = container(seen)?;
+    let (memory, overhead) = container(seen)?;
+    let needed = memory + overhead.of(memory);
     let pools = capacity::spot_pools(seen);
     let types = pools.iter().flat_map(|pool| pool.weights.keys());
     let mut small: Vec<(u64, String)> = types
@@ -75,7 +104,7 @@ pub(super) fn too_large(seen: &Seen<'_>) -> Option<Weakness> {
         .collect();
     small.sort();
     let least = small.first()?.0;
-    let memory = ((least as f64 / (1.0 + factor)) as u64).min(least.saturating_sub(OVERHEAD_MIB_MIN));
+    let fits = Some(overhead.beside(least)).filter(|memory| *memory >= MEMORY_MIB_MIN);
     let names: Vec<String> = small.iter().map(|(_, name)| name.clone()).collect();
     Some(Weakness {
         what: "Executors do not fit on each type that the fleet may choose.".into(),
@@ -89,7 +118,7 @@ pub(super) fn too_large(seen: &Seen<'_>) -> Option<Weakness> {
         advice: "On such an instance no executor of this job can run, also when it comes in place of one that went. Make executors \
                  smaller, or take these types out of the fleet."
             .into(),
-        settings: vec![format!("spark.executor.memory={memory}m")],
+        settings: fits.map(|memory| format!("spark.executor.memory={memory}m")).into_iter().collect(),
         page: Some("https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-hadoop-task-config.html"),
         ..Weakness::default()
     })

@@ -1,5 +1,7 @@
 //! Each rule with a report that fires it and one that does not: the workshop's, changed in one place.
 
+mod borders;
+mod pools;
 mod told;
 mod words;
 
@@ -7,7 +9,7 @@ use rules::cluster::{ManagedScaling, Market};
 use rules::drill::DrillState;
 use rules::replacement::{Excuse, Replacement};
 
-use super::{RULES, find};
+use super::{Finding, RULES, find};
 use crate::sample::workshop;
 use crate::{Baseline, Missing, OutputNamedBy, Report, Spark};
 
@@ -260,6 +262,20 @@ const CASES: [(&str, Change, Change); 28] = [
         |_| {},
     ),
 ];
+
+/// What a rule says of the workshop's report, so changed.
+fn finding(id: &str, change: impl Fn(&mut Report)) -> Option<Finding> {
+    let mut report = workshop();
+    change(&mut report);
+    find(&report).into_iter().find(|finding| finding.id == id)
+}
+
+/// Whether a rule fires, one way or the other.
+fn assert_fires(id: &str, cases: &[(&str, bool, Change)]) {
+    for (name, fires, change) in cases {
+        assert_eq!(finding(id, change).is_some(), *fires, "{id}: {name}");
+    }
+}
 
 fn ids(change: Change) -> Vec<String> {
     let mut report = workshop();

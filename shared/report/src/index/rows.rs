@@ -95,24 +95,27 @@ pub(super) fn render(sorted: &[Entry]) -> Result<String, askama::Error> {
     });
     let all_jobs = ranked.len();
     ranked.truncate(JOBS_MAX);
-    let hidden = sorted.len().saturating_sub(LIST_MAX);
     Page {
         summary: format!("{} of {}", plural(sorted.len(), "drill"), plural(all_jobs, "job")).into(),
         filters: filters.into(),
-        more_jobs: (all_jobs > JOBS_MAX).then(|| {
-            format!(
+        more_jobs: match all_jobs.saturating_sub(JOBS_MAX) {
+            0 => None,
+            1 => Some("1 more job is not shown, which is no worse than these.".to_owned()),
+            more => Some(format!(
                 "{} more jobs are not shown, none of them worse than these.",
-                number((all_jobs - JOBS_MAX) as u64)
-            )
-        }),
+                number(more as u64)
+            )),
+        },
         jobs: ranked.iter().map(|(job, drills)| row(job, drills)).collect(),
         drills: sorted.iter().take(LIST_MAX).map(mark).collect(),
-        more: (hidden > 0).then(|| {
-            format!(
+        more: match sorted.len().saturating_sub(LIST_MAX) {
+            0 => None,
+            1 => Some("1 older drill is not listed; its report stays where it is.".to_owned()),
+            hidden => Some(format!(
                 "{} older drills are not listed; their reports stay where they are.",
                 number(hidden as u64)
-            )
-        }),
+            )),
+        },
     }
     .render()
 }

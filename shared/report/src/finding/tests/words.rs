@@ -168,6 +168,30 @@ fn the_memory_that_is_advised_fits_on_the_smallest_type() {
 }
 
 #[test]
+fn memory_is_advised_beside_the_overhead_that_is_set_and_none_where_that_alone_does_not_fit() {
+    // The smallest types of the sample have 24,576 MiB for YARN.
+    let settings = |memory: &str, overhead: &str| {
+        let mut report = workshop();
+        set(&mut report, "spark.executor.memory", memory);
+        set(&mut report, "spark.executor.memoryOverhead", overhead);
+        let found = find(&report)
+            .into_iter()
+            .find(|finding| finding.id == "executors-too-large");
+        found.map(|finding| finding.settings)
+    };
+    assert_eq!(settings("18g", "6g"), None, "it fits to the last MiB");
+    assert_eq!(settings("20g", "6g"), Some(vec!["spark.executor.memory=18432m".into()]));
+    assert_eq!(settings("2g", "23g"), Some(vec!["spark.executor.memory=1024m".into()]));
+    // Spark does not start with less than 450 MiB.
+    assert_eq!(
+        settings("2g", "24126m"),
+        Some(vec!["spark.executor.memory=450m".into()])
+    );
+    assert_eq!(settings("2g", "24127m"), Some(Vec::new()));
+    assert_eq!(settings("2g", "30g"), Some(Vec::new()));
+}
+
+#[test]
 fn rows_that_were_counted_weigh_more_than_bytes() {
     let told = |here: Option<u64>, there: Option<u64>| {
         let mut report = workshop();

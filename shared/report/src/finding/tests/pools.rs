@@ -1,0 +1,190 @@
+//! What the rules on capacity, output and the drill need to fire, one fact at a time.
+
+use rules::bearing::Bearing;
+use rules::cluster::{ManagedScaling, Role};
+use rules::drill::DrillState;
+use rules::replacement::{Excuse, Replacement};
+
+use super::{Change, assert_fires, finding, known_output, not_replaced, task_pool};
+use crate::Report;
+
+#[test]
+fn what_is_said_of_a_jobs_output_needs_a_step_that_ended_well_and_a_place_that_is_known() {
+    fn no_marker(report: &mut Report) {
+        known_output(report);
+        report.output.as_mut().expect("it is there").has_success_marker = false;
+    }
+    assert_fires(
+        "output-without-marker",
+        &[
+            ("it completed", true, no_marker),
+            ("it failed", false, |r| {
+                no_marker(r);
+                r.step.state = "FAILED".into();
+            }),
+        ],
+    );
+}
+
+#[test]
+fn capacity_is_lacking_where_an_instance_went_while_the_job_ran() {
+    assert_fires(
+        "not-replaced",
+        &[
+            ("it went with nothing of the job", true, |r| {
+                not_replaced(r);
+                r.interruptions[0].loss.bearing = Bearing::NothingThere;
+            }),
+            ("it went after the run", false, |r| {
+                not_replaced(r);
+                r.interruptions[0].loss.bearing = Bearing::AfterTheRun;
+            }),
+            ("all came back", false, |_| {}),
+        ],
+    );
+    assert_fires(
+        "managed-scaling",
+        &[
+            ("a task instance went while it ran", true, |r| {
+                not_replaced(r);
+                r.targets.managed_scaling = Some(ManagedScaling::Absent);
+            }),
+            ("it went after the run", false, |r| {
+                not_replaced(r);
+                r.targets.managed_scaling = Some(ManagedScaling::Absent);
+                r.interruptions[0].loss.bearing = Bearing::AfterTheRun;
+            }),
+            ("it was a core instance", false, |r| {
+                not_replaced(r);
+                r.targets.managed_scaling = Some(ManagedScaling::Absent);
+                r.interruptions[0].interrupted.role = Some(Role::Core);
+            }),
+            ("its target was lowered", false, |r| {
+                r.targets.managed_scaling = Some(ManagedScaling::Absent);
+                r.interruptions[0].replacement = Replacement::NotExpected {
+                    excuse: Excuse::TargetLowered,
+                    why: "the target was lowered".into(),
+                };
+            }),
+            ("it came back after five minutes", false, |r| slow(r, 300)),
+            ("it came back after five minutes and a second", true, |r| slow(r, 301)),
+        ],
+    );
+}
+
+fn slow(report: &mut Report, seconds: i64) {
+    report.targets.managed_scaling = Some(ManagedScaling::Absent);
+    if let Replacement::Replaced {
+        seconds_after_notice, ..
+    } = &mut report.interruptions[0].replacement
+    {
+        *seconds_after_notice = Some(seconds);
+    }
+}
+
+#[test]
+fn only_spot_capacity_of_task_pools_is_looked_at() {
+    assert_fires(
+        "few-instance-types",
+        &[
+            // The core fleet of the sample has one type, and no Spot capacity.
+            ("twelve types", false, |_| {}),
+            ("the core fleet has Spot capacity, too", false, |r| {
+                let pools = r.targets.at_start.as_mut().expect("it is there");
+                pools.iter_mut().for_each(|pool| pool.target_spot_units = 4);
+            }),
+            ("one unit of Spot capacity", true, |r| {
+                let task = task_pool(r);
+                task.weights.clear();
+                (task.target_spot_units, task.target_on_demand_units) = (1, 8);
+            }),
+        ],
+    );
+    let settings = |change: Change| finding("few-instance-types", change).expect("it fires").settings;
+    fn strategy(report: &mut Report, name: Option<&str>) {
+        let task = task_pool(report);
+        task.weights.clear();
+        task.spot_strategy = name.map(str::to_owned);
+    }
+    let advised = ["AllocationStrategy=price-capacity-optimized"];
+    assert_eq!(settings(|r| strategy(r, Some("lowest-price"))), advised);
+    assert_eq!(settings(|r| strategy(r, None)), advised, "it is not known");
+    assert!(settings(|r| strategy(r, Some("capacity-optimized"))).is_empty());
+    // One fleet of two has none.
+    assert_eq!(
+        settings(|r| {
+            let other = task_pool(r).clone();
+            strategy(r, Some("capacity-optimized"));
+            r.targets.at_start.as_mut().expect("it is there").push(other);
+        }),
+        advised
+    );
+}
+
+#[test]
+fn warnings_are_lost_or_late_by_each_of_those_that_went_while_the_job_ran() {
+    fn unwarned(report: &mut Report, status: Option<&str>) {
+        let told = &mut report.interruptions[0].interrupted;
+        (told.warnings, told.spot_status) = (0, status.map(str::to_owned));
+    }
+    let evidence = |change: Change| finding("warnings-lost", change).map(|finding| finding.evidence);
+    assert_eq!(
+        evidence(|r| unwarned(r, Some("instance-terminated-no-capacity"))).as_deref(),
+        Some(
+            "1 interrupted instance without a warning on record: EC2 tells of them only by the status of the Spot request."
+        )
+    );
+    assert_eq!(
+        evidence(|r| {
+            unwarned(r, None);
+            r.interruptions[1].interrupted.warnings = 0;
+        })
+        .as_deref(),
+        Some("2 interrupted instances without a warning on record.")
+    );
+    assert_eq!(
+        evidence(|r| {
+            unwarned(r, None);
+            r.interruptions[0].loss.bearing = Bearing::BeforeTheRun;
+        }),
+        None
+    );
+    let late = finding("warnings-late", |r| {
+        r.interruptions[1].interrupted.latency_ms = Some(61_900)
+    });
+    assert_eq!(
+        late.expect("it fires").evidence,
+        "The latest was 61 s on its way, of the 120 s that a warning gives."
+    );
+}
+
+#[test]
+fn what_is_advised_where_nobody_was_interrupted_follows_from_how_far_the_drill_came() {
+    let advice = |state, reason: &str| {
+        let told = finding("not-injected", |r| {
+            r.interruptions.clear();
+            r.drill.state = state;
+            r.drill.reason = Some(reason.into());
+        });
+        told.expect("it fires").advice
+    };
+    // The same words of another state are no ground for the same advice.
+    for reason in [
+        "the step ended before",
+        "not opted in",
+        "safety lever",
+        "has the cluster",
+    ] {
+        let began = advice(Some(DrillState::Started), reason);
+        assert!(began.starts_with("Read what FIS says"), "{reason}: {began}");
+    }
+    let after_the_run: Change = |r| {
+        r.drill.reason = Some("the experiment failed".into());
+        let losses = r.interruptions.iter_mut();
+        losses.for_each(|one| one.loss.bearing = Bearing::AfterTheRun);
+    };
+    assert!(
+        finding("not-injected", after_the_run).is_some(),
+        "nobody while the job ran"
+    );
+}
