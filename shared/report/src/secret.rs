@@ -41,26 +41,40 @@ pub fn mask(arguments: &[String]) -> Vec<String> {
     masked
 }
 
-/// One argument; a shell's command has several words in one, on several lines, and a quoted one may be a command again.
+/// One argument; a shell's command has several words in one, on several lines.
 fn one(argument: &str) -> String {
-    let mut words = words(argument);
-    if words.len() < 2 {
-        let masked = word(argument);
-        if masked != argument {
-            return masked;
-        }
-        words = argument.split_whitespace().collect();
+    let words = words(argument);
+    let masked = match words.as_slice() {
+        [only] => vec![quoted(only)],
+        several => mask(&owned(several)),
+    };
+    put_back(argument, &words, &masked)
+}
+
+/// One word; in quotes it may be a command again, or a secret with blanks in it.
+fn quoted(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [first, _, ..] = words.as_slice() else {
+        return word(text);
+    };
+    let masked = word(first);
+    if masked.ends_with(&format!("={MASK}")) {
+        return masked;
     }
-    if words.len() < 2 {
-        return argument.to_owned();
-    }
-    let owned: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    let (mut said, mut rest) = (String::new(), argument);
-    for (word, masked) in words.iter().zip(mask(&owned)) {
-        // What is between them stays as it is.
+    put_back(text, &words, &mask(&owned(&words)))
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A text with other words in it. What is between them stays as it is.
+fn put_back(text: &str, words: &[&str], others: &[String]) -> String {
+    let (mut said, mut rest) = (String::new(), text);
+    for (word, other) in words.iter().zip(others) {
         let (between, after) = rest.split_once(word).unwrap_or((rest, ""));
         said.push_str(between);
-        said.push_str(&masked);
+        said.push_str(other);
         rest = after;
     }
     said + rest
@@ -98,22 +112,26 @@ fn length(text: &str) -> usize {
     text.len()
 }
 
-/// A word, of which the value may have a name before it, and a word of its own in it: `url=jdbc:…?user=me&password=x`.
+/// A word, in which a value may have names and values of its own: `url=jdbc:…?user=me&password=x`.
 fn word(word: &str) -> String {
-    let word = without_password(word).unwrap_or_else(|| word.to_owned());
-    match word.split_once('=') {
-        Some((name, value)) if !value.is_empty() && is_name(name) => format!("{name}={MASK}"),
-        Some((name, value)) => format!("{name}={}", self::word(value)),
-        None if is_access_key(&word) => MASK.into(),
-        None => word,
+    let (mut said, mut rest) = (String::new(), word.to_owned());
+    loop {
+        rest = without_password(&rest).unwrap_or(rest);
+        let Some((name, value)) = rest.split_once('=') else {
+            break;
+        };
+        said.push_str(name);
+        said.push('=');
+        if !value.is_empty() && is_name(name) {
+            return said + MASK;
+        }
+        rest = value.to_owned();
     }
+    said + if is_access_key(&rest) { MASK } else { &rest }
 }
 
 fn is_name(name: &str) -> bool {
-    if name.contains(char::is_whitespace) {
-        return false;
-    }
-    let bare = |c: &char| !matches!(c, '-' | '_' | '.');
+    let bare = |c: &char| !matches!(c, '-' | '_' | '.' | '"' | '\'');
     let name: String = name.chars().filter(bare).map(|c| c.to_ascii_lowercase()).collect();
     NAMES.iter().any(|secret| name.ends_with(secret))
 }
@@ -190,7 +208,10 @@ mod tests {
             ("job --token \"a b\" 'c d'", "job --token *** 'c d'"),
             ("job --conf 'db.password=a b' out", "job --conf 'db.password=*** out"),
             ("job --db-password='a b' out", "job --db-password=*** out"),
-            ("bash -c \"job --token abc out\"", "bash -c \"job --token *** out\""),
+            (
+                "bash -c \"job --url=s://me:pw@host --token abc out\"",
+                "bash -c \"job --url=s://me:***@host --token *** out\"",
+            ),
             // An apostrophe is no quote.
             ("echo it's --token abc out", "echo it's --token *** out"),
         ] {
@@ -214,6 +235,8 @@ mod tests {
                 "spark.driver.extraJavaOptions=-Djavax.net.ssl.trustStorePassword=***",
             ),
             ("--id=AKIAIOSFODNN7EXAMPLE", "--id=***"),
+            ("{'password'=pw}", "{'password'=***"),
+            ("a=s://host/&b=s://me:pw@host", "a=s://host/&b=s://me:***@host"),
             (
                 "--url=https://me:pw@host/?a=b&token=c",
                 "--url=https://me:***@host/?a=b&token=***",
