@@ -111,7 +111,7 @@ pub(crate) async fn report(
         observed_at: recovery.observed_at,
         revisions: Vec::new(),
     };
-    report.step.args = secret::mask(&report.step.args);
+    secret::hide(&mut report.step);
     add_up(&mut report, config.unit_hour_usd.0);
     report.cost.own = own_use(drill, meter.read(aws, &config.clients));
     report.findings = finding::find(&report);

@@ -1,12 +1,14 @@
-//! Arguments that look like secrets, masked before a report keeps them.
+//! Arguments and properties that look like secrets, masked before a report keeps them.
 //!
-//! People pass passwords and keys to jobs as arguments. EMR shows them to whoever may describe the step; a report is read
+//! People pass passwords and keys to jobs in them. EMR shows them to whoever may describe the step; a report is read
 //! by more.
+
+use rules::step::Step;
 
 /// What stands in a secret's place.
 pub const MASK: &str = "***";
 
-/// Ends of names whose value is a secret, in small letters and without `-`, `_` and `.`.
+/// Ends of names whose value is a secret, in small letters and without `-`, `_`, `.` and quotes.
 const NAMES: [&str; 14] = [
     "password",
     "passwd",
@@ -24,9 +26,17 @@ const NAMES: [&str; 14] = [
     "credentials",
 ];
 
+/// Masks a step's arguments, and the properties of its JAR: those by their names, too.
+pub fn hide(step: &mut Step) {
+    step.args = mask(&step.args);
+    for (name, value) in &mut step.properties {
+        *value = if is_name(name) { MASK.into() } else { one(value) };
+    }
+}
+
 /// A step's arguments, in which each value whose name or shape is a secret's is replaced by [`MASK`]: of `--password x`,
 /// `--password=x`, `key=value` (as of `--conf`), URLs with a password, and AWS's access keys.
-pub fn mask(arguments: &[String]) -> Vec<String> {
+fn mask(arguments: &[String]) -> Vec<String> {
     let mut masked = Vec::with_capacity(arguments.len());
     let mut is_value = false;
     for argument in arguments {
@@ -185,6 +195,23 @@ mod tests {
     }
 
     #[test]
+    fn a_jars_properties_are_masked_as_its_arguments_are() {
+        let mut step = crate::sample::workshop().step;
+        step.args = vec!["--token".into(), "abc".into()];
+        for (name, value) in [
+            ("db.password", "x y"),
+            ("db.url", "jdbc:postgresql://me:pw@host/db"),
+            ("out", "s3://b/out/"),
+        ] {
+            step.properties.insert(name.into(), value.into());
+        }
+        hide(&mut step);
+        assert_eq!(step.args, ["--token", "***"]);
+        let told: Vec<&str> = step.properties.values().map(String::as_str).collect();
+        assert_eq!(told, ["***", "jdbc:postgresql://me:***@host/db", "s3://b/out/"]);
+    }
+
+    #[test]
     fn what_is_no_secret_stays() {
         let plain = [
             "--deploy-mode",
@@ -205,7 +232,7 @@ mod tests {
             ("set -e\njob\t--token\tabc\n", "set -e\njob\t--token\t***\n"),
             ("job --token \\\n  abc \\\n  out", "job --token \\\n  *** \\\n  out"),
             ("job --token 'a b' out", "job --token *** out"),
-            ("job --token \"a b\" 'c d'", "job --token *** 'c d'"),
+            ("job --token 'a b' 'c d'", "job --token *** 'c d'"),
             ("job --conf 'db.password=a b' out", "job --conf 'db.password=*** out"),
             ("job --db-password='a b' out", "job --db-password=*** out"),
             (

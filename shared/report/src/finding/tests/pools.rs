@@ -5,7 +5,7 @@ use rules::cluster::{ManagedScaling, Role};
 use rules::drill::DrillState;
 use rules::replacement::{Excuse, Replacement};
 
-use super::{Change, assert_fires, finding, known_output, not_replaced, task_pool};
+use super::{Change, assert_fires, finding, known_output, not_replaced, set, spark, task_pool};
 use crate::Report;
 
 #[test]
@@ -186,5 +186,74 @@ fn what_is_advised_where_nobody_was_interrupted_follows_from_how_far_the_drill_c
     assert!(
         finding("not-injected", after_the_run).is_some(),
         "nobody while the job ran"
+    );
+}
+
+#[test]
+fn a_straggler_is_a_task_of_several_of_a_stage_that_completed() {
+    fn only_one_took_time(report: &mut Report, tasks: i64, status: &str) {
+        let stage = &mut spark(report).stages[0];
+        (stage.tasks, stage.task_time_ms, stage.longest_task_ms) = (tasks, 90_000, 90_000);
+        stage.status = status.into();
+    }
+    assert_fires(
+        "stragglers",
+        &[
+            ("of four", true, |r| only_one_took_time(r, 4, "COMPLETE")),
+            ("of three, whose mean it cannot exceed by more", false, |r| {
+                only_one_took_time(r, 3, "COMPLETE")
+            }),
+            ("of a stage that failed", false, |r| only_one_took_time(r, 4, "FAILED")),
+        ],
+    );
+    let told = finding("stragglers", |r| only_one_took_time(r, 6, "COMPLETE")).expect("it fires");
+    assert_eq!(
+        (told.evidence.as_str(), told.price.as_deref()),
+        (
+            "The longest task of stage 0 took 1 min 30 s; its 6 tasks took 15 s in the mean.",
+            Some("1 min 15 s of run time at most.")
+        )
+    );
+}
+
+/// Spark adds a tenth, and 384 MiB at least: <https://spark.apache.org/docs/latest/configuration.html#application-properties>
+#[test]
+fn an_executor_takes_its_memory_and_what_spark_adds() {
+    // The smallest types of the sample have 24,576 MiB for YARN.
+    let needed = |settings: &[(&str, &str)]| {
+        let told = finding("executors-too-large", |r| {
+            settings.iter().for_each(|(key, value)| set(r, key, value));
+        });
+        told.map(|finding| {
+            let (_, needed) = finding.evidence.split_once("takes ").expect("it says how much");
+            let (needed, _) = needed.split_once(" MiB").expect("in MiB");
+            (needed.to_owned(), finding.settings.join(" "))
+        })
+    };
+    let memory = |memory| ("spark.executor.memory", memory);
+    let share = |share| ("spark.executor.memoryOverheadFactor", share);
+    for (settings, most, fitting) in [
+        (vec![memory("30000m")], "33,000", "22341"),
+        (vec![memory("30000m"), share("0.5")], "45,000", "16384"),
+        (vec![memory("30000m"), share("0.001")], "30,384", "24192"),
+        (vec![memory("30000m"), share("much")], "33,000", "22341"),
+        (
+            vec![memory("30000m"), ("spark.yarn.executor.memoryOverheadFactor", "0.1875")],
+            "35,625",
+            "20695",
+        ),
+        (
+            vec![memory("24000m"), ("spark.yarn.executor.memoryOverhead", "1000")],
+            "25,000",
+            "23576",
+        ),
+    ] {
+        let fitting = format!("spark.executor.memory={fitting}m");
+        assert_eq!(needed(&settings), Some((most.to_owned(), fitting)), "{settings:?}");
+    }
+    assert_eq!(
+        needed(&[memory("24192m"), share("0.01")]),
+        None,
+        "it fits to the last MiB"
     );
 }
