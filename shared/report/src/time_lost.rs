@@ -119,7 +119,7 @@ fn spans_of(stage: &StageRow, all: &[StageRow], since: DateTime<Utc>) -> Vec<Spa
 fn sweep(spans: &[Span]) -> Vec<Part> {
     let mut edges: Vec<(DateTime<Utc>, i32, Option<Why>)> = spans
         .iter()
-        .filter(|(from, until, _)| until > from)
+        .filter(|(from, until, _)| from <= until)
         .flat_map(|(from, until, why)| [(*from, 1, *why), (*until, -1, *why)])
         .collect();
     edges.sort_unstable_by_key(|(at, _, _)| *at);
@@ -304,6 +304,10 @@ mod tests {
         assert_eq!(
             parts(&[span(10, 40, repeated), span(10, 20, failed), span(0, 15, began)]),
             [(0, 15, Why::BeganAgain), (15, 20, Why::Failed), (20, 40, Why::Repeated)]
+        );
+        assert_eq!(
+            parts(&[span(10, 30, repeated), span(10, 20, failed)]),
+            [(10, 20, Why::Failed), (20, 30, Why::Repeated)]
         );
         // Side by side they are one; with time between them, or in which something went on, they are not.
         assert_eq!(

@@ -191,6 +191,9 @@ mod tests {
             ("r5.xlarge", 24_576),
             ("r5.2xlarge", 57_344),
             ("c5.xlarge", 6_144),
+            ("m4.large", 6_144),
+            ("c5.9xlarge", 65_536),
+            ("m5.24xlarge", 385_024),
         ];
         for (name, mib) in listed {
             assert_eq!(yarn_mib(name), Some(mib), "{name}");

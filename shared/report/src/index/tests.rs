@@ -280,7 +280,7 @@ fn what_is_said_anew_of_a_drill_is_news_whatever_of_it_changed() {
     for change in changes {
         let mut now = known.clone();
         change(&mut now);
-        let mut index = index(&[known.clone()]);
+        let mut index = index(std::slice::from_ref(&known));
         assert!(index.add(now.clone()) && !index.add(now.clone()));
         assert_eq!(index.entries, [now]);
     }

@@ -122,6 +122,48 @@ fn only_spot_capacity_of_task_pools_is_looked_at() {
 }
 
 #[test]
+fn of_a_cluster_of_groups_neither_zone_nor_listing_tells_anything() {
+    fn group(report: &mut Report) {
+        task_pool(report).id = "ig-1".into();
+        report.cluster.subnets = vec!["subnet-1".into()];
+    }
+    assert_fires(
+        "one-zone",
+        &[
+            ("a fleet, one subnet", true, |r| {
+                r.cluster.subnets = vec!["subnet-1".into()]
+            }),
+            // A cluster of groups takes one subnet and no more.
+            ("a group", false, group),
+        ],
+    );
+    let evidence = |pool: &str, listed_after: i64| {
+        let told = finding("slow-replacement", |r| {
+            let lost = &mut r.interruptions[0];
+            lost.interrupted.pool_id = Some(pool.into());
+            let noticed_at = lost.interrupted.noticed_at.expect("it was warned");
+            if let Replacement::Replaced {
+                seconds_after_notice,
+                listed_at,
+                ..
+            } = &mut lost.replacement
+            {
+                *seconds_after_notice = Some(400);
+                *listed_at = Some(noticed_at + chrono::TimeDelta::seconds(listed_after));
+            }
+        });
+        told.expect("it fires").evidence
+    };
+    let alone = "The slowest could take work 6 min 40 s after the notice.";
+    assert_eq!(evidence("ig-1", 100), alone, "a request that waits is listed, too");
+    assert!(evidence("if-1", 100).starts_with(&format!("{alone} 1 min 40 s of it passed")));
+    assert!(
+        evidence("if-1", -10).starts_with(&format!("{alone} 0 s of it passed")),
+        "it was asked for before"
+    );
+}
+
+#[test]
 fn warnings_are_lost_or_late_by_each_of_those_that_went_while_the_job_ran() {
     fn unwarned(report: &mut Report, status: Option<&str>) {
         let told = &mut report.interruptions[0].interrupted;
