@@ -139,7 +139,7 @@ fn sweep(spans: &[Span]) -> Vec<Part> {
             .zip(open)
             .find(|(_, open)| *open > 0)
             .map(|(kind, _)| *kind);
-        let Some(why) = lost.filter(|_| going == 0 && until > from) else {
+        let Some(why) = lost.filter(|_| going <= 0 && until > from) else {
             continue;
         };
         match parts.last_mut().filter(|last| last.until == *from && last.why == why) {
