@@ -232,6 +232,7 @@ mod tests {
             ("set -e\njob\t--token\tabc\n", "set -e\njob\t--token\t***\n"),
             ("job --token \\\n  abc \\\n  out", "job --token \\\n  *** \\\n  out"),
             ("job --token 'a b' out", "job --token *** out"),
+            ("job --token '' out 'c d'", "job --token *** out 'c d'"),
             ("job --token 'a b' 'c d'", "job --token *** 'c d'"),
             ("job --conf 'db.password=a b' out", "job --conf 'db.password=*** out"),
             ("job --db-password='a b' out", "job --db-password=*** out"),

@@ -84,6 +84,7 @@ mod tests {
         assert_eq!(text("short\u{1bca0}hand\u{1bca3}"), "shorthand");
         assert_eq!(text("two\r\nlines\u{2028}three"), "two  lines three");
         assert_eq!(text("größer, 日本, שלום"), "größer, 日本, שלום");
+        assert_eq!(Text::from("größer").as_str(), "größer");
     }
 
     #[test]
