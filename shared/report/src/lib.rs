@@ -349,3 +349,17 @@ impl Report {
         page::render(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_back_as_it_was_written_and_is_the_same_bytes_again() {
+        let report = sample::workshop();
+        let bytes = report.to_json().unwrap();
+        let read: Report = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!((&read, read.to_json().unwrap()), (&report, bytes.clone()));
+        assert!(bytes.ends_with(b"}\n"), "a text file's last line ends");
+    }
+}
