@@ -163,6 +163,17 @@ mod tests {
     }
 
     #[test]
+    fn of_the_room_of_a_table_not_much_more_than_an_eighth_is_unused() {
+        for (tasks, unused_max) in [(0, 10_000 / 8 + 1), (10_000, Successes::ROWS_AHEAD_MAX)] {
+            let mut table = Successes::default();
+            for task in 0..10_000 {
+                table.add(tasks, task, task, 1_000, 100);
+                assert!(table.rows.capacity() <= table.rows.len() + unused_max, "{task}");
+            }
+        }
+    }
+
+    #[test]
     fn a_lost_task_is_lost_for_good_unless_it_ran_again_afterwards() {
         let (mut first, mut second, mut lost, mut elsewhere) = (
             Successes::default(),

@@ -170,9 +170,8 @@ impl<'a> Input<'a> {
                 self.start = 0;
             }
             // Grown by what has arrived, not by what a header claims.
-            if self.buffer.len() < self.end + Self::READ_BYTES {
-                self.buffer.resize(self.end + Self::READ_BYTES, 0);
-            }
+            let room = self.buffer.len().max(self.end + Self::READ_BYTES);
+            self.buffer.resize(room, 0);
             let end = self.end;
             self.end += self.read_some(end);
         }
@@ -186,7 +185,8 @@ impl<'a> Input<'a> {
                 self.consume(at);
                 return true;
             }
-            let kept = self.available().len().min(mark.len() - 1);
+            // A mark may have begun in it.
+            let kept = self.available().len().min(mark.len());
             self.consume(self.available().len() - kept);
             if !self.fill(kept + 1) {
                 self.consume(kept);
@@ -264,5 +264,137 @@ impl Spill {
         decode(&mut self.bytes)?;
         self.position = 0;
         Ok(self.drain_into(out))
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A reader that gives a few bytes at a time, and is interrupted in between.
+    struct Pieces<'b> {
+        left: &'b [u8],
+        bytes: usize,
+        interrupted: bool,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+            self.interrupted = !self.interrupted;
+            if self.interrupted {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let count = self.bytes.min(out.len());
+            self.left.read(&mut out[..count])
+        }
+    }
+
+    /// An input whose bytes come in pieces of that many.
+    fn input(bytes: &[u8], piece: usize) -> Input<'_> {
+        Input::new(Box::new(Pieces {
+            left: bytes,
+            bytes: piece,
+            interrupted: false,
+        }))
+    }
+
+    /// What a file decodes to, and what is wrong with it, if its bytes come in pieces of that many.
+    pub(in super::super) fn decoded(codec: Codec, stored: &[u8], piece: usize) -> (Vec<u8>, Vec<&'static str>) {
+        let (mut input, mut decoder) = (input(stored, piece), Decoder::new(codec, 27).ok().unwrap());
+        let (mut bytes, mut faults) = (Vec::new(), Vec::new());
+        let mut room = [0; 100];
+        loop {
+            match decoder.decode(&mut input, &mut room) {
+                Ok(0) => return (bytes, faults),
+                Ok(count) => bytes.extend_from_slice(&room[..count]),
+                Err(fault) => {
+                    faults.push(fault.what);
+                    assert!(faults.len() < 100, "it goes on where it was");
+                    if fault.rest_lost {
+                        return (bytes, faults);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_input_holds_what_is_asked_for_and_no_more_room_than_that_takes() {
+        let bytes: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+        for piece in [7_919, usize::MAX] {
+            let mut input = input(&bytes, piece);
+            let mut at = 0;
+            for count in [1, 20, 5_000, 70_000].into_iter().cycle() {
+                let is_there = at + count <= bytes.len();
+                assert_eq!(input.fill(count), is_there, "{count} at {at}");
+                if !is_there {
+                    break;
+                }
+                assert!(input.available().len() >= count, "{count} at {at}");
+                assert_eq!(input.available()[..count], bytes[at..at + count]);
+                assert!(input.buffer.len() <= 3 * Input::READ_BYTES, "{}", input.buffer.len());
+                input.consume(count);
+                at += count;
+            }
+            let left = bytes.len() - at;
+            assert_eq!((input.available().len(), input.bytes_read()), (left, 3_000_000));
+            assert!(input.fill(left) && !input.failed());
+        }
+    }
+
+    #[test]
+    fn a_mark_is_found_wherever_the_bytes_are_parted_and_what_only_begins_like_it_is_not() {
+        let text = b"no LZ4LZ4Bloc LZ4Block! LZ4Bl";
+        for piece in 1..text.len() {
+            let mut input = input(text, piece);
+            assert!(input.seek(b"LZ4Block"), "{piece}");
+            assert!(input.fill(9) && input.available().starts_with(b"LZ4Block!"), "{piece}");
+            input.consume(1);
+            assert!(!input.seek(b"LZ4Block"), "{piece}");
+            assert!(input.available().is_empty() && !input.seek(b"LZ4Block"), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_reader_that_fails_is_told_from_one_that_ends() {
+        struct Fails;
+        impl Read for Fails {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(ErrorKind::ConnectionReset.into())
+            }
+        }
+        let mut input = Input::new(Box::new(b"abc".chain(Fails)));
+        assert!(input.fill(3) && !input.failed());
+        assert!(!input.fill(4) && input.failed());
+        assert_eq!((input.available(), input.bytes_read()), (&b"abc"[..], 3));
+    }
+
+    #[test]
+    fn the_first_bytes_tell_each_codec() {
+        for (head, expected) in [
+            (&b"\x28\xb5\x2f\xfd\0"[..], Some(Codec::Zstd)),
+            (b"\x50\x2a\x4d\x18\0", Some(Codec::Zstd)),
+            (b"LZ4Block\x25", Some(Codec::Lz4)),
+            (b"\x82SNAPPY\0\0", Some(Codec::Snappy)),
+            (b"ZV\0\x05", Some(Codec::Lzf)),
+            (b"ZV\x01\x05", Some(Codec::Lzf)),
+            (b"\x1f\x8b\x08\0", Some(Codec::Gzip)),
+            (b"{\"Event\"", Some(Codec::Plain)),
+            (b"LZ4", None),
+            (b"", None),
+        ] {
+            assert_eq!(Codec::sniff(head), expected, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn plain_bytes_come_as_they_are() {
+        for piece in [1, 99, 100, 5_000] {
+            let text = "0123456789".repeat(500);
+            assert_eq!(
+                decoded(Codec::Plain, text.as_bytes(), piece),
+                (text.into_bytes(), vec![])
+            );
+        }
     }
 }

@@ -119,13 +119,9 @@ impl Executors {
                 };
                 self.steps.push((added_at_ms, 1));
                 if let Some(at) = found.copied() {
-                    // What is known of the host stays known if only its block manager came back.
-                    let old = std::mem::take(&mut self.list[at]);
-                    self.list[at] = Executor {
-                        host: old.host,
-                        cores: old.cores,
-                        ..new
-                    };
+                    // Its cores stay known if only its block manager came back.
+                    let cores = self.list[at].cores;
+                    self.list[at] = Executor { cores, ..new };
                     at
                 } else {
                     self.list.push(new);

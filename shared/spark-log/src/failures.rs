@@ -146,6 +146,12 @@ mod tests {
             said(Some("org.apache.spark.api.python.PythonException"), python),
             "org.apache.spark.api.python.PythonException: ValueError: bad"
         );
+        let several = "Traceback (most recent call last):\n  File \"a.py\"\nValueError: bad\n\n  of two lines";
+        assert_eq!(said(None, several), "ValueError: bad");
+        let no_places = "one and\n... some\nand one more\nattached";
+        assert_eq!(said(None, no_places), "one and ... some and one more attached");
+        let lines = ["€".repeat(100), "€".repeat(100), "€".repeat(200)].join("\n");
+        assert_eq!(said(None, &lines).chars().count(), WORDS_CHARACTERS_MAX);
         let java = "org.apache.spark.shuffle.FetchFailedException\n\tat org.apache.A.b(A.scala:1)\n\tat java.C.d(C.java:2)\n\
                     Caused by: java.io.IOException: Connecting to h2 timed out\n\tat io.E.f(E.java:3)\n\t... 21 more\n";
         assert_eq!(

@@ -49,3 +49,26 @@ pub(super) fn sniff(head: &[u8]) -> Option<&'static str> {
     let found = MARKS.iter().find(|(mark, _)| head.starts_with(mark));
     found.map(|(_, words)| *words)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// POSIX's `ustar`: the mark stands behind a name, which ends with zeros.
+    #[test]
+    fn a_mark_tells_only_where_it_stands() {
+        let mut tar = vec![b'a'; 600];
+        tar[257..262].copy_from_slice(b"ustar");
+        assert!(sniff(&tar).unwrap().starts_with("tar archives"));
+        assert_eq!(sniff(&tar[1..]), None);
+        assert_eq!(sniff(&tar[..261]), None);
+        // JSON in which that word stands there.
+        tar[0] = b'{';
+        assert_eq!(sniff(&tar), None);
+        for (mark, words) in MARKS {
+            assert_eq!(sniff(&[mark, b"more"].concat()), Some(words));
+            assert_eq!(sniff(&[b" ", mark].concat()), None);
+        }
+        assert_eq!(sniff(b"{\"Event\":\"PAR1\"}"), None);
+    }
+}

@@ -160,3 +160,101 @@ fn skip_text(input: &mut Input<'_>) -> bool {
 fn broken(input: &mut Input<'_>) -> Fault {
     Fault::at("broken gzip members", input.seek(&MAGIC))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::super::codec::{Codec, tests::decoded};
+
+    /// A member with the fields that its flags say, and the rest of it.
+    fn member(flags: u8, name: &[u8], text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(text).unwrap();
+        let packed = encoder.finish().unwrap();
+        let fields: [(u8, &[u8]); 4] = [
+            (4, b"\x03\0\0\x01\0"),
+            (8, &[name, b"\0"].concat()),
+            (16, b"of a test\0"),
+            (2, b"\0c"),
+        ];
+        let given = fields
+            .iter()
+            .filter(|(flag, _)| flags & flag != 0)
+            .flat_map(|(_, field)| *field);
+        [&[0x1f, 0x8b, 8, flags], &packed[4..10]]
+            .concat()
+            .iter()
+            .chain(given)
+            .chain(&packed[10..])
+            .copied()
+            .collect()
+    }
+
+    #[test]
+    fn members_with_whatever_fields_are_one_text_whatever_pieces_they_come_in() {
+        for flags in 0..32 {
+            let stored = [
+                member(flags, b"log", &[b'a'; 500]),
+                member(flags, b"", b""),
+                member(0, b"", b"bc"),
+                vec![0; 700],
+            ];
+            let expected = [&[b'a'; 500][..], b"bc"].concat();
+            for piece in [1, 10_000] {
+                assert_eq!(
+                    decoded(Codec::Gzip, &stored.concat(), piece),
+                    (expected.clone(), vec![]),
+                    "{flags} {piece}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_member_is_passed_over_with_all_that_its_checksum_is_of() {
+        let (first, broken, last) = (
+            member(0, b"", b"first"),
+            member(0, b"", b"broken"),
+            member(8, b"log", b"last"),
+        );
+        // Its mark, what it holds, its checksum.
+        for at in [0, 2, 10, broken.len() - 8, broken.len() - 5] {
+            let mut damaged = broken.clone();
+            damaged[at] ^= 7;
+            for piece in [1, 10_000] {
+                let (text, faults) = decoded(Codec::Gzip, &[&first[..], &damaged, &last].concat(), piece);
+                assert!(text.starts_with(b"first") && text.ends_with(b"last"), "{at}");
+                assert_eq!(faults, ["broken gzip members"], "{at}");
+                assert!(piece == 1 || text == b"firstlast", "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_member_that_is_cut_is_said_to_be_wherever_that_is() {
+        let (first, last) = (member(0, b"", b"first"), member(4 | 8 | 2, b"log", b""));
+        let whole = [&first[..], &last].concat();
+        assert_eq!(decoded(Codec::Gzip, &whole, 10_000), (b"first".to_vec(), vec![]));
+        for length in first.len() + 1..whole.len() {
+            let cut = decoded(Codec::Gzip, &whole[..length], 10_000);
+            assert_eq!(
+                cut,
+                (b"first".to_vec(), vec!["gzip members cut at the end of a file"]),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_long_but_not_without_end() {
+        for (bytes, is_read) in [(60_000, true), (300_000, false)] {
+            let (text, faults) = decoded(Codec::Gzip, &member(8, &vec![b'n'; bytes], b"text"), 10_000);
+            assert_eq!(
+                (text == b"text", faults.is_empty()),
+                (is_read, is_read),
+                "{bytes}: {faults:?}"
+            );
+        }
+    }
+}

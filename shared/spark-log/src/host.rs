@@ -45,6 +45,7 @@ mod tests {
             "10.0.1.2:7337",
             dns,
             "ip-10-0-1-2:41000",
+            "spark://10.0.1.2:7077",
         ] {
             assert!(same_host(host, dns), "{host}");
         }
@@ -57,5 +58,6 @@ mod tests {
             assert!(!same_host(host, "ip-10-0-1-2.ec2.internal"), "{host}");
         }
         assert!(!same_host("", ""));
+        assert!(!same_host("fe80::1", "fe80::2") && same_host("FE80::1", "fe80::1"));
     }
 }

@@ -70,17 +70,12 @@ impl<'b> Lines<'b> {
                 let mut stream = LongLine::new(&head, self, string_bytes_max);
                 taker.long_line(&head, &mut stream);
                 stream.finish();
-                if self.position < self.block.filled || self.block.is_end {
-                    continue;
-                }
+                continue;
             }
             if !self.next_block() {
                 break;
             }
             taker.read_so_far(self.block.bytes_read);
-        }
-        if !begun.is_empty() {
-            taker.line(&begun, true);
         }
     }
 
@@ -185,8 +180,8 @@ struct Shortener {
     length: usize,
     /// Bytes of the current escape sequence still to come.
     escape_left: u8,
-    /// Whether the byte before belonged to an escape sequence: half a surrogate pair must not be left alone.
-    after_escape: bool,
+    /// Whether the escape sequence before is half a surrogate pair, which must not be left alone.
+    after_half: bool,
 }
 
 impl Shortener {
@@ -198,12 +193,13 @@ impl Shortener {
         }
         self.length += 1;
         if self.escape_left > 0 {
-            self.escape_left = if byte == b'u' && self.escape_left == 1 && !self.after_escape {
-                4
-            } else {
-                self.escape_left - 1
+            // `\ud800` to `\udbff`.
+            self.after_half = match self.escape_left {
+                4 => byte.eq_ignore_ascii_case(&b'd'),
+                3 => self.after_half && matches!(byte, b'8' | b'9' | b'a' | b'b' | b'A' | b'B'),
+                _ => self.after_half,
             };
-            self.after_escape = true;
+            self.escape_left = if byte == b'u' { 4 } else { self.escape_left - 1 };
             return !self.dropping;
         }
         if byte == b'"' {
@@ -214,11 +210,10 @@ impl Shortener {
             return true;
         }
         let at_start_of_character = byte & 0xc0 != 0x80;
-        let clean = byte != b'\\' && !self.after_escape;
-        if at_start_of_character && (self.length > self.max && clean || self.length > self.max.saturating_mul(2)) {
+        if at_start_of_character && self.length > self.max && !self.after_half {
             self.dropping = true;
         }
-        self.after_escape = false;
+        self.after_half = false;
         if byte == b'\\' {
             self.escape_left = 1;
         }
@@ -246,5 +241,150 @@ mod tests {
         assert!(value["a"].as_str().unwrap().len() <= 22);
         assert!(value["b"].as_str().unwrap().starts_with("é\"x"));
         assert_eq!(value["c"][1], 2);
+    }
+
+    fn shortened(text: &str, max: usize) -> String {
+        let mut shortener = Shortener {
+            max,
+            ..Shortener::default()
+        };
+        let kept = text.bytes().filter(|byte| shortener.keeps(*byte)).collect();
+        String::from_utf8(kept).unwrap()
+    }
+
+    #[test]
+    fn a_string_is_cut_after_so_many_bytes_where_a_character_ends() {
+        for (text, expected) in [
+            ("12345678", "12345678"),
+            ("123456789", "12345678"),
+            ("1234567é9", "1234567é"),
+            ("12345678é", "12345678"),
+            ("1234567@A", "1234567@"),
+            (r#"123456\"9"#, r#"123456\""#),
+            (r#"12345678\""#, "12345678"),
+            (r"12345678\u00e9", "12345678"),
+            (r"1\n\n\n\n\n\n", r"1\n\n\n\n"),
+            (r"12345678\\", "12345678"),
+            // An escape sequence is kept whole, and so is a pair of halves.
+            (r"1234567\u00e9a", r"1234567\u00e9"),
+            (r"1234567\ud83d\ude00\ude00", r"1234567\ud83d\ude00"),
+            (r"1234567\uDBFF\uDFFF\n", r"1234567\uDBFF\uDFFF"),
+            (r"1\ud83d\ude00\uD83D\uDE00", r"1\ud83d\ude00"),
+            (r"1234567\ud7ff\n", r"1234567\ud7ff"),
+            (r"1234567\uc9ff\n", r"1234567\uc9ff"),
+            (r"1234567\u00d8\n", r"1234567\u00d8"),
+        ] {
+            // What stands outside of strings stays, and each string begins anew.
+            let line = |text: &str| format!(r#"[1234567890,"{text}",true,"{text}"]"#);
+            assert_eq!(shortened(&line(text), 8), line(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn wherever_strings_are_cut_the_line_stays_json() {
+        let text = r#"{"é\\":"aé\u00e9bc\\u00e9\"x\\","u":["\n\ud83d\ude00\ud83d\ude00\ud83d\ude00defghi\u20acé€😀jklmnopqrstuvwxyz",1234567890123456,"\\"]}"#;
+        let whole: serde_json::Value = serde_json::from_str(text).unwrap();
+        for max in 0..100 {
+            let kept = shortened(text, max);
+            let value: serde_json::Value = serde_json::from_str(&kept).expect(&kept);
+            assert!(max < 90 || value == whole, "{kept}");
+            let list = value
+                .as_object()
+                .unwrap()
+                .values()
+                .find_map(|value| value.as_array())
+                .expect(&kept);
+            assert_eq!(
+                (list.len(), list[1].as_i64()),
+                (3, Some(1_234_567_890_123_456)),
+                "{kept}"
+            );
+            let (cut, all) = (list[0].as_str().unwrap(), whole["u"][0].as_str().unwrap());
+            assert!(all.starts_with(cut), "{kept}");
+        }
+    }
+
+    /// Blocks of these bytes, and whether the text ends with each.
+    struct Given(std::vec::IntoIter<(&'static [u8], bool)>);
+
+    impl Blocks for Given {
+        fn next(&mut self, block: &mut Block) -> bool {
+            let Some((bytes, is_end)) = self.0.next() else {
+                return false;
+            };
+            // There may be more room than bytes.
+            block.bytes = [bytes, b"\nrest\n"].concat();
+            (block.filled, block.is_end) = (bytes.len(), is_end);
+            block.bytes_read += bytes.len() as u64;
+            true
+        }
+
+        fn report(&mut self) -> super::super::source::SourceReport {
+            unreachable!("nobody asks for it here")
+        }
+    }
+
+    /// The lines, whether each is torn, and whether each was too long to hold.
+    #[derive(Default)]
+    struct Taken(Vec<(String, bool, bool)>);
+
+    impl TakesLines for Taken {
+        fn line(&mut self, line: &[u8], is_torn: bool) {
+            self.0.push((String::from_utf8(line.to_vec()).unwrap(), is_torn, false));
+        }
+
+        fn long_line(&mut self, head: &[u8], stream: &mut LongLine<'_, '_>) {
+            let mut line = String::new();
+            stream.read_to_string(&mut line).unwrap();
+            assert!(line.as_bytes().starts_with(head));
+            self.0.push((line, stream.torn, true));
+        }
+
+        fn read_so_far(&mut self, _: u64) {}
+    }
+
+    #[test]
+    fn every_line_comes_once_however_blocks_part_it() {
+        let held = |line: &str| (line.to_owned(), false, false);
+        let torn = |line: &str| (line.to_owned(), true, false);
+        let long = |line: &str, is_torn| (line.to_owned(), is_torn, true);
+        for (blocks, expected) in [
+            (vec![(&b"a\n\nb\n"[..], true)], vec![held("a"), held(""), held("b")]),
+            (
+                vec![(b"a\nb", false), (b"c\nd", true)],
+                vec![held("a"), held("bc"), torn("d")],
+            ),
+            (
+                vec![(b"a", false), (b"", true), (b"b\n", true)],
+                vec![torn("a"), held("b")],
+            ),
+            (vec![(b"1234", false), (b"\nb\n", true)], vec![held("1234"), held("b")]),
+            (
+                vec![(b"12345", false), (b"6\nb\n", true)],
+                vec![long("123456", false), held("b")],
+            ),
+            (
+                vec![(b"12345", false), (b"\n", false), (b"b\n", true)],
+                vec![long("12345", false), held("b")],
+            ),
+            (
+                vec![(b"12345", false), (b"6", false), (b"7", true), (b"b\n", true)],
+                vec![long("1234567", true), held("b")],
+            ),
+            (
+                vec![(b"12345", false), (b"6\n", true), (b"b\n", true)],
+                vec![long("123456", false), held("b")],
+            ),
+            (vec![(b"12345", false)], vec![long("12345", true)]),
+            (vec![(b"12345", true)], vec![torn("12345")]),
+        ] {
+            let limits = Limits {
+                line_bytes_max: 4,
+                ..Limits::default()
+            };
+            let (mut given, mut taken) = (Given(blocks.clone().into_iter()), Taken::default());
+            Lines::new(&mut given, &limits).hand_to(&mut taken);
+            assert_eq!(taken.0, expected, "{blocks:?}");
+        }
     }
 }

@@ -201,6 +201,7 @@ fn finish(mut hash: u32, rest: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::{Codec, tests::decoded};
     use super::*;
 
     #[test]
@@ -210,5 +211,115 @@ mod tests {
         let text = b"Nobody inspects the spammish repetition";
         assert_eq!(xxh32([text], 0), [0xe229_3b2f]);
         assert_eq!(xxh32([text, &[0; 39]], 0), [0xe229_3b2f, xxh32([&[0; 39]], 0)[0]]);
+    }
+
+    fn header(token: u8, stored_bytes: usize, decoded_bytes: usize, checksum: u32) -> Vec<u8> {
+        let numbers = [stored_bytes as u32, decoded_bytes as u32, checksum].map(u32::to_le_bytes);
+        [MAGIC, &[token], numbers.as_flattened()].concat()
+    }
+
+    /// A block as `LZ4BlockOutputStream` writes it for blocks of 1 KiB: packed only if that makes it smaller.
+    fn block(text: &[u8]) -> Vec<u8> {
+        let checksum = xxh32([text], SEED)[0] & 0x0fff_ffff;
+        let packed = lz4_flex::block::compress(text);
+        let (method, stored) = if packed.len() < text.len() {
+            (0x20, &packed[..])
+        } else {
+            (0x10, text)
+        };
+        [header(method, stored.len(), text.len(), checksum), stored.to_vec()].concat()
+    }
+
+    /// What `refill` of lz4-java's `LZ4BlockInputStream` refuses.
+    #[test]
+    fn a_header_that_no_block_can_have_is_none() {
+        for (token, stored_bytes, decoded_bytes, is_one) in [
+            (0x20, 900, 1_024, true),
+            (0x20, 900, 1_025, false),
+            (0x25, 900, 32 << 10, true),
+            (0x25, 900, (32 << 10) + 1, false),
+            (0x2f, 900, 32 << 20, true),
+            (0x10, 1_024, 1_024, true),
+            (0x10, 1_023, 1_024, false),
+            (0x30, 900, 1_024, false),
+            (0x00, 900, 1_024, false),
+            (0x20, 0, 1_024, false),
+            (0x10, 0, 0, true),
+            (0x10, 900, 0, false),
+        ] {
+            let header = Header::parse(&header(token, stored_bytes, decoded_bytes, 7));
+            assert_eq!(header.is_some(), is_one, "{token:x} {stored_bytes} {decoded_bytes}");
+        }
+        assert!(Header::parse(b"LZ4Block\x20\0\0").is_none());
+        assert!(Header::parse(&[b'x'; HEADER_BYTES]).is_none());
+    }
+
+    #[test]
+    fn blocks_packed_and_stored_are_one_text_whatever_pieces_they_come_in() {
+        let texts = [
+            &[b'a'; 1_000][..],
+            &[b'b'; 1_000],
+            b"stored",
+            b"as it is",
+            &[b'c'; 90],
+            b"",
+            b"end",
+        ];
+        let stored: Vec<u8> = texts.iter().flat_map(|text| block(text)).collect();
+        for piece in [1, 22, 100, 10_000] {
+            assert_eq!(decoded(Codec::Lz4, &stored, piece), (texts.concat(), vec![]), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_broken_block_is_passed_over_and_a_file_that_is_cut_ends_there() {
+        let (first, broken, last) = (block(&[b'a'; 70]), block(b"broken"), block(b"last one"));
+        let damaged = |at: usize| {
+            let mut block = broken.clone();
+            block[at] ^= 0x40;
+            [&first[..], &block, &last].concat()
+        };
+        let expected = ([&[b'a'; 70][..], b"last one"].concat(), vec!["broken lz4 blocks"]);
+        // In its mark, its method, its length, its checksum, and in what it holds.
+        for at in [0, 8, 9, 12, 17, 21, 26] {
+            for piece in [1, 10_000] {
+                assert_eq!(decoded(Codec::Lz4, &damaged(at), piece), expected, "{at}");
+            }
+        }
+        let whole = [&first[..], &last].concat();
+        for length in first.len() + 1..whole.len() {
+            let cut = decoded(Codec::Lz4, &whole[..length], 10_000);
+            assert_eq!(
+                cut,
+                (vec![b'a'; 70], vec!["lz4 blocks cut at the end of a file"]),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_blocks_alike_that_are_whole_and_fit_are_decoded_at_once() {
+        let (one, two, stored) = (block(&[b'a'; 1_000]), block(&[b'b'; 1_000]), block(b"as it is"));
+        let pair = |input: &[u8], room: usize| {
+            let mut out = vec![0; room];
+            let header = Header::parse(input).unwrap();
+            let taken = decode_pair(&header, input, &mut out);
+            taken.map(|(count, bytes)| (out[..count].to_vec(), bytes))
+        };
+        let (both, text) = ([&one[..], &two].concat(), [[b'a'; 1_000], [b'b'; 1_000]].concat());
+        assert_eq!(pair(&both, 2_000), Some((text.clone(), both.len())));
+        assert_eq!(pair(&[&both[..], &stored].concat(), 5_000), Some((text, both.len())));
+        let as_it_is = [&stored[..], &stored].concat();
+        assert_eq!(
+            pair(&as_it_is, 16),
+            Some((b"as it isas it is".to_vec(), as_it_is.len()))
+        );
+        let mut damaged = both.clone();
+        damaged[one.len() + 17] ^= 1;
+        assert_eq!(pair(&damaged, 2_000), None);
+        assert_eq!(pair(&both, 1_999), None);
+        assert_eq!(pair(&both[..both.len() - 1], 2_000), None);
+        assert_eq!(pair(&[&one[..], &stored].concat(), 5_000), None);
+        assert_eq!(pair(&[&stored[..], &one].concat(), 5_000), None);
     }
 }

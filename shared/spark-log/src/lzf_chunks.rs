@@ -117,3 +117,97 @@ fn expand(stored: &[u8], out: &mut [u8]) -> Option<()> {
     }
     (to == out.len()).then_some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::{Codec, tests::decoded};
+    use super::*;
+
+    fn chunk(stored: &[u8], decoded_bytes: Option<u16>) -> Vec<u8> {
+        let length = (stored.len() as u16).to_be_bytes();
+        match decoded_bytes.map(u16::to_be_bytes) {
+            Some(decoded) => [b"ZV\x01", &length[..], &decoded, stored].concat(),
+            None => [b"ZV\0", &length[..], stored].concat(),
+        }
+    }
+
+    /// A control byte below 32 is that many bytes and one more, as they are. Above, its upper three bits are a length less 2,
+    /// to which the next byte is added if all three are set; its lower five and one more byte are how far back, less 1.
+    #[test]
+    fn a_chunk_is_expanded_as_the_format_has_it() {
+        let bytes: Vec<u8> = (0..=255).chain(0..=63).collect();
+        let literals: Vec<u8> = bytes.chunks(32).flat_map(|part| [&[31], part].concat()).collect();
+        let of_all = |reference: &[u8]| [&literals, reference].concat();
+        for (stored, expected) in [
+            (b"\x02abc".to_vec(), b"abc".to_vec()),
+            (b"\0a\x20\0".to_vec(), b"aaaa".to_vec()),
+            (b"\x02abc\x40\x02\0d".to_vec(), b"abcabcad".to_vec()),
+            (b"\x01ab\xe0\x03\x01".to_vec(), b"ab".repeat(7)),
+            // From 320 bytes back, and from 257.
+            (of_all(b"\x41\x3f"), [&bytes, &bytes[..4]].concat()),
+            (of_all(b"\xe1\x01\0"), [&bytes, &bytes[63..73]].concat()),
+        ] {
+            let mut out = vec![0; expected.len()];
+            assert_eq!(expand(&stored, &mut out), Some(()), "{stored:?}");
+            assert_eq!(out, expected, "{stored:?}");
+        }
+        for (stored, decoded_bytes) in [
+            (&b"\x02abc"[..], 2),
+            (b"\x02abc", 4),
+            (b"\x02ab", 3),
+            (b"\0a\x20\0", 3),
+            (b"\0a\x20\0", 5),
+            (b"\0a\x20\x01", 4),
+            (b"\0a\x20", 4),
+            (b"\0a\xe0", 10),
+            (b"\x20\0", 3),
+        ] {
+            assert_eq!(expand(stored, &mut vec![0; decoded_bytes]), None, "{stored:?}");
+        }
+    }
+
+    #[test]
+    fn chunks_packed_and_stored_are_one_text_whatever_pieces_they_come_in() {
+        let stored = [
+            chunk(b"as it is ", None),
+            chunk(b"", None),
+            chunk(b"\0a\xe0\xb0\0", Some(186)),
+            chunk(b"", Some(0)),
+            chunk(&[b'b'; 200], None),
+        ];
+        let expected = [b"as it is ", &[b'a'; 186][..], &[b'b'; 200]].concat();
+        for piece in [1, 8, 10_000] {
+            assert_eq!(
+                decoded(Codec::Lzf, &stored.concat(), piece),
+                (expected.clone(), vec![]),
+                "{piece}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_broken_chunk_is_passed_over_and_a_file_that_is_cut_ends_there() {
+        let (first, last) = (chunk(b"first", None), chunk(b"last", None));
+        for broken in [
+            b"xx\0\0\x01a".to_vec(),
+            b"ZV\x02\0\x01a".to_vec(),
+            chunk(b"\0ab", Some(2)),
+            chunk(b"\0a", Some(2)),
+        ] {
+            let bytes = [&first[..], &broken, &last].concat();
+            for piece in [1, 10_000] {
+                let expected = (b"firstlast".to_vec(), vec!["broken lzf chunks"]);
+                assert_eq!(decoded(Codec::Lzf, &bytes, piece), expected, "{broken:?}");
+            }
+        }
+        let whole = [&first[..], &last].concat();
+        for length in first.len() + 1..whole.len() {
+            let cut = decoded(Codec::Lzf, &whole[..length], 10_000);
+            assert_eq!(
+                cut,
+                (b"first".to_vec(), vec!["lzf chunks cut at the end of a file"]),
+                "{length}"
+            );
+        }
+    }
+}

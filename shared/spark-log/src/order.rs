@@ -147,6 +147,21 @@ mod tests {
     }
 
     #[test]
+    fn files_without_events_are_left_out_of_any_log() {
+        let names = [
+            "d/",
+            "d/.app-1",
+            "d/app-2",
+            "d/appstatus_app-1",
+            "d/app-1.crc",
+            "d/app-1",
+            "",
+        ];
+        assert_eq!(ordered(&names), ["d/app-1", "d/app-2"]);
+        assert!(!is_rolled(&[]));
+    }
+
+    #[test]
     fn what_is_rolled_by_time_ends_with_the_file_that_is_written_to() {
         let names = ordered(&[
             "eventlog",

@@ -20,7 +20,7 @@ pub(super) fn read(blocks: &mut dyn Blocks, limits: &Limits, progress: &dyn Fn(u
         replay: Replay::new(limits.tasks_max),
         reading: Reading::default(),
         next_event: Finder::new(NAME_PREFIX),
-        task_end_bytes_min: usize::MAX / 2,
+        task_end_bytes_min: None,
         lines_of_text: 0,
         progress,
     };
@@ -64,7 +64,7 @@ struct Reader<'p> {
     /// Finds the start of another event within a line.
     next_event: Finder<'static>,
     /// The shortest line of a task's end so far.
-    task_end_bytes_min: usize,
+    task_end_bytes_min: Option<usize>,
     /// Lines that do not begin as JSON does: in a log they are damage, in a file of nothing else they are what it is.
     lines_of_text: u64,
     progress: &'p dyn Fn(u64),
@@ -141,9 +141,10 @@ impl Reader<'_> {
             // Its end was part of what was parsed.
             return true;
         }
-        let is_usual = line.ends_with(br#""Updated Blocks":[]}}"#) && line.len() < self.task_end_bytes_min * 2;
-        self.task_end_bytes_min = self.task_end_bytes_min.min(line.len());
-        is_usual
+        let before = self.task_end_bytes_min;
+        self.task_end_bytes_min = Some(before.map_or(line.len(), |bytes| bytes.min(line.len())));
+        // The first may be two itself.
+        before.is_some_and(|bytes| line.len() < bytes * 2) && line.ends_with(br#""Updated Blocks":[]}}"#)
     }
 
     fn use_task_line(&mut self, task: &TaskEvent<'_>, line: &[u8]) {

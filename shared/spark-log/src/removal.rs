@@ -225,6 +225,27 @@ mod tests {
     }
 
     #[test]
+    fn yarns_own_exit_statuses_say_what_no_words_do() {
+        let exited = |code| Removal::Exited { code: Some(code) };
+        for (status, removal) in [
+            (-100, Removal::WorkerLost),
+            (-101, exited(-101)),
+            (-102, Removal::Preempted),
+            (-103, Removal::MemoryExceeded),
+            (-104, Removal::MemoryExceeded),
+            (100, exited(100)),
+        ] {
+            let words = format!("Container marked as failed: c on host: h. Exit status: {status}. Diagnostics: .");
+            assert_eq!(Removal::parse(&words), removal, "{status}");
+        }
+        // It took this one back unused.
+        let completed = "Container c on host: h. Exit status: -100. Diagnostics: Container of a completed application";
+        assert_eq!(Removal::parse(completed), exited(-100));
+        let expired = "Container expired since it was unused";
+        assert_eq!(Removal::parse(expired), Removal::Exited { code: None });
+    }
+
+    #[test]
     fn a_connection_that_broke_is_told_by_who_could_not_say_why() {
         let cases = [
             (

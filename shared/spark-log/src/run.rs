@@ -337,7 +337,8 @@ impl Reading {
         }
     }
 
-    /// Counts a line that nothing here needs; names beyond a bound are counted together.
+    /// Counts a line that nothing here needs; names of 256 bytes or more, and those beyond the first 200, are counted
+    /// together.
     pub(super) fn pass_over(&mut self, event: &str) {
         const NAMES_MAX: usize = 200;
         if let Some(counted) = self.passed_over.get_mut(event) {

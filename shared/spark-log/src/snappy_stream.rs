@@ -68,10 +68,9 @@ impl SnappyStream {
             return Err(());
         }
         self.spill.decode(decoded_bytes, out, |room| {
-            match snap::raw::Decoder::new().decompress(stored, room) {
-                Ok(count) if count == room.len() => Ok(()),
-                _ => Err(()),
-            }
+            // It fills the room, or fails.
+            let decoded = snap::raw::Decoder::new().decompress(stored, room);
+            decoded.map(drop).map_err(drop)
         })
     }
 }
@@ -89,6 +88,7 @@ fn length(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::{Codec, tests::decoded};
     use super::*;
 
     #[test]
@@ -103,6 +103,74 @@ mod tests {
             (&[0, 0, 1], None),
         ] {
             assert_eq!(length(bytes), expected, "{bytes:?}");
+        }
+    }
+
+    const HEADER: &[u8] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
+
+    fn block(text: &[u8]) -> Vec<u8> {
+        let packed = snap::raw::Encoder::new().compress_vec(text).unwrap();
+        [&(packed.len() as u32).to_be_bytes(), &packed[..]].concat()
+    }
+
+    #[test]
+    fn streams_one_after_the_other_are_one_text_whatever_pieces_they_come_in() {
+        let stored = [
+            HEADER,
+            &block(&[b'a'; 500]),
+            &block(b""),
+            &block(b"bc"),
+            HEADER,
+            &block(b"de"),
+        ]
+        .concat();
+        let expected = [&[b'a'; 500][..], b"bcde"].concat();
+        for piece in [1, 5, 10_000] {
+            assert_eq!(
+                decoded(Codec::Snappy, &stored, piece),
+                (expected.clone(), vec![]),
+                "{piece}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_broken_block_is_passed_over_and_a_file_that_is_cut_ends_there() {
+        let (first, last) = ([HEADER, &block(b"first")].concat(), block(b"last"));
+        // What it holds is no snappy: by its length it is passed over. A length that none can be: up to the next header.
+        for (broken, next) in [
+            (&b"\0\0\0\x02\x09\xff"[..], &last[..]),
+            (&[0; 30], &[HEADER, &last].concat()),
+            (&[0x82; 30], &[HEADER, &last].concat()),
+            (b"\x01\0\0\0abc", &[HEADER, &last].concat()),
+        ] {
+            for piece in [1, 10_000] {
+                let expected = (b"firstlast".to_vec(), vec!["broken snappy blocks"]);
+                let bytes = [&first[..], broken, next].concat();
+                assert_eq!(decoded(Codec::Snappy, &bytes, piece), expected, "{broken:?}");
+            }
+        }
+        let whole = [&first[..], &last].concat();
+        for length in first.len() + 1..whole.len() {
+            let cut = decoded(Codec::Snappy, &whole[..length], 10_000);
+            assert_eq!(
+                cut,
+                (b"first".to_vec(), vec!["snappy blocks cut at the end of a file"]),
+                "{length}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_block_that_says_it_is_larger_than_any_is_broken() {
+        // 64 bytes as they are, and again and again a copy of the 64 before.
+        let copies = b"\xfe\x40\0".repeat(BLOCK_BYTES_MAX / 64 - 1);
+        let largest = [b"\x80\x80\x80\x10\xf0\x3f", &[b'x'; 64][..], &copies].concat();
+        let mut larger = [&largest[..], b"\0y"].concat();
+        larger[0] += 1;
+        let mut room = vec![0; BLOCK_BYTES_MAX + 1];
+        for (packed, expected) in [(largest, Ok(BLOCK_BYTES_MAX)), (larger, Err(()))] {
+            assert_eq!(SnappyStream::default().decode_block(&packed, &mut room), expected);
         }
     }
 }

@@ -235,6 +235,12 @@ mod tests {
         for (from, to) in [
             (r#""Launch Time":1000"#, r#""Launch Time":-1000"#),
             (r#""Stage Attempt ID":1"#, r#""Stage Attempt ID":-1"#),
+            // As many digits as are read by hand.
+            (r#""Task ID":12"#, r#""Task ID":123456789012345678"#),
+            (
+                r#""Accumulables":[]}}"#,
+                r#""Accumulables":[{"ID":1}]},"Task Metrics":{"Executor Run Time":4}}"#,
+            ),
             resubmitted,
         ] {
             let line = LINE.replace(from, to);
@@ -250,6 +256,12 @@ mod tests {
             (r#""Executor ID":"4""#, r#""Executor ID":"\u0034""#),
             (r#""Index":3"#, r#""Index": 3"#),
             (r#""Task ID":12"#, r#""Task ID":12345678901234567890"#),
+            (r#""Task ID":12"#, r#""Task ID":1234567890123456789"#),
+            (r#""Task ID":12"#, r#""Task ID":12:"#),
+            (r#""Task ID":12"#, r#""Task ID":-"#),
+            (r#""Index":3"#, r#""Index":"#),
+            (r#""Host":"h""#, "\"Host\":\"h\t\""),
+            (r#""Failed":false"#, r#""Failed":0"#),
             (r#"{"Reason":"Success"}"#, r#"{"Reason":"FetchFailed","Map ID":1}"#),
         ] {
             assert_eq!(parse(LINE.replace(from, to).as_bytes()), None, "{to}");
@@ -257,5 +269,12 @@ mod tests {
         for length in 0..LINE.len() - 4 {
             assert_eq!(parse(&LINE.as_bytes()[..length]), None, "{length}");
         }
+        // A start is read to its last brace, behind which there is nothing.
+        let reason = r#""Task Type":"ResultTask","Task End Reason":{"Reason":"Success"},"#;
+        let start = LINE.replace(reason, "").replace("TaskEnd", "TaskStart");
+        let full: super::super::event::TaskEventJson = serde_json::from_str(&start).unwrap();
+        assert_eq!(parse(start.as_bytes()), Some(full.as_task_event()));
+        assert_eq!(parse(format!("{start}}}").as_bytes()), None);
+        assert_eq!(parse(start.replace("[]", "[1]").as_bytes()), None);
     }
 }

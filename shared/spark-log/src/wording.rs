@@ -183,4 +183,39 @@ mod tests {
         }
         assert_eq!(without_names(&"é".repeat(300), "").chars().count(), CHARACTERS_MAX);
     }
+
+    #[test]
+    fn what_only_looks_like_a_name_stays() {
+        for (words, host, expected) in [
+            ("lost on host: ?", "", "lost on host: ?"),
+            ("The executor with id ", "", "The executor with id "),
+            ("no container_ of application_x", "", "no container_ of application_x"),
+            ("other host7 lost", "host7", "other <host> lost"),
+            ("host7.example, host7", "host7", "host7.example, <host>"),
+            ("after: ms, 5 m, 7 ms", "", "after: ms, 5 m, <n> ms"),
+            ("[2 of 3] and [x]", "", "[2 of 3] and [x]"),
+            ("[2024-05-01] of [200 MB]", "", "[<time>] of [200 MB]"),
+        ] {
+            assert_eq!(without_names(words, host), expected, "{words}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_four_numbers_and_may_have_a_port() {
+        for (text, length) in [
+            ("10.0.0.1", Some(8)),
+            ("10.0.0.1:7078 x", Some(13)),
+            ("10.0.0.1: x", Some(8)),
+            ("10.0.0.1:", Some(8)),
+            ("1.2.3.4.5", Some(7)),
+            ("10.0.0", None),
+            ("10.0.0.", None),
+            ("10..0.1", None),
+            ("10-0-0-1", None),
+            ("a.0.0.1", None),
+            ("", None),
+        ] {
+            assert_eq!(address(text.as_bytes()), length, "{text}");
+        }
+    }
 }

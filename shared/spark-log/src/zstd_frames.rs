@@ -43,7 +43,8 @@ impl ZstdFrames {
             match outcome {
                 Ok(hint) => {
                     input.consume(taken);
-                    if taken > 0 || written > 0 {
+                    // A frame's last byte is taken when all of it has been handed out.
+                    if taken > 0 {
                         self.inside_frame = hint != 0;
                     }
                 }
@@ -62,6 +63,48 @@ impl ZstdFrames {
                     return Err(Fault::last("zstd frames cut at the end of a file"));
                 }
                 return Ok(0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::codec::{Codec, tests::decoded};
+
+    fn frame(text: &[u8]) -> Vec<u8> {
+        zstd::encode_all(text, 0).unwrap()
+    }
+
+    #[test]
+    fn frames_are_one_text_whatever_pieces_they_come_in() {
+        // One that may be passed over is of the format, too.
+        let skippable = b"\x50\x2a\x4d\x18\x03\0\0\0abc".to_vec();
+        let (first, last) = ([b'a'; 500], [b'c'; 500]);
+        let stored = [frame(&first), frame(b""), skippable, frame(b"b"), frame(&last)].concat();
+        let expected = [&first[..], b"b", &last].concat();
+        for piece in [1, 7, 10_000] {
+            assert_eq!(
+                decoded(Codec::Zstd, &stored, piece),
+                (expected.clone(), vec![]),
+                "{piece}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_cut_is_said_to_be_wherever_that_is() {
+        let (first, last) = (frame(b"first"), frame(b""));
+        let whole = [&first[..], &last].concat();
+        for piece in [1, 10_000] {
+            assert_eq!(decoded(Codec::Zstd, &whole, piece), (b"first".to_vec(), vec![]));
+            for length in first.len() + 1..whole.len() {
+                let cut = decoded(Codec::Zstd, &whole[..length], piece);
+                assert_eq!(
+                    cut,
+                    (b"first".to_vec(), vec!["zstd frames cut at the end of a file"]),
+                    "{length}"
+                );
             }
         }
     }

@@ -169,6 +169,19 @@ fn a_newline_that_is_missing_costs_no_event() {
         );
     }
     assert!(ends.len() > 5);
+    // Of lines of one length, however early they are joined.
+    let line = text.lines().find(|line| line.contains("TaskEnd")).unwrap();
+    for before in ["", "\n"] {
+        let joined = [if before.is_empty() { "" } else { line }, before, line, line, "\n"].concat();
+        let run = read_bytes("log", joined.as_bytes());
+        let lines = 2 + before.len() as u64;
+        assert_eq!(
+            (run.reading.lines, run.reading.lines_parsed),
+            (lines, lines),
+            "{before:?}"
+        );
+        assert_eq!(run.reading.skipped["newlines missing between lines"], 1);
+    }
     // However many there are, it takes no more than a loop.
     let many = "{\"Event\":\"".repeat(200_000);
     assert_eq!(

@@ -8,7 +8,9 @@
 
 mod causes;
 mod damaged;
+mod jobs;
 mod kept;
+mod lines;
 mod logs;
 mod packed;
 mod removals;

@@ -52,6 +52,33 @@ fn of_an_executor_whose_block_manager_alone_came_back_host_and_cores_are_still_k
     assert_eq!((executor.added_at_ms, executor.removed_at_ms), (Some(3000), None));
 }
 
+/// From its start on, a log tells of all that come: what is removed without having come took nothing with it.
+#[test]
+fn an_executor_that_never_came_is_no_loss_and_one_of_before_the_log_is() {
+    let start =
+        r#"{"Event":"SparkListenerApplicationStart","App Name":"job","App ID":"app","Timestamp":1000,"User":"u"}"#;
+    let line = |id: &str| {
+        format!(
+            r#"{{"Event":"SparkListenerExecutorRemoved","Timestamp":2000,"Executor ID":"{id}","Removed Reason":"worker lost"}}"#
+        )
+    };
+    let came = r#"{"Event":"SparkListenerExecutorAdded","Timestamp":1500,"Executor ID":"1","Executor Info":{"Host":"h1","Total Cores":4}}"#;
+    let job =
+        r#"{"Event":"SparkListenerJobStart","Job ID":0,"Stage IDs":[0],"Properties":{"spark.sql.execution.id":"0"}}"#;
+    let retry = r#"{"Event":"SparkListenerStageSubmitted","Stage Info":{"Stage ID":0,"Stage Attempt ID":1,"Number of Tasks":1}}"#;
+    for (lines, touched) in [
+        (vec![start, came], false),
+        (vec![start, came, &line("9")], false),
+        (vec![came, &line("9")], true),
+        (vec![start, came, &line("1")], true),
+        (vec![start, came, &line("1"), &line("9")], true),
+        (vec![start, came, &line("driver")], false),
+    ] {
+        let run = read_text(&[lines.clone(), vec![job, retry]].concat().join("\n"));
+        assert_eq!(run.sql_executions[0].touched, touched, "{lines:?}");
+    }
+}
+
 #[test]
 fn tasks_tell_of_executors_that_no_line_lists() {
     let files = small_files("tasks-on-unlisted-executors/eventlog_v2_app");

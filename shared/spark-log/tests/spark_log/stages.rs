@@ -184,6 +184,30 @@ fn a_stage_that_is_over_and_that_a_later_job_names_was_skipped_there_and_keeps_i
     }
 }
 
+/// The REST API lists a task only below a stage that it knows, and none below one that was skipped.
+#[test]
+fn what_ran_twice_counts_where_the_server_lists_its_stage() {
+    let (one, other) = (Task(0, 0, 0, 1_000, 100), Task(0, 1, 0, 2_000, 200));
+    let ran = [one.ran(), other.ran()];
+    let job = job(0, &[info(0, 1, 5)]);
+    for (before, after, partitions) in [
+        (vec![], vec![], 0),
+        (vec![job.clone()], vec![job_end(0)], 0),
+        (vec![job.clone()], vec![], 1),
+        (vec![job, submitted(info(0, 1, 5))], vec![job_end(0)], 1),
+    ] {
+        let run = read_lines(&[&before[..], &ran, &after].concat());
+        let summary = &run.summary;
+        assert_eq!(
+            summary.partitions_succeeded_more_than_once, partitions,
+            "{before:?} {after:?}"
+        );
+        let (lost_ms, again_ms) = (summary.lost_success_time_ms, summary.rerun_success_time_ms);
+        assert_eq!((lost_ms, again_ms), (100 * partitions, 200 * partitions));
+        assert_eq!(run.lost_work.recomputed_ms, 100 * partitions);
+    }
+}
+
 /// `TaskInfo.status`: what has no finish time is running.
 #[test]
 fn a_task_whose_end_has_no_time_is_running() {
