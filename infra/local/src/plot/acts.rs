@@ -161,8 +161,9 @@ fn neighbour(state: &State) -> Option<String> {
 
 /// The request that has the stack's experiment template wait a minute, too.
 fn edited(state: &State) -> Option<Value> {
-    let mut templates = state.account.fis.templates();
-    let of_the_stack = templates.find(|one| !one.definition.tags.contains_key(STEP_TAG))?;
+    // Others of the account have templates, too.
+    let id = &state.template.functions["StartExperiment"].environment["EXPERIMENT_TEMPLATE_ID"];
+    let of_the_stack = state.account.fis.templates().find(|one| one.id == *id)?;
     let mut actions = json!(of_the_stack.definition.actions);
     actions["Wait"] = json!({"actionId": "aws:fis:wait", "parameters": {"duration": "PT1M"}});
     Some(json!({"id": of_the_stack.id, "actions": actions}))

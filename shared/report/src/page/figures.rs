@@ -290,7 +290,7 @@ fn price(digest: &Digest<'_>) -> Figure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::workshop;
+    use crate::sample::{of_one_unit, workshop};
     use crate::{Baseline, Report};
 
     fn told(figure: &Figure) -> String {
@@ -299,15 +299,7 @@ mod tests {
 
     #[test]
     fn one_is_no_plural() {
-        let mut report = workshop();
-        report.interruptions.truncate(1);
-        report.interruptions[0].interrupted.units = 1;
-        let dip = report
-            .capacity
-            .as_mut()
-            .and_then(|capacity| capacity.dip.as_mut())
-            .unwrap();
-        dip.units_before = 1;
+        let mut report = of_one_unit();
         assert!(told(&capacity(&Digest::new(&report))).starts_with("1 of 1 unit: 100 %; "));
         report.capacity.as_mut().unwrap().dip = None;
         assert!(told(&capacity(&Digest::new(&report))).starts_with("1 unit: "));

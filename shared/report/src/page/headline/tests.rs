@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Report;
-use crate::sample::workshop;
+use crate::sample::{of_one_unit, workshop};
 
 fn sentence(report: &Report) -> String {
     write(&Digest::new(report)).sentence.as_str().to_owned()
@@ -33,16 +33,7 @@ fn when_all_was_back_after_the_notice_is_said_only_if_each_had_one() {
 
 #[test]
 fn a_fleet_of_one_unit_lost_its_only_one() {
-    let mut report = workshop();
-    report.interruptions.truncate(1);
-    report.interruptions[0].interrupted.units = 1;
-    let dip = report
-        .capacity
-        .as_mut()
-        .and_then(|capacity| capacity.dip.as_mut())
-        .unwrap();
-    dip.units_before = 1;
-    let said = sentence(&report);
+    let said = sentence(&of_one_unit());
     assert!(
         said.starts_with("The job lost 1 Spot instance, the only unit of its task capacity, and"),
         "{said}"

@@ -21,25 +21,13 @@ fn an_executor_that_spark_let_go_before_the_notice_is_none_that_was_lost() {
     let mut report = workshop();
     assert_eq!(of_executors(&report).0, "−3 executors");
     let noticed = report.interruptions[0].interrupted.noticed_at.unwrap();
-    let row = report
-        .spark
-        .as_mut()
-        .unwrap()
-        .executors
-        .iter_mut()
-        .find(|row| row.id == "7")
-        .unwrap();
-    row.removed_at = Some(noticed);
+    let leaves = |report: &mut Report, at| {
+        let executors = &mut report.spark.as_mut().unwrap().executors;
+        executors.iter_mut().find(|row| row.id == "7").unwrap().removed_at = Some(at);
+    };
+    leaves(&mut report, noticed);
     assert_eq!(of_executors(&report).0, "−3 executors");
-    let row = report
-        .spark
-        .as_mut()
-        .unwrap()
-        .executors
-        .iter_mut()
-        .find(|row| row.id == "7")
-        .unwrap();
-    row.removed_at = Some(noticed - TimeDelta::milliseconds(1));
+    leaves(&mut report, noticed - TimeDelta::milliseconds(1));
     assert_eq!(of_executors(&report).0, "−2 executors");
     // EC2 gives notice two minutes before: where nobody heard it, an executor that left within them left for it.
     let interrupted = &mut report.interruptions[0].interrupted;
