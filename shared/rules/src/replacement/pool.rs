@@ -230,6 +230,10 @@ impl<'a> PoolState<'a> {
         let notices = lost.iter().filter_map(|one| one.noticed_at.or(one.terminated_at));
         let mut earlier = notices.filter(|since| *since <= asked_for);
         Some(if earlier.any(|since| units_come(since) < units_gone(since)) {
+            // More may have been asked for in between.
+            if self.may_have_changed() {
+                return None;
+            }
             Replacement::NotExpected {
                 excuse: Excuse::AtTarget,
                 why: format!("the pool stood at its target of {target} units without it"),

@@ -262,6 +262,30 @@ fn a_target_that_nobody_looked_at_in_time_holds_only_while_it_stands() {
     assert!(matches!(told(Some(&scales), fixed), Replacement::Unknown { .. }));
 }
 
+/// EMR may have asked for sixteen, and for twelve once the job had ended.
+#[test]
+fn a_pool_that_had_what_is_asked_for_long_after_the_run_may_have_lacked_something_in_it() {
+    let mut instances = [
+        instance("i-1", 8, -100, None),
+        instance("i-2", 4, -100, Some(300)),
+        instance("i-3", 4, 320, None),
+    ];
+    // Asked for before the notice: for something else.
+    instances[2].created_at = Some(at(100));
+    let now = pool(12);
+    let evidence = Evidence {
+        instances: &instances,
+        pools_at_start: None,
+        pools_at_end: None,
+        pools_now: Some(&now),
+        is_scaled: Some(true),
+        run_ended_at: at(1000),
+        run_may_go_on: false,
+    };
+    let answer = assess(&[lost("i-2", 4, 300)], &evidence).remove("i-2").unwrap();
+    assert!(matches!(answer, Replacement::Unknown { .. }), "{answer:?}");
+}
+
 #[test]
 fn of_what_a_pool_lacked_nothing_is_excused_where_nobody_knows_what_it_was_asked_for() {
     // The look when the experiment began fell into the seconds in which somebody had asked for five units.
