@@ -6,6 +6,7 @@ use rules::drill::DrillState;
 use rules::interruption::LossWitness;
 
 use super::digest::Digest;
+use super::figures::rows;
 use crate::words::{capital, in_words, list, number, plural};
 use crate::{OutputNamedBy, Text};
 
@@ -36,7 +37,7 @@ pub(super) fn sentences(digest: &Digest<'_>) -> Vec<Text> {
             plural(output.objects_of_run, "object"),
             output
                 .rows
-                .map(|rows| format!("{}, ", plural(usize::try_from(rows).unwrap_or(usize::MAX), "row")))
+                .map(|count| format!("{}, ", rows(count)))
                 .unwrap_or_default(),
             number(output.bytes),
             output.location,

@@ -256,7 +256,8 @@ fn output(output: Option<&Output>) -> Figure {
     figure(TITLE, &value, of, None, &format!("{marker}; {compared}"))
 }
 
-fn rows(count: u64) -> String {
+/// `1 row`, `320,000 rows`.
+pub(super) fn rows(count: u64) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "row")
 }
 

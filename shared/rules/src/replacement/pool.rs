@@ -229,24 +229,20 @@ impl<'a> PoolState<'a> {
         let units_come = |since| -> u32 { came_by(ready_at, since).iter().map(|one| one.units).sum() };
         let notices = lost.iter().filter_map(|one| one.noticed_at.or(one.terminated_at));
         let mut earlier = notices.filter(|since| *since <= asked_for);
-        Some(if earlier.any(|since| units_come(since) < units_gone(since)) {
+        if earlier.any(|since| units_come(since) < units_gone(since)) {
             // More may have been asked for in between.
-            if self.may_have_changed() {
-                return None;
-            }
-            Replacement::NotExpected {
+            return (!self.may_have_changed()).then(|| Replacement::NotExpected {
                 excuse: Excuse::AtTarget,
                 why: format!("the pool stood at its target of {target} units without it"),
-            }
-        } else {
-            let came = came_by(ready_at, asked_for);
-            let last = came
-                .iter()
-                .filter_map(|instance| Some((instance.ready_at?, instance.created_at?)));
-            let listed_at = last.max().map(|(_, listed_at)| listed_at);
-            let by = came.iter().map(|instance| instance.instance_id.clone()).collect();
-            replaced(one, terminated_at, by, ready_at, listed_at)
-        })
+            });
+        }
+        let came = came_by(ready_at, asked_for);
+        let last = came
+            .iter()
+            .filter_map(|instance| Some((instance.ready_at?, instance.created_at?)));
+        let listed_at = last.max().map(|(_, listed_at)| listed_at);
+        let by = came.iter().map(|instance| instance.instance_id.clone()).collect();
+        Some(replaced(one, terminated_at, by, ready_at, listed_at))
     }
 
     fn running_at(&self, at: DateTime<Utc>) -> impl Iterator<Item = &'a Instance> {
